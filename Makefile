@@ -1,0 +1,43 @@
+# Every target does its own set-up and says what it installs. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+.PHONY: help run stop test quick demo bench fuzz sabotage docs clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## start a single-machine system under ./.run and say how to use it
+	@tools/setup.sh build
+	@tools/run.sh
+
+stop: ## end the system that `make run` started
+	@tools/run.sh stop
+
+test: ## everything CI runs
+	@tools/setup.sh test
+	@tools/test.sh
+
+quick: ## the quick tier: unit and in-process tests
+	@tools/setup.sh build
+	cargo test --workspace --locked
+
+demo: ## the whole story with the real programs, printed step by step
+	@tools/setup.sh build
+	@tools/demo.sh
+
+bench: ## side by side with rclone, restic, age and dd; prints the table of docs/benchmarks.md
+	@tools/setup.sh bench
+	@tools/bench.sh
+
+fuzz: ## every parser of foreign bytes, FUZZ_SECONDS (20) each
+	@tools/setup.sh build
+	@tools/fuzz.sh
+
+sabotage: ## every committed sabotage must be noticed by its test
+	@tools/setup.sh test
+	cargo xtask sabotage
+
+clean: ## remove what was built and what `make run` keeps
+	cargo clean
+	rm -rf .run fuzz/target

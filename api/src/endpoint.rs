@@ -1,0 +1,148 @@
+//! Every endpoint, once: which operation, method, path and coding. The server routes by this table, the client calls by it, the
+//! OpenAPI document and the authorization tests are checked against it.
+
+use ticrypt_types::Operation;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+/// How bodies are written, both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    Json,
+    Cbor,
+    /// The bytes themselves.
+    Raw,
+}
+
+impl Codec {
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Cbor => "application/cbor",
+            Self::Raw => "application/octet-stream",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    pub operation: Operation,
+    pub method: Method,
+    /// With `{name}` for each parameter.
+    pub path: &'static str,
+    pub codec: Codec,
+}
+
+impl Endpoint {
+    /// The endpoint of an operation; each has exactly one.
+    pub fn of(operation: Operation) -> Option<&'static Endpoint> {
+        ENDPOINTS.iter().find(|e| e.operation == operation)
+    }
+
+    /// The path with its parameters filled in, in order.
+    pub fn fill(&self, parameters: &[&str]) -> String {
+        let mut parameters = parameters.iter();
+        self.path
+            .split('/')
+            .map(|part| if part.starts_with('{') { parameters.next().copied().unwrap_or_default() } else { part })
+            .collect::<Vec<_>>()
+            .join("/")
+    }
+}
+
+macro_rules! endpoints {
+    ($($operation:ident $method:ident $path:literal $codec:ident;)+) => {
+        pub const ENDPOINTS: &[Endpoint] = &[$(Endpoint {
+            operation: Operation::$operation, method: Method::$method, path: $path, codec: Codec::$codec,
+        }),+];
+    };
+}
+
+endpoints! {
+    DeploymentRead   Get    "/v1/deployment" Json;
+    ApiDescribe      Get    "/v1/openapi.json" Json;
+
+    UserRegister     Post   "/v1/users" Json;
+    SessionChallenge Post   "/v1/sessions/challenge" Json;
+    SessionLogin     Post   "/v1/sessions" Json;
+    SessionLogout    Delete "/v1/sessions/current" Json;
+    SessionList      Get    "/v1/sessions" Json;
+    SessionEnd       Delete "/v1/sessions/{session}" Json;
+    UserSelf         Get    "/v1/self" Json;
+    UserLookup       Get    "/v1/users/by-name/{name}" Json;
+    UserList         Get    "/v1/users" Json;
+    UserState        Post   "/v1/users/{user}/state" Json;
+    BundleRotate     Post   "/v1/self/bundle" Json;
+    BundleRead       Get    "/v1/bundles/{hash}" Json;
+    PinReport        Post   "/v1/self/pins" Json;
+
+    HomeCreate       Post   "/v1/vault/home" Cbor;
+    VaultRoots       Get    "/v1/vault/roots" Cbor;
+    NodeList         Post   "/v1/vault/list" Cbor;
+    NodeStat         Post   "/v1/vault/stat" Cbor;
+    NodeCreate       Post   "/v1/vault/create" Cbor;
+    NodeRename       Post   "/v1/vault/rename" Cbor;
+    NodeMove         Post   "/v1/vault/move" Cbor;
+    NodeTrash        Post   "/v1/vault/trash" Cbor;
+    NodeRestore      Post   "/v1/vault/restore" Cbor;
+    NodeDelete       Post   "/v1/vault/delete" Cbor;
+    NodeRekey        Post   "/v1/vault/rekey" Cbor;
+    NodeHistory      Get    "/v1/vault/nodes/{node}/history" Cbor;
+    TrashList        Get    "/v1/vault/trash" Cbor;
+
+    UploadBegin      Post   "/v1/vault/uploads" Cbor;
+    UploadStatus     Get    "/v1/vault/uploads/{version}" Cbor;
+    UploadAbandon    Delete "/v1/vault/uploads/{version}" Cbor;
+    VersionPublish   Post   "/v1/vault/publish" Cbor;
+    VersionList      Get    "/v1/vault/nodes/{node}/versions" Cbor;
+    ContentOpen      Post   "/v1/vault/open" Cbor;
+    ChunkWrite       Put    "/v1/chunks/{version}/{number}" Raw;
+    ChunkRead        Get    "/v1/chunks/{version}/{number}" Raw;
+
+    GrantCreate      Post   "/v1/grants" Cbor;
+    GrantRevoke      Post   "/v1/grants/{grant}/revoke" Cbor;
+    GrantLeave       Post   "/v1/grants/{grant}/leave" Cbor;
+    GrantList        Post   "/v1/grants/list" Cbor;
+
+    LogCheckpoint    Get    "/v1/log/{log}/checkpoint" Raw;
+    LogTile          Get    "/v1/log/{log}/tile" Raw;
+    AuditEntries     Post   "/v1/log/audit/entries" Cbor;
+    KeyLeaves        Post   "/v1/log/keys/leaves" Cbor;
+}
+
+/// Carries the token of a session: `Bearer <token>`.
+pub const AUTHORIZATION: &str = "authorization";
+/// Binds a connection to a session: base64url of an envelope in namespace `session-binding` (docs/formats.md §4), on the first request.
+pub const BINDING_HEADER: &str = "ticrypt-binding";
+/// Carries a chunk ticket, base64url.
+pub const TICKET_HEADER: &str = "ticrypt-ticket";
+/// `major.minor.patch` of the program at the other end, on every request and reply.
+pub const VERSION_HEADER: &str = "ticrypt-version";
+/// Base64url of the signed receipt of the audit row that this reply rests on.
+pub const RECEIPT_HEADER: &str = "ticrypt-receipt";
+/// The request's id, on every reply; a client may propose one.
+pub const REQUEST_HEADER: &str = "ticrypt-request-id";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_operation_has_exactly_one_endpoint() {
+        for operation in Operation::ALL {
+            assert_eq!(ENDPOINTS.iter().filter(|e| e.operation == *operation).count(), 1, "{}", operation.name());
+        }
+    }
+
+    #[test]
+    fn parameters_are_filled_in_order() {
+        assert_eq!(Endpoint::of(Operation::ChunkRead).unwrap().fill(&["v", "7"]), "/v1/chunks/v/7");
+    }
+}

@@ -1,0 +1,249 @@
+//! Directories and files. Every change of a directory carries its new signed head (docs/formats.md §7); the server applies
+//! the change only if the head fits what would then be stored.
+//!
+//! Creates are idempotent by the ids the client chose: the same request again is answered as the first was.
+
+use serde::{Deserialize, Serialize};
+use ticrypt_types::{NodeId, NodeKind, Timestamp, UserId, VersionId};
+use utoipa::ToSchema;
+
+use crate::grant::NewGrant;
+use crate::wire::{Blob, Hash};
+
+/// What the server knows of a node by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct NodeView {
+    pub node: NodeId,
+    pub parent: Option<NodeId>,
+    pub owner: UserId,
+    pub kind: NodeKind,
+    pub epoch: u32,
+    pub created_ms: Timestamp,
+    /// Of a directory, 0 for a file.
+    pub head_counter: u64,
+    /// Of a file, 0 for a directory.
+    pub sequence: u64,
+    /// Losers of races kept in the history.
+    pub conflicts: u32,
+    pub trashed_ms: Option<Timestamp>,
+    /// The keys are from before the end of some grant above: writing needs new ones first.
+    pub keys_stale: bool,
+    /// Live grants on this very node, other than its owner's.
+    pub shares: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ManifestView {
+    pub manifest: Blob,
+    pub props_key: Blob,
+    /// Lost a race; kept, not current.
+    pub conflict: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EntryView {
+    /// The signed-for record, docs/formats.md §5; empty for the root of a tree.
+    pub entry: Blob,
+    pub node: NodeView,
+    /// Of a file: what is current.
+    pub current: Option<ManifestView>,
+}
+
+/// Creates the caller's tree: the root, its grant to the caller, its first head.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HomeCreateRequest {
+    pub grant: NewGrant,
+    pub head: Blob,
+}
+
+/// A node one holds a grant on.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RootView {
+    pub grant: Blob,
+    pub sealed: Blob,
+    /// The grants it rests on, nearest first, up to one sealed by the owner.
+    pub authority: Vec<Blob>,
+    /// Its entry (for the properties) and, for a file, what is current.
+    pub entry: EntryView,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RootsReply {
+    pub home: Option<RootView>,
+    pub shared_with_me: Vec<RootView>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ListItem {
+    pub directory: NodeId,
+    /// From the last reply; refused as stale if the directory has changed since.
+    pub page: Option<String>,
+}
+
+/// Several directories at once: the reply has as many as fit, in the order asked, perhaps the last in part.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListRequest {
+    pub items: Vec<ListItem>,
+    /// Entries in all; at most 4 000.
+    pub limit: u32,
+    /// With the current manifest of each file.
+    pub manifests: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DirectoryView {
+    pub node: NodeView,
+    pub head: Blob,
+    /// Ordered by node id.
+    pub entries: Vec<EntryView>,
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ListReply {
+    pub directories: Vec<DirectoryView>,
+    /// Grants that heads and manifests name as their writers' authority, with the grants these rest on.
+    pub grants: Vec<Blob>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatRequest {
+    pub nodes: Vec<NodeId>,
+}
+
+/// Nodes that are missing or hidden are left out.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct StatReply {
+    pub nodes: Vec<EntryView>,
+    pub grants: Vec<Blob>,
+}
+
+/// The content of a new file. Either `chunk` is here, small and alone, or the chunks were stored under `version` before.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NewContent {
+    pub version: VersionId,
+    pub content_wrap: Blob,
+    pub manifest: Blob,
+    pub props_key: Blob,
+    pub chunk_hashes: Vec<Hash>,
+    pub chunk: Option<Blob>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NewNode {
+    pub entry: Blob,
+    /// Of a directory: its first head, empty, counter 1.
+    pub head: Option<Blob>,
+    /// Of a file.
+    pub content: Option<NewContent>,
+}
+
+/// New nodes in one directory. `head` is that directory's next head, with all of them in it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRequest {
+    pub directory: NodeId,
+    pub head: Blob,
+    pub nodes: Vec<NewNode>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct HeadReply {
+    pub head_counter: u64,
+}
+
+/// A new name, or new properties: the same node with another entry.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenameRequest {
+    pub directory: NodeId,
+    pub head: Blob,
+    pub entry: Blob,
+}
+
+/// To another directory, with new wraps. Leaving a shared tree closes the node's epoch.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoveRequest {
+    pub from: NodeId,
+    pub from_head: Blob,
+    pub to: NodeId,
+    pub to_head: Blob,
+    pub entry: Blob,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrashRequest {
+    pub directory: NodeId,
+    pub head: Blob,
+    pub nodes: Vec<NodeId>,
+}
+
+/// Back to where they were. The entry may carry another name.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreRequest {
+    pub directory: NodeId,
+    pub head: Blob,
+    pub entries: Vec<Blob>,
+}
+
+/// For good, with everything below and all versions. Only from the trash.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteRequest {
+    pub nodes: Vec<NodeId>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DeleteReply {
+    pub nodes: u64,
+    pub versions: u64,
+    pub stored_bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TrashReply {
+    pub entries: Vec<EntryView>,
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct PageQuery {
+    #[serde(default)]
+    pub limit: Option<u32>,
+    #[serde(default)]
+    pub page: Option<String>,
+}
+
+/// New keys for one node (docs/formats.md §6, closing): everything that was wrapped under the old ones comes anew.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RekeyRequest {
+    pub node: NodeId,
+    /// The epoch the new keys begin; the present one plus 1.
+    pub epoch: u32,
+    /// The node's entry under its parent, with the parent's next head. Absent for the root of a tree.
+    pub entry: Option<Blob>,
+    pub parent_head: Option<Blob>,
+    /// Of a directory: every entry in it, the trash included, and its next head.
+    pub entries: Vec<Blob>,
+    pub head: Option<Blob>,
+    /// Of a file: every version's content wrap and every manifest's property key.
+    pub content_wraps: Vec<(VersionId, Blob)>,
+    pub props_keys: Vec<(Hash, Blob)>,
+    /// The grants of those who remain, sealed anew; each names its predecessor, which ends with it.
+    pub grants: Vec<NewGrant>,
+}
+
+/// What has been done with a node: rows of the audit log, with their indices so that inclusion can be checked.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct HistoryReply {
+    pub events: Vec<crate::log::LoggedEvent>,
+    pub next: Option<String>,
+}

@@ -1,0 +1,54 @@
+//! Request bodies, as the server reads them, and answers, as a client does; in both codings.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ticrypt_api::deployment::DeploymentFile;
+use ticrypt_api::wire::{decode, encode};
+use ticrypt_api::{Codec, Problem, grant, log, node, session, upload, user, version};
+
+use crate::Target;
+
+pub const TARGETS: &[Target] = &[
+    ("deployment_file", |data| {
+        let _ = decode::<DeploymentFile>(Codec::Json, data);
+    }),
+    ("json_requests", |data| {
+        body::<user::RegisterRequest>(Codec::Json, data);
+        body::<session::ChallengeRequest>(Codec::Json, data);
+        body::<session::LoginRequest>(Codec::Json, data);
+        body::<user::UserStateRequest>(Codec::Json, data);
+        body::<user::PinReportRequest>(Codec::Json, data);
+    }),
+    ("cbor_requests", |data| {
+        body::<node::HomeCreateRequest>(Codec::Cbor, data);
+        body::<node::ListRequest>(Codec::Cbor, data);
+        body::<node::CreateRequest>(Codec::Cbor, data);
+        body::<node::MoveRequest>(Codec::Cbor, data);
+        body::<node::RekeyRequest>(Codec::Cbor, data);
+        body::<upload::UploadBeginRequest>(Codec::Cbor, data);
+        body::<version::PublishRequest>(Codec::Cbor, data);
+        body::<version::OpenRequest>(Codec::Cbor, data);
+        body::<grant::GrantCreateRequest>(Codec::Cbor, data);
+        body::<log::EntriesRequest>(Codec::Cbor, data);
+    }),
+    ("replies", |data| {
+        let _ = decode::<Problem>(Codec::Json, data);
+        body::<user::UserCard>(Codec::Json, data);
+        body::<session::LoginReply>(Codec::Json, data);
+        body::<node::RootsReply>(Codec::Cbor, data);
+        body::<node::ListReply>(Codec::Cbor, data);
+        body::<version::OpenReply>(Codec::Cbor, data);
+        body::<version::VersionListReply>(Codec::Cbor, data);
+        body::<grant::GrantListReply>(Codec::Cbor, data);
+        body::<log::EntriesReply>(Codec::Cbor, data);
+    }),
+];
+
+/// What is read can be written, and reads the same again.
+fn body<T: DeserializeOwned + Serialize>(codec: Codec, data: &[u8]) {
+    if let Ok(value) = decode::<T>(codec, data) {
+        let bytes = encode(codec, &value).expect("what was read can be written");
+        let again = decode::<T>(codec, &bytes).expect("what was written can be read");
+        assert_eq!(encode(codec, &again).expect("as before"), bytes);
+    }
+}

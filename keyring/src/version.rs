@@ -1,0 +1,69 @@
+//! Keys of one version of a file: its content key, and the property key of each manifest that makes it current.
+
+use ticrypt_crypto::Digest;
+use ticrypt_types::Secret;
+
+use crate::aead::{AeadKey, OpenError, SealError};
+use crate::derive::{Key, ProviderError, derive};
+use crate::props::ManifestProps;
+use crate::random::{self, Random};
+use crate::wrap::{ManifestPlace, WrapContext};
+
+/// The random content key of one upload attempt; chunks are sealed by a [`crate::chunk::ChunkSealer`] made of it.
+#[derive(Debug)]
+pub struct ContentKey(Key);
+
+impl ContentKey {
+    pub fn generate(random: &dyn Random) -> Result<Self, SealError> {
+        Ok(Self::from_bytes(&*random::secret(random)?))
+    }
+
+    pub fn from_bytes(key: &[u8; 32]) -> Self {
+        Self(Secret::new(*key))
+    }
+
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+
+    /// What each chunk and the manifest say the content key is; tells nothing of the key.
+    pub fn commitment(&self) -> Result<Digest, ProviderError> {
+        Ok(Digest::new(*derive("content/commitment", self.expose())?))
+    }
+}
+
+/// The random key of one manifest's properties. It stands apart from the file's keys so that these can be replaced without
+/// touching what the manifest's writer signed.
+pub struct PropsKey {
+    key: Key,
+    props: AeadKey,
+}
+
+impl PropsKey {
+    pub fn generate(random: &dyn Random) -> Result<Self, SealError> {
+        Ok(Self::from_bytes(&*random::secret(random)?)?)
+    }
+
+    pub fn from_bytes(key: &[u8; 32]) -> Result<Self, ProviderError> {
+        Ok(Self { key: Secret::new(*key), props: AeadKey::new(&*derive("content/props", key)?)? })
+    }
+
+    pub fn expose(&self) -> &[u8; 32] {
+        self.key.expose()
+    }
+
+    /// Seals the properties a manifest carries. The place's epoch plays no part.
+    pub fn seal_manifest_props(&self, random: &dyn Random, place: &ManifestPlace, props: &ManifestProps) -> Result<Vec<u8>, SealError> {
+        self.props.seal(random, &WrapContext::manifest_props(place).aad(), &props.to_plaintext()?)
+    }
+
+    pub fn open_manifest_props(&self, place: &ManifestPlace, sealed: &[u8]) -> Result<ManifestProps, OpenError> {
+        ManifestProps::from_plaintext(&self.props.open(&WrapContext::manifest_props(place).aad(), sealed)?)
+    }
+}
+
+impl std::fmt::Debug for PropsKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PropsKey(..)")
+    }
+}

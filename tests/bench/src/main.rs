@@ -1,0 +1,46 @@
+//! The parts of `make bench` that no program on the command line can time from outside. Each prints one JSON object.
+
+mod audit;
+mod seal;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "timings from inside, for make bench")]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Seals 8 MiB chunks from memory to memory, and does the same with the bare provider, interleaved.
+    Seal {
+        /// MiB in all, for each of the two.
+        #[arg(long, default_value_t = 4096)]
+        mib: usize,
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+    },
+    /// Appends events from many tasks, each waiting for durability, then verifies the exported log.
+    Audit {
+        #[arg(long, default_value_t = 400_000)]
+        events: u64,
+        /// Tasks that append one event at a time.
+        #[arg(long, default_value_t = 2_000)]
+        callers: u64,
+        /// Where the log is written: on the disk that is to be measured.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().what {
+        What::Seal { mib, threads } => seal::run(mib, threads),
+        What::Audit { events, callers, dir } => audit::run(events, callers, &dir),
+    }
+}

@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""make bench: ticrypt beside rclone crypt, restic, age and dd. Same data, same disk, loopback, TLS, everyone timed to sync.
+
+Contenders take turns within each round, so that a disk which is fast or slow by the hour is so for all. Prints one table and, with
+--json FILE, the raw figures. Everything runs in a temporary folder beside the target directory and is removed at the end.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROGRAMS = ROOT / "target" / "release"
+MIB = 1024 * 1024
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(port, process, seconds=60):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            sys.exit(f"a server ended early: {process.args}")
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    sys.exit(f"no answer on port {port}: {process.args}")
+
+
+def high_water(pid):
+    """Peak resident memory of a running process, MiB."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", text)[1]) / 1024
+
+
+def run(command, env=None, **more):
+    """Runs to the end and to sync; returns seconds and the peak memory of the process, MiB."""
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(env or {})}, **more)
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    os.sync()
+    took = time.monotonic() - start
+    if process.returncode != 0:
+        sys.exit(f"failed: {command}\n{errors.decode(errors='replace')[-2000:]}")
+    return took, usage.ru_maxrss / 1024
+
+
+def elapsed(command):
+    start = time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - start
+
+
+def make_data(folder):
+    big = folder / "big"
+    big.mkdir()
+    with open("/dev/urandom", "rb") as source, open(big / "big.bin", "wb") as out:
+        for _ in range(1024):
+            out.write(source.read(MIB))
+    small = folder / "small"
+    with open("/dev/urandom", "rb") as source:
+        for d in range(100):
+            (small / f"d{d:02}").mkdir(parents=True)
+            for f in range(100):
+                (small / f"d{d:02}" / f"f{f:02}").write_bytes(source.read(1024))
+    os.sync()
+
+
+class Contender:
+    """One way to keep files. `up` and `down` get a fresh name each round."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.servers = []
+        self.client_peak = 0
+
+    def serve(self, command, port, env=None):
+        log = open(self.folder / f"server-{len(self.servers)}.log", "wb")
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(env or {})})
+        self.servers.append(process)
+        wait_for(port, process)
+
+    def timed(self, command, env=None):
+        took, peak = run(command, env)
+        self.client_peak = max(self.client_peak, peak)
+        return took
+
+    def server_peak(self):
+        return max((high_water(s.pid) for s in self.servers), default=0)
+
+    def stop(self):
+        for s in self.servers:
+            s.send_signal(signal.SIGTERM)
+        for s in self.servers:
+            s.wait()
+
+
+class Ticrypt(Contender):
+    name = "ticrypt"
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        port, health = free_port(), free_port()
+        data = folder / "data"
+        config = folder / "backend.toml"
+        config.write_text((ROOT / "tools" / "bench-backend.toml").read_text().replace("@PORT@", str(port)).replace("@HEALTH@", str(health)))
+        self.serve([PROGRAMS / "ticrypt-backend", "run", "--config", config, "--data", data], port)
+        code = self.first_code()
+        self.home = folder / "home"
+        passphrase = folder / "passphrase"
+        passphrase.write_text("benchmark passphrase\n")
+        self.program = [PROGRAMS / "ticrypt", "--home", self.home, "--passphrase-file", passphrase]
+        deployment = data / "deployment.json"
+        for arguments in (["deployment", "import", deployment, "--yes"], ["key", "new", "bench"], ["register", "--code", code], ["login"]):
+            run([*self.program, *arguments])
+
+    def first_code(self):
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            found = re.search(r"one-time code:?\s+(\S+)", (self.folder / "server-0.log").read_text())
+            if found:
+                return found[1]
+            time.sleep(0.05)
+        sys.exit("the backend printed no one-time code")
+
+    def up(self, source, name):
+        return self.timed([*self.program, "put", source, f"/{name}"])
+
+    def down(self, name, target):
+        return self.timed([*self.program, "get", f"/{name}", target])
+
+    def stop(self):
+        subprocess.run([*self.program, "lock"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        super().stop()
+
+
+def certificate(folder):
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+class Rclone(Contender):
+    name = "rclone crypt"
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        certificate(folder)
+        port = free_port()
+        (folder / "store").mkdir()
+        self.serve(["rclone", "serve", "webdav", folder / "store", "--addr", f"127.0.0.1:{port}", "--cert", folder / "cert.pem", "--key", folder / "key.pem",
+                    "--config", "/dev/null", "--vfs-cache-mode", "off"], port)
+        obscured = subprocess.run(["rclone", "obscure", "benchmark passphrase"], capture_output=True, text=True, check=True).stdout.strip()
+        config = folder / "rclone.conf"
+        config.write_text(f"[dav]\ntype = webdav\nurl = https://127.0.0.1:{port}\nvendor = other\n\n[crypt]\ntype = crypt\nremote = dav:\npassword = {obscured}\n")
+        self.program = ["rclone", "--config", config, "--ca-cert", folder / "cert.pem", "--transfers", "8"]
+
+    def up(self, source, name):
+        return self.timed([*self.program, "copy", source, f"crypt:{name}"])
+
+    def down(self, name, target):
+        return self.timed([*self.program, "copy", f"crypt:{name}", target])
+
+
+class Restic(Contender):
+    name = "restic"
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        certificate(folder)
+        port = free_port()
+        (folder / "store").mkdir()
+        self.serve(["rclone", "serve", "restic", folder / "store", "--addr", f"127.0.0.1:{port}", "--cert", folder / "cert.pem", "--key", folder / "key.pem", "--config", "/dev/null"], port)
+        passphrase = folder / "passphrase"
+        passphrase.write_text("benchmark passphrase\n")
+        self.program = ["restic", "-r", f"rest:https://127.0.0.1:{port}/", "--cacert", folder / "cert.pem", "-p", passphrase, "--cache-dir", folder / "cache", "-q"]
+        run([*self.program, "init"])
+
+    def up(self, source, name):
+        return self.timed([*self.program, "backup", "--tag", name, source])
+
+    def down(self, name, target):
+        return self.timed([*self.program, "restore", "latest", "--tag", name, "--target", target])
+
+
+def renew(folder):
+    """Other bytes for each round: a contender that recognises what it has seen would gain nothing else but that."""
+    shutil.rmtree(folder)
+    folder.mkdir()
+    make_data(folder)
+
+
+def dd(folder, source):
+    return run(["dd", f"if={source}", f"of={folder / 'dd.bin'}", "bs=8M", "conv=fsync"])[0]
+
+
+def age(folder, rounds):
+    """Encrypts 1 GiB from memory to nowhere; MB/s."""
+    memory = pathlib.Path("/dev/shm") / f"ticrypt-bench-{os.getpid()}"
+    with open("/dev/urandom", "rb") as source, open(memory, "wb") as out:
+        for _ in range(1024):
+            out.write(source.read(MIB))
+    try:
+        subprocess.run(["age-keygen", "-o", folder / "age.key"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        recipient = re.search(r"public key: (\S+)", (folder / "age.key").read_text())[1]
+        times = [run(["age", "-r", recipient, "-o", "/dev/null", memory])[0] for _ in range(rounds)]
+        return 1024 * MIB / 1e6 / statistics.median(times)
+    finally:
+        memory.unlink()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=pathlib.Path)
+    options = parser.parse_args()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=ROOT / "target"))
+    contenders, figures = [], {}
+    try:
+        data = folder / "source"
+        data.mkdir()
+        make_data(data)
+        for kind in (Ticrypt, Rclone, Restic):
+            own = folder / kind.name.replace(" ", "-")
+            own.mkdir()
+            contenders.append(kind(own))
+        for n in range(options.rounds):
+            if n:
+                renew(data)
+            figures.setdefault("dd", {}).setdefault("big up", []).append(dd(folder, data / "big" / "big.bin"))
+            for what in ("big", "small"):
+                for c in contenders:
+                    figures.setdefault(c.name, {}).setdefault(f"{what} up", []).append(c.up(data / what, f"{what}-{n}"))
+                for c in contenders:
+                    target = folder / f"down-{c.name.replace(' ', '-')}-{what}-{n}"
+                    target.mkdir()
+                    figures[c.name].setdefault(f"{what} down", []).append(c.down(f"{what}-{n}", target))
+                    got = sum(1 for f in target.rglob("*") if f.is_file())
+                    if got != (1 if what == "big" else 10_000):
+                        sys.exit(f"{c.name} gave back {got} files")
+                    shutil.rmtree(target)
+            print(f"round {n + 1} of {options.rounds} done", file=sys.stderr)
+        report(figures, contenders, folder, options)
+    finally:
+        for c in contenders:
+            c.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def report(figures, contenders, folder, options):
+    rows = ["dd"] + [c.name for c in contenders]
+    columns = ["big up", "big down", "small up", "small down"]
+    print("\n| median of", options.rounds, "| 1 GiB up | 1 GiB down | 10 000 × 1 KiB up | 10 000 × 1 KiB down | client MiB | server MiB |")
+    print("|---|---|---|---|---|---|---|")
+    medians = {r: {c: statistics.median(v) for c, v in figures[r].items()} for r in rows}
+    peaks = {c.name: (c.client_peak, c.server_peak()) for c in contenders}
+    for r in rows:
+        cells = [f"{medians[r][c]:.2f} s" if c in medians[r] else "" for c in columns]
+        peak = [f"{p:.0f}" for p in peaks[r]] if r in peaks else ["", ""]
+        print(f"| {r} | " + " | ".join(cells + peak) + " |")
+    ours = medians["ticrypt"]
+    print("\nticrypt is faster by: " + ", ".join(
+        f"{c}: " + " ".join(f"{medians[r][c] / ours[c]:.2f}× {r}" for r in rows if r != "ticrypt" and c in medians[r]) for c in columns))
+    inside = {}
+    program = PROGRAMS / "ticrypt-bench"
+    inside["seal"] = json.loads(subprocess.run([program, "seal", "--threads", str(os.cpu_count())], check=True, capture_output=True, text=True).stdout)
+    inside["audit"] = json.loads(subprocess.run([program, "audit", "--dir", folder], check=True, capture_output=True, text=True).stdout)
+    inside["age_mb_s"] = age(folder, options.rounds)
+    seal = inside["seal"]
+    print(f"\nencrypt only: {seal['seal_mb_s']:.0f} MB/s on {seal['threads']} threads = {seal['ratio']:.2f} of the bare provider, {seal['seal_mb_s'] / inside['age_mb_s']:.2f}× age ({inside['age_mb_s']:.0f} MB/s)")
+    audit = inside["audit"]
+    print(f"audit: {audit['events_per_s']:.0f} events/s durable, {audit['events_per_sync']:.0f} events per sync, p99 wait {audit['p99_wait_ms']:.1f} ms; {audit['verified_per_s']:.0f} events/s verified")
+    ticrypt = next(c for c in contenders if c.name == "ticrypt")
+    second = statistics.median(elapsed([*ticrypt.program, "whoami"]) for _ in range(20))
+    print(f"second command through the agent: {second * 1e3:.0f} ms")
+    if options.json:
+        options.json.write_text(json.dumps({"seconds": figures, "peaks": peaks, "inside": inside, "second_command_s": second}, indent=1))
+
+
+main()

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Runs the published vectors that the decryptor's functions cover, so that two implementations agree on what to refuse."""
+
+import json
+import pathlib
+import sys
+
+import ticrypt_decrypt as t
+
+LABELS = {
+    "name": "list/name", "list": "list/wrap", "tree": "tree/wrap", "entry-props": "list/props", "content": "tree/content",
+    "manifest-props-key": "list/props", "manifest-props": "content/props",
+}
+
+
+def raw(vector, name):
+    return bytes.fromhex(vector[name])
+
+
+def equal(found, expected):
+    t.need(found == expected, "another value")
+
+
+def wrap(v):
+    purpose = v["purpose"]
+    child_epoch = 0 if purpose in ("name", "entry-props", "content") else v["child_epoch"]
+    parent_epoch = 0 if purpose == "manifest-props" else v["parent_epoch"]
+    wraps = t.Wraps(raw(v, "deployment"))
+    plain = wraps.open(LABELS[purpose], raw(v, "key"), purpose, raw(v, "parent"), raw(v, "child"), v["node_kind"], parent_epoch,
+                       child_epoch, raw(v, "sealed"))
+    if purpose in ("list", "tree", "content", "manifest-props-key"):
+        t.need(len(plain) == 32, "a wrapped key has the wrong length")
+    elif purpose == "name":
+        t.name_from_padded(plain)
+    elif purpose == "entry-props":
+        wraps.props(raw(v, "key"), raw(v, "parent"), v["node_kind"], v["parent_epoch"], raw(v, "sealed"))
+    else:
+        props = t.record(plain, "type modified mode sha256", "n n n h", 64)
+        t.need(props["type"] <= 1 and props["mode"] <= 0o777, "a file of unknown type or mode")
+    equal(plain, raw(v, "plain"))
+
+
+def entries_root(v):
+    ids = [bytes.fromhex(i) for i in v["ids"]]
+    t.need(len(set(ids)) == len(ids), "the same id twice")
+    equal(t.entries_root(list(zip(ids, (bytes.fromhex(leaf) for leaf in v["leaves"])))).hex(), v["root"])
+
+
+RUN = {
+    "envelope": lambda v: equal(t.verify(raw(v, "bytes"), v["namespace"], raw(v, "key")), raw(v, "payload")),
+    "padded-name": lambda v: t.name_from_padded(raw(v, "padded")),
+    "derive": lambda v: equal(t.derive(v["label"], raw(v, "key")), raw(v, "out")),
+    "merkle-root": lambda v: equal(t.merkle_root([bytes.fromhex(leaf) for leaf in v["leaves"]]).hex(), v["root"]),
+    "entries-root": entries_root,
+    "key-file": lambda v: equal(t.unlock(v["text"], v["passphrase"].encode())["signing_key"], raw(v, "public_key")),
+    "key-file-text": lambda v: t.unlock(v["text"], b""),
+    "wrap": wrap,
+}
+
+
+def main():
+    accepted = refused = 0
+    for path in sorted(pathlib.Path(sys.argv[1]).glob("*.json")):
+        for vector in json.loads(path.read_text())["vectors"]:
+            if vector["kind"] == "bundle" and "previous" not in vector:
+                run = lambda v: t.read_bundle(raw(v, "bytes"))
+            elif vector["kind"] in RUN:
+                run = RUN[vector["kind"]]
+            else:
+                continue
+            try:
+                run(vector)
+                result = True
+            except t.Refused:
+                result = False
+            if result != vector["accept"]:
+                print(f"{path.name}: {vector['name']}: {'accepted' if result else 'refused'}")
+                return 1
+            accepted, refused = accepted + result, refused + (not result)
+    print(f"{accepted} accepted, {refused} refused, as the vectors say")
+    return 0 if accepted >= 25 and refused >= 130 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

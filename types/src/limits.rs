@@ -1,0 +1,38 @@
+//! A limit on everything that comes from outside. Bounds that are part of a format are in docs/formats.md too.
+
+/// Plaintext bytes in a chunk (docs/formats.md §8).
+pub const CHUNK_BYTES: usize = 8 * 1024 * 1024;
+/// What a stored chunk has beyond its plaintext.
+pub const CHUNK_OVERHEAD_BYTES: usize = 64;
+
+pub const USER_NAME_MIN_CHARS: usize = 2;
+pub const USER_NAME_MAX_CHARS: usize = 64;
+pub const NODE_NAME_MAX_BYTES: usize = 255;
+/// What an administrator writes about a deactivation.
+pub const REASON_MAX_BYTES: usize = 500;
+
+/// A signed payload, in bytes.
+pub const PAYLOAD_MAX_BYTES: usize = 64 * 1024;
+/// Records one signature may cover.
+pub const BATCH_MAX_RECORDS: u32 = 1 << 20;
+
+/// The body of an ordinary control request.
+pub const CONTROL_BODY_MAX_BYTES: usize = 256 * 1024;
+/// The body of a batch of metadata or of small contents, and of the answer to one.
+pub const BATCH_BODY_MAX_BYTES: usize = 32 * 1024 * 1024;
+/// Nodes named in one batch; one audit row names them all.
+pub const BATCH_MAX_NODES: usize = 2_000;
+/// A content whose only chunk is stored in at most this many bytes travels and lives with the metadata (decision 0004).
+pub const SMALL_CONTENT_MAX_BYTES: usize = 64 * 1024;
+
+/// A directory deeper than this below its root is refused.
+pub const DEPTH_MAX: usize = 256;
+/// Chunks of one version: 8 TiB.
+pub const CHUNKS_MAX: u64 = 1 << 20;
+
+/// How long a login challenge is good (security C15).
+pub const CHALLENGE_TTL_MS: u64 = 60_000;
+/// How long a chunk ticket is good (security C16).
+pub const TICKET_TTL_MS: u64 = 60_000;
+/// How far a client's clock may be off in what it signs.
+pub const CLOCK_SKEW_MAX_MS: u64 = 5 * 60_000;

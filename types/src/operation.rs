@@ -1,0 +1,130 @@
+//! The closed list of everything the system can be asked to do.
+//!
+//! Endpoints, audit names, span names and permissions all read this table, and so will bulk actions. It is append-only: a name that
+//! has stood in an audit log keeps its meaning. An operation enters together with its handler; docs/adding-an-operation.md says how.
+
+/// Whether an operation leaves a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Reads what the actor may read; no audit row.
+    Reads,
+    /// Hands out something that opens data, or evidence about people: an audit row is durable before the answer.
+    HandsOut,
+    /// Changes state: an opening row is durable before the work, a closing row tells the outcome.
+    Changes,
+}
+
+/// Who can come as far as the permit; the permit itself is decided in `ticrypt-policy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Anyone who reaches the port.
+    Anyone,
+    /// A person with a session.
+    Session,
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $effect:ident $caller:ident;)+) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Operation { $($(#[$doc])* $variant),+ }
+
+        impl Operation {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The dotted name: in audit rows, spans, metrics and the API's operation ids.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            pub const fn effect(self) -> Effect {
+                match self { $(Self::$variant => Effect::$effect),+ }
+            }
+
+            pub const fn caller(self) -> Caller {
+                match self { $(Self::$variant => Caller::$caller),+ }
+            }
+
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+operations! {
+    // the deployment
+    DeploymentRead "deployment.read" Reads Anyone;
+    ApiDescribe "api.describe" Reads Anyone;
+
+    // people and their sessions
+    UserRegister "user.register" Changes Anyone;
+    SessionChallenge "session.challenge" Reads Anyone;
+    SessionLogin "session.login" Changes Anyone;
+    SessionLogout "session.logout" Changes Session;
+    SessionList "session.list" Reads Session;
+    SessionEnd "session.end" Changes Session;
+    UserSelf "user.self" Reads Session;
+    UserLookup "user.lookup" Reads Session;
+    UserList "user.list" Reads Session;
+    UserState "user.state" Changes Session;
+    BundleRotate "bundle.rotate" Changes Session;
+    BundleRead "bundle.read" Reads Session;
+    /// A client tells that a pinned key no longer matches.
+    PinReport "pin.report" Changes Session;
+
+    // directories and files
+    HomeCreate "home.create" Changes Session;
+    VaultRoots "vault.roots" HandsOut Session;
+    NodeList "node.list" HandsOut Session;
+    NodeStat "node.stat" HandsOut Session;
+    NodeCreate "node.create" Changes Session;
+    NodeRename "node.rename" Changes Session;
+    NodeMove "node.move" Changes Session;
+    NodeTrash "node.trash" Changes Session;
+    NodeRestore "node.restore" Changes Session;
+    NodeDelete "node.delete" Changes Session;
+    NodeRekey "node.rekey" Changes Session;
+    NodeHistory "node.history" HandsOut Session;
+    TrashList "trash.list" HandsOut Session;
+
+    // contents
+    UploadBegin "upload.begin" Changes Session;
+    UploadStatus "upload.status" Reads Session;
+    UploadAbandon "upload.abandon" Changes Session;
+    VersionPublish "version.publish" Changes Session;
+    VersionList "version.list" HandsOut Session;
+    ContentOpen "content.open" HandsOut Session;
+    /// Under a ticket, whose hand-out was audited.
+    ChunkWrite "chunk.write" Reads Session;
+    ChunkRead "chunk.read" Reads Session;
+
+    // shares
+    GrantCreate "grant.create" Changes Session;
+    GrantRevoke "grant.revoke" Changes Session;
+    GrantLeave "grant.leave" Changes Session;
+    GrantList "grant.list" HandsOut Session;
+
+    // the logs
+    LogCheckpoint "log.checkpoint" Reads Anyone;
+    LogTile "log.tile" Reads Anyone;
+    AuditEntries "audit.entries" HandsOut Session;
+    KeyLeaves "key.leaves" HandsOut Session;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_dotted_unique_and_lead_back() {
+        let names: HashSet<_> = Operation::ALL.iter().map(|op| op.name()).collect();
+        assert_eq!(names.len(), Operation::ALL.len());
+        for op in Operation::ALL {
+            let (noun, verb) = op.name().split_once('.').unwrap();
+            assert!(noun.chars().chain(verb.chars()).all(|c| c.is_ascii_lowercase()), "{}", op.name());
+            assert_eq!(Operation::from_name(op.name()), Some(*op));
+        }
+    }
+}
