@@ -1,0 +1,35 @@
+//! One function around every change: opening row before, closing row after.
+
+use std::future::Future;
+
+use ticrypt_api::role::{Audit, Event, Opened, Outcome, Reply};
+use ticrypt_api::{ApiError, ErrorKind};
+
+/// How a failed piece of work stands in its closing row.
+pub fn outcome_of(error: &ApiError) -> Outcome {
+    match error.kind {
+        ErrorKind::Broken | ErrorKind::Unavailable => Outcome::Failed(error.code.clone()),
+        _ => Outcome::Refused(error.code.clone()),
+    }
+}
+
+/// Does `work` between two rows. It does not start before the first is durable; its answer is not given before the second is.
+pub async fn audited<T, F>(audit: &dyn Audit, event: Event, work: impl FnOnce(Opened) -> F) -> Result<Reply<T>, ApiError>
+where
+    F: Future<Output = Result<T, ApiError>>,
+{
+    let opened = audit.open(event.clone()).await?;
+    let result = work(opened).await;
+    let outcome = result.as_ref().map_or_else(outcome_of, |_| Outcome::Done);
+    audit.close(opened, event, outcome).await?;
+    result.map(|body| Reply { body, opened: Some(opened) })
+}
+
+/// Records that a rule said no to a change, and gives the refusal back.
+pub async fn refused(audit: &dyn Audit, event: Event, error: ApiError) -> ApiError {
+    match audit.fact(event, outcome_of(&error)).await {
+        Ok(_) => error,
+        // A refusal that cannot be recorded is still a refusal; the log's failure is told by the next change.
+        Err(_) => error,
+    }
+}

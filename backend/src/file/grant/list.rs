@@ -1,0 +1,101 @@
+//! Who has what: on one node, or everything one gave. Signed records are handed out, never the sealed keys.
+
+use std::collections::HashMap;
+
+use ticrypt_api::ApiError;
+use ticrypt_api::Blob;
+use ticrypt_api::grant::{GrantFilter, GrantListReply, GrantListRequest, GrantView};
+use ticrypt_api::role::{Caller, Reply};
+use ticrypt_policy::grant::may_list_grants;
+use ticrypt_store::grant::Grant;
+use ticrypt_types::{GrantId, NodeId, Operation, Timestamp, UserId, UserName};
+
+use super::super::FileRole;
+use super::super::audited::{event, with};
+use super::super::error::FileError;
+use super::super::page;
+
+const LIMIT_MAX: u32 = 1_000;
+
+impl FileRole {
+    pub(crate) async fn grant_list(&self, caller: &Caller, request: GrantListRequest) -> Result<Reply<GrantListReply>, ApiError> {
+        let row = with(event(caller, Operation::GrantList, request.node), "filter", filter_word(request.filter));
+        let answer = self.read_grants(caller, request).await;
+        self.hand_out(row, answer).await
+    }
+
+    async fn read_grants(&self, caller: &Caller, request: GrantListRequest) -> Result<GrantListReply, FileError> {
+        if request.limit == 0 || request.limit > LIMIT_MAX {
+            return Err(FileError::Bound("a page of shares has 1 to 1000"));
+        }
+        let limit = request.limit as usize;
+        let after = request.page.as_deref().map(page::parse_after::<16>).transpose()?;
+        let after = after.map(|id| GrantId::try_from(id).map_err(|_| FileError::Bound("the page token is not one of this list"))).transpose()?;
+        let actor = self.actor(caller).await?;
+        actor.check(caller.now)?;
+        let mut grants = match (request.filter, request.node) {
+            (GrantFilter::OnNode, Some(node)) => {
+                let facts = self.facts_of(&actor, node).await?;
+                let _permit = may_list_grants(&actor, &facts, caller.now)?;
+                let mut grants = self.store.grants_on(&[node]).await?;
+                grants.retain(|grant| grant.is_living(caller.now) && grant.recipient != grant.owner);
+                grants
+            }
+            (GrantFilter::ByMe, None) => self.given_by(actor.user, caller.now, after, request.limit).await?,
+            _ => return Err(FileError::Bound("name a node for `on_node`, and none for `by_me`")),
+        };
+        grants.retain(|grant| after.is_none_or(|after| grant.id > after));
+        grants.sort_by_key(|grant| grant.id);
+        let more = grants.len() > limit;
+        grants.truncate(limit);
+        let next = grants.last().filter(|_| more).map(|last| page::after(last.id.as_bytes()));
+        Ok(GrantListReply { grants: self.grant_views(grants).await?, next })
+    }
+
+    /// What one sealed, and what others sealed of one's own tree: one more than a page.
+    async fn given_by(&self, user: UserId, now: Timestamp, after: Option<GrantId>, limit: u32) -> Result<Vec<Grant>, FileError> {
+        let mut grants: HashMap<GrantId, Grant> = HashMap::new();
+        for grant in self.store.shared_by(user, now, after, u64::from(limit) + 1).await? {
+            grants.insert(grant.id, grant);
+        }
+        if let Some(home) = self.store.home(user).await? {
+            let tree: Vec<NodeId> = self.store.subtree(home.id).await?;
+            let others = self.store.grants_on(&tree).await?;
+            let others = others.into_iter().filter(|grant| grant.is_living(now) && grant.recipient != user);
+            grants.extend(others.map(|grant| (grant.id, grant)));
+        }
+        Ok(grants.into_values().collect())
+    }
+
+    async fn grant_views(&self, grants: Vec<Grant>) -> Result<Vec<GrantView>, FileError> {
+        let mut names: HashMap<UserId, UserName> = HashMap::new();
+        for user in grants.iter().flat_map(|grant| [grant.sealer, grant.recipient]) {
+            if !names.contains_key(&user) {
+                let account = self.store.user(user).await?.ok_or(FileError::Corrupt("a grant of somebody without an account"))?;
+                names.insert(user, account.name);
+            }
+        }
+        let name = |user: &UserId| names.get(user).cloned().ok_or(FileError::Corrupt("a grant of somebody without an account"));
+        let view = |grant: Grant| {
+            Ok(GrantView {
+                id: grant.id,
+                node: grant.node,
+                sealer_name: name(&grant.sealer)?,
+                recipient_name: name(&grant.recipient)?,
+                grant: Blob(grant.envelope),
+                sealer: grant.sealer,
+                recipient: grant.recipient,
+                created_ms: grant.created,
+                expires_ms: Some(grant.expires).filter(|expires| *expires != Timestamp::ABSENT),
+            })
+        };
+        grants.into_iter().map(view).collect()
+    }
+}
+
+const fn filter_word(filter: GrantFilter) -> &'static str {
+    match filter {
+        GrantFilter::ByMe => "by_me",
+        GrantFilter::OnNode => "on_node",
+    }
+}

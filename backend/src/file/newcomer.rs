@@ -1,0 +1,96 @@
+//! New nodes as a request brings them: read, verified, and true within themselves. What they must fit in the store comes after.
+
+use std::collections::HashSet;
+
+use ticrypt_api::Blob;
+use ticrypt_api::node::{NewContent, NewNode};
+use ticrypt_crypto::directory::HeadPayload;
+use ticrypt_crypto::manifest::ManifestPayload;
+use ticrypt_crypto::{Digest, Signed};
+use ticrypt_types::limits::BATCH_MAX_NODES;
+use ticrypt_types::{NodeId, NodeKind};
+
+use super::error::FileError;
+use super::fit;
+use super::records::{ReadEntry, Reader, entry};
+
+/// A node that does not exist yet.
+#[derive(Debug)]
+pub(crate) struct Newcomer {
+    pub(crate) read: ReadEntry,
+    pub(crate) what: NewcomerKind,
+}
+
+#[derive(Debug)]
+pub(crate) enum NewcomerKind {
+    Directory { head: Signed<HeadPayload>, bytes: Blob },
+    File { manifest: Signed<ManifestPayload>, content: NewContent },
+}
+
+impl Newcomer {
+    pub(crate) fn node(&self) -> NodeId {
+        self.read.entry.child
+    }
+
+    /// The grant its records name as their writer's authority.
+    pub(crate) fn authority(&self) -> Option<Digest> {
+        match &self.what {
+            NewcomerKind::Directory { head, .. } => head.authority,
+            NewcomerKind::File { manifest, .. } => manifest.authority,
+        }
+    }
+}
+
+/// Reads new nodes of one directory under its present epoch.
+pub(crate) fn read(reader: &mut Reader<'_>, nodes: Vec<NewNode>, directory: NodeId, epoch: u32) -> Result<Vec<Newcomer>, FileError> {
+    if nodes.is_empty() || nodes.len() > BATCH_MAX_NODES {
+        return Err(FileError::Bound("a request creates 1 to 2000 nodes; split it"));
+    }
+    let mut ids = HashSet::with_capacity(nodes.len());
+    let mut names = HashSet::with_capacity(nodes.len());
+    let mut versions = HashSet::new();
+    let mut newcomers = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let newcomer = read_one(reader, node, directory, epoch)?;
+        if !ids.insert(newcomer.node()) {
+            return Err(FileError::Bound("the request names a node twice; give each an id of its own"));
+        }
+        if !names.insert(newcomer.read.entry.name_tag) {
+            return Err(FileError::Taken { code: "name_taken", why: "two new entries have the same name; choose another" });
+        }
+        if let NewcomerKind::File { content, .. } = &newcomer.what
+            && !versions.insert(content.version)
+        {
+            return Err(FileError::Bound("the request names a version twice; give each an id of its own"));
+        }
+        newcomers.push(newcomer);
+    }
+    Ok(newcomers)
+}
+
+fn read_one(reader: &mut Reader<'_>, node: NewNode, directory: NodeId, epoch: u32) -> Result<Newcomer, FileError> {
+    let read = entry(node.entry)?;
+    fit::entry(&read, directory, epoch)?;
+    if read.entry.child_epoch != 1 {
+        return Err(FileError::unfit("entry_child_epoch", "a new node's keys are its first; begin at epoch 1"));
+    }
+    let child = read.entry.child;
+    let what = match (read.entry.kind, node.head, node.content) {
+        (NodeKind::Directory, Some(bytes), None) => {
+            let head = reader.head(&bytes)?;
+            fit::head(&head, fit::HeadBefore { directory: child, epoch: 1, counter: 0, hash: None }, Vec::new())?;
+            NewcomerKind::Directory { head, bytes }
+        }
+        (NodeKind::File, None, Some(content)) => {
+            let manifest = reader.manifest(&content.manifest)?;
+            fit::manifest(&manifest, child, &content)?;
+            fit::first_manifest(&manifest)?;
+            if let Some(Blob(chunk)) = &content.chunk {
+                fit::small_chunk(&manifest, chunk)?;
+            }
+            NewcomerKind::File { manifest, content }
+        }
+        _ => return Err(FileError::Bound("a new directory comes with its first head, a new file with its content")),
+    };
+    Ok(Newcomer { read, what })
+}

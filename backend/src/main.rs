@@ -1,0 +1,171 @@
+//! `ticrypt-backend`: the server and its operator's verbs.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use ticrypt_backend::config::{Config, DEFAULT_DATA, Role};
+use ticrypt_backend::wiring::{self, Paths};
+use ticrypt_backend::{deployment, openapi, tls};
+
+#[derive(Parser)]
+#[command(name = "ticrypt-backend", version, about = "The ticrypt server: keeps ciphertext, rules of access and two logs; opens nothing.")]
+struct Arguments {
+    /// The configuration file; /etc/ticrypt/backend.toml if it is there, else the defaults.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where database, chunks, logs and keys are kept.
+    #[arg(long, global = true, value_name = "DIR", default_value = DEFAULT_DATA)]
+    data: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the server until it is told to stop.
+    Run {
+        /// The roles to run; only all of them in one process exist today.
+        #[arg(long, value_delimiter = ',')]
+        roles: Vec<Role>,
+    },
+    /// Say everything that is wrong with the configuration.
+    CheckConfig,
+    /// Bring the database up to this program's schema; refuses a newer one.
+    Migrate,
+    /// The server's TLS keys.
+    #[command(subcommand)]
+    Tls(Tls),
+    /// Write the deployment file and print where it is, with its fingerprint.
+    Deployment {
+        /// Print the file itself.
+        #[arg(long)]
+        show: bool,
+        /// Make a new one-time code for the first super-admin, if the first was lost before it was used.
+        #[arg(long)]
+        new_code: bool,
+    },
+    /// Print the description of the API (OpenAPI 3.1).
+    Openapi,
+}
+
+#[derive(Subcommand)]
+enum Tls {
+    /// The key kept ready comes into use, and another is made ready.
+    Rotate,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TICRYPT_LOG").unwrap_or_else(|_| "info,sqlx=warn,sea_orm_migration=warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("ticrypt-backend: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(carry_out(arguments)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("ticrypt-backend: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let data = std::path::absolute(&arguments.data).context("the data directory is not a path")?;
+    let paths = Paths(data.clone());
+    if let Verb::Openapi = arguments.verb {
+        // A reader that has seen enough may close the pipe.
+        let _ = std::io::stdout().write_all(&openapi::document());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut config = Config::load(arguments.config.as_deref())?;
+    match arguments.verb {
+        Verb::Run { roles } => {
+            if !roles.is_empty() {
+                config.roles.0 = roles;
+            }
+            run(config, data).await?;
+        }
+        Verb::CheckConfig => {
+            config.check()?;
+            println!("the configuration can be used");
+        }
+        Verb::Migrate => {
+            tls::make_directory(&paths.0)?;
+            let url = wiring::store_url(&config, &paths)?;
+            let store = ticrypt_store::Store::connect(&url, &ticrypt_store::Options::default()).await?;
+            let before = store.schema_version().await?;
+            store.migrate().await?;
+            println!("schema {before} -> {}", store.schema_version().await?);
+            store.close().await?;
+        }
+        Verb::Tls(Tls::Rotate) => {
+            tls::Identity::rotate(&paths.tls(), config.server.tls.as_ref(), "ticrypt")?;
+            let (path, fingerprint) = write_deployment(&config, &paths).await?;
+            println!("rotated; restart the server, then hand out {} again\nfingerprint {fingerprint}", path.display());
+        }
+        Verb::Deployment { show, new_code } => {
+            let (path, fingerprint) = write_deployment(&config, &paths).await?;
+            if show {
+                print!("{}", std::fs::read_to_string(&path)?);
+            } else {
+                println!("deployment file  {}\nfingerprint      {fingerprint}", path.display());
+            }
+            if new_code {
+                let store = wiring::open_store(&config, &paths).await?;
+                println!("one-time code    {}", deployment::renew_code(&store).await?.expose());
+                store.close().await?;
+            }
+        }
+        Verb::Openapi => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn write_deployment(config: &Config, paths: &Paths) -> anyhow::Result<(PathBuf, String)> {
+    let store = wiring::open_store(config, paths).await?;
+    let (deployment, file, _, _) = wiring::describe(config, paths, &store, config.server.listen).await?;
+    store.close().await?;
+    if let Some(code) = &deployment.code {
+        println!("one-time code    {}", code.expose());
+    }
+    Ok(deployment::write_file(&paths.0, &file)?)
+}
+
+async fn run(config: Config, data: PathBuf) -> anyhow::Result<()> {
+    let running = wiring::start(config, &data).await?;
+    println!("listening on {}", running.address);
+    match &running.code {
+        Some(code) => println!(
+            "first start\n  deployment file  {}\n  fingerprint      {}\n  one-time code    {}   (registers the first super-admin; shown once)",
+            running.file_path.display(),
+            running.fingerprint,
+            code.expose(),
+        ),
+        None if !running.store.has_users().await? => println!(
+            "deployment file {}\nno account yet; if the one-time code is lost, `ticrypt-backend deployment --new-code` makes another",
+            running.file_path.display()
+        ),
+        None => println!("deployment file {}", running.file_path.display()),
+    }
+    asked_to_stop().await?;
+    tracing::info!("stopping");
+    running.stop().await?;
+    Ok(())
+}
+
+/// SIGINT or SIGTERM.
+async fn asked_to_stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}

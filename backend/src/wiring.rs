@@ -1,0 +1,332 @@
+//! Puts the roles together, starts them and stops them again: the only place that asks which roles are on.
+//!
+//! ```text
+//! start:  store ─▶ identity ─▶ logs ─▶ clock ─▶ unfinished rows ─▶ roles ─▶ listeners
+//! stop:   listeners ─▶ requests that run ─▶ file role ─▶ background ─▶ logs ─▶ store
+//! ```
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ticrypt_api::deployment::DeploymentFile;
+use ticrypt_log::{Options as LogOptions, VerifierKey};
+use ticrypt_store::{Options as StoreOptions, Store, StoreError};
+use ticrypt_types::Secret;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::audit::events::EventsFile;
+use crate::audit::{AuditError, LogAudit, LogKeys, recovery, witness};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::deployment::{Deployment, DeploymentError};
+use crate::health::{self, Health};
+use crate::links::{LinkError, Vaults};
+use crate::metrics::Metrics;
+use crate::presence::Presence;
+use crate::rest::{Parts, Rest, route};
+use crate::tls::{Identity, TlsError};
+use crate::{deployment, listener, tls};
+
+/// How often leases are looked at; a stream outlives its session by no more than this and the grace of a cut.
+const LEASE: Duration = Duration::from_millis(250);
+const KEEP_CLOCK: Duration = Duration::from_secs(10);
+const KEEP_MARK: Duration = Duration::from_secs(10);
+
+/// Why the backend does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the data directory cannot be made")]
+    Data(#[source] TlsError),
+    #[error("the database cannot be used")]
+    Store(#[from] StoreError),
+    #[error("the environment variable {0} that should hold the address of the database is not set")]
+    StoreAddress(String),
+    #[error("the deployment has no identity")]
+    Deployment(#[from] DeploymentError),
+    #[error("the tls identity cannot be used")]
+    Tls(#[from] TlsError),
+    #[error("the logs cannot be used")]
+    Audit(#[from] AuditError),
+    #[error("the vault's roles cannot start")]
+    Links(#[from] LinkError),
+    #[error("cannot listen on {0}; is another one running?")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    #[error("a task ended early")]
+    Task,
+}
+
+/// Where things are, under one data directory.
+#[derive(Clone, Debug)]
+pub struct Paths(pub PathBuf);
+
+impl Paths {
+    pub fn tls(&self) -> PathBuf {
+        self.0.join("tls")
+    }
+
+    pub fn keys(&self) -> PathBuf {
+        self.0.join("keys")
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
+    /// A path of the configuration: as it is if absolute, else under the data directory.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        self.0.join(path)
+    }
+}
+
+/// The address of the database, its path made absolute and its directory made.
+pub fn store_url(config: &Config, paths: &Paths) -> Result<String, StartError> {
+    let url = match &config.store.url_env {
+        Some(name) => std::env::var(name).map_err(|_| StartError::StoreAddress(name.clone()))?,
+        None => config.store.url.clone(),
+    };
+    let Some(path) = url.strip_prefix("sqlite://") else { return Ok(url) };
+    let path = paths.resolve(Path::new(path));
+    if let Some(parent) = path.parent() {
+        tls::make_directory(parent).map_err(StartError::Data)?;
+    }
+    Ok(format!("sqlite://{}", path.display()))
+}
+
+/// Opens the store; a new database gets its schema, an older one waits for `migrate`.
+pub async fn open_store(config: &Config, paths: &Paths) -> Result<Store, StartError> {
+    tls::make_directory(&paths.0).map_err(StartError::Data)?;
+    let store = Store::connect(&store_url(config, paths)?, &StoreOptions::default()).await?;
+    if store.schema_version().await? == 0 {
+        store.migrate().await?;
+    }
+    store.check_schema().await?;
+    Ok(store)
+}
+
+/// The deployment file as it is now, for `run` and for the verb `deployment`.
+pub async fn describe(
+    config: &Config,
+    paths: &Paths,
+    store: &Store,
+    listening: SocketAddr,
+) -> Result<(Deployment, DeploymentFile, Identity, LogKeys), StartError> {
+    let deployment = Deployment::load_or_make(store).await?;
+    let logs = LogKeys::load_or_make(&paths.keys(), deployment.id)?;
+    let identity = Identity::load_or_make(&paths.tls(), config.server.tls.as_ref(), "ticrypt")?;
+    let file = deployment.file(config, config.urls(listening), &identity, &logs);
+    Ok((deployment, file, identity, logs))
+}
+
+/// The settings of the logs.
+pub fn log_options(config: &Config) -> LogOptions {
+    LogOptions {
+        checkpoint_interval: Duration::from_millis(config.log.checkpoint_interval_ms),
+        witnesses: config.log.witnesses.iter().filter_map(|witness| VerifierKey::parse(&witness.key).ok()).collect(),
+        quorum: config.log.quorum,
+        ..LogOptions::default()
+    }
+}
+
+/// A backend that runs.
+#[derive(Debug)]
+pub struct Running {
+    pub address: SocketAddr,
+    pub health_address: Option<SocketAddr>,
+    pub file: DeploymentFile,
+    pub file_path: PathBuf,
+    pub fingerprint: String,
+    /// The one-time code; only at first start.
+    pub code: Option<Secret<String>>,
+    /// For tests that look inside or set the clock.
+    pub clock: Clock,
+    pub presence: Arc<Presence>,
+    pub audit: Arc<LogAudit>,
+    pub store: Store,
+    rest: Arc<Rest>,
+    vaults: Vaults,
+    paths: Paths,
+    stop_serving: CancellationToken,
+    stop_background: CancellationToken,
+    serving: TaskTracker,
+    background: TaskTracker,
+}
+
+/// Starts every role.
+pub async fn start(config: Config, data: &Path) -> Result<Running, StartError> {
+    config.check()?;
+    config.roles.check()?;
+    let (config, paths) = (Arc::new(config), Paths(data.to_path_buf()));
+    let store = open_store(&config, &paths).await?;
+    let tcp = TcpListener::bind(config.server.listen).await.map_err(|e| StartError::Listen(config.server.listen, e))?;
+    let address = tcp.local_addr().map_err(|e| StartError::Listen(config.server.listen, e))?;
+    let (deployment, file, identity, signers) = describe(&config, &paths, &store, address).await?;
+    let (file_path, fingerprint) = deployment::write_file(&paths.0, &file)?;
+
+    let background = TaskTracker::new();
+    let stop_background = CancellationToken::new();
+    let events = match &config.log.events_file {
+        Some(path) => {
+            let (events, task) = EventsFile::open(&paths.resolve(path)).await?;
+            background.spawn(async move { task.await.unwrap_or_default() });
+            Some(events)
+        }
+        None => None,
+    };
+    let (log_path, options) = (paths.log(), log_options(&config));
+    let opened = tokio::task::spawn_blocking(move || LogAudit::open(&log_path, &signers, options, events));
+    let audit = Arc::new(opened.await.map_err(|_| StartError::Task)??);
+    let clock = start_clock(&store).await?;
+    complete_rows(&audit, &store, &paths, &clock).await?;
+
+    let presence = Arc::new(Presence::default());
+    let metrics = Metrics::new();
+    let vaults = Vaults::start(&config, &paths, deployment.id, &store, crate::audit::link(&audit), Arc::clone(&presence) as _).await?;
+    let rest = Arc::new(Rest::new(Parts {
+        config: Arc::clone(&config),
+        deployment: file.clone(),
+        store: store.clone(),
+        audit: crate::audit::link(&audit),
+        vault: vaults.vault(),
+        chunks: vaults.chunks(),
+        presence: Arc::clone(&presence),
+        clock: clock.clone(),
+        metrics: Arc::clone(&metrics),
+    }));
+
+    let (serving, stop_serving) = (TaskTracker::new(), CancellationToken::new());
+    let acceptor = TlsAcceptor::from(identity.server_config()?);
+    let router = route::router(Arc::clone(&rest));
+    serving.spawn(listener::serve(tcp, acceptor, router, config.server.clone(), stop_serving.clone()));
+    let health_address = if config.health.enabled {
+        let listening = config.health.listen;
+        let tcp = TcpListener::bind(listening).await.map_err(|e| StartError::Listen(listening, e))?;
+        let address = tcp.local_addr().map_err(|e| StartError::Listen(listening, e))?;
+        let health = Health { store: store.clone(), audit: Arc::clone(&audit), presence: Arc::clone(&presence), metrics };
+        background.spawn(health::serve(tcp, health, stop_background.clone()));
+        Some(address)
+    } else {
+        None
+    };
+    let running = Running {
+        address,
+        health_address,
+        file,
+        file_path,
+        fingerprint,
+        code: deployment.code,
+        clock,
+        presence,
+        audit,
+        store,
+        rest,
+        vaults,
+        paths,
+        stop_serving,
+        stop_background,
+        serving,
+        background,
+    };
+    running.start_background(&config);
+    Ok(running)
+}
+
+async fn start_clock(store: &Store) -> Result<Clock, StartError> {
+    let clock = Clock::default();
+    clock.raise(store.advance_clock(clock.now()).await?);
+    Ok(clock)
+}
+
+/// Closes what a crash left open. An account tells whether its registration was carried out; of the rest nothing is claimed.
+async fn complete_rows(audit: &Arc<LogAudit>, store: &Store, paths: &Paths, clock: &Clock) -> Result<(), StartError> {
+    let (log, directory) = (Arc::clone(audit), paths.log());
+    let found = tokio::task::spawn_blocking(move || recovery::find(&log, &directory)).await.map_err(|_| StartError::Task)??;
+    clock.raise(found.latest);
+    for unfinished in &found.unfinished {
+        let mut outcome = None;
+        if unfinished.row.operation == ticrypt_types::Operation::UserRegister.name()
+            && let Some(Ok(user)) = unfinished.row.subjects.first().map(|id| ticrypt_types::UserId::try_from(&id[..]))
+        {
+            outcome = Some(if store.user(user).await?.is_some() { "done" } else { "failed:interrupted" });
+        }
+        recovery::complete(audit, unfinished, outcome, clock.now()).await?;
+    }
+    if !found.unfinished.is_empty() {
+        tracing::warn!(rows = found.unfinished.len(), "work was interrupted by the last stop; its rows are completed");
+    }
+    Ok(())
+}
+
+impl Running {
+    fn start_background(&self, config: &Arc<Config>) {
+        let every = |period: Duration| {
+            let mut interval = tokio::time::interval(period);
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            interval
+        };
+        let stop = self.stop_background.clone();
+        let (presence, clock, idle_ms) = (Arc::clone(&self.presence), self.clock.clone(), config.session.idle_ms);
+        let mut lease = every(LEASE);
+        self.background.spawn(async move {
+            while stop.run_until_cancelled(lease.tick()).await.is_some() {
+                presence.prune(clock.now(), idle_ms);
+            }
+        });
+        let (stop, store, clock) = (self.stop_background.clone(), self.store.clone(), self.clock.clone());
+        let mut keep = every(KEEP_CLOCK);
+        self.background.spawn(async move {
+            while stop.run_until_cancelled(keep.tick()).await.is_some() {
+                match store.advance_clock(clock.now()).await {
+                    Ok(highest) => clock.raise(highest),
+                    Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the clock cannot be kept"),
+                }
+            }
+        });
+        let (stop, audit, directory) = (self.stop_background.clone(), Arc::clone(&self.audit), self.paths.log());
+        let mut keep = every(KEEP_MARK);
+        self.background.spawn(async move {
+            while stop.run_until_cancelled(keep.tick()).await.is_some() {
+                keep_mark(&audit, &directory).await;
+            }
+        });
+        for log in [self.audit.audit_log(), self.audit.key_log()] {
+            for witness in &config.log.witnesses {
+                let interval = Duration::from_millis(config.log.witness_interval_ms);
+                self.background.spawn(witness::run(log.clone(), witness.clone(), interval, self.stop_background.clone()));
+            }
+        }
+    }
+
+    /// Stops in order: nothing new comes in, what runs is finished, then the roles, the logs and the store.
+    pub async fn stop(self) -> Result<(), StartError> {
+        self.stop_serving.cancel();
+        self.serving.close();
+        self.serving.wait().await;
+        self.rest.shutdown().await;
+        self.vaults.shutdown().await;
+        self.stop_background.cancel();
+        let logs = self.audit.shutdown().await;
+        keep_mark(&self.audit, &self.paths.log()).await;
+        let store = self.store.clone();
+        // The events file ends with the role that feeds it.
+        drop((self.rest, self.vaults, self.audit));
+        self.background.close();
+        self.background.wait().await;
+        store.close().await?;
+        Ok(logs?)
+    }
+}
+
+async fn keep_mark(audit: &Arc<LogAudit>, directory: &Path) {
+    let (audit, directory) = (Arc::clone(audit), directory.to_path_buf());
+    let kept = tokio::task::spawn_blocking(move || recovery::keep_mark(&audit, &directory)).await;
+    if !matches!(kept, Ok(Ok(()))) {
+        tracing::warn!("the mark of settled rows cannot be written; the next start takes longer");
+    }
+}

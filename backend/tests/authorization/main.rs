@@ -1,0 +1,93 @@
+//! Who may do what, executed: every endpoint of the contract by everyone there is, over real TLS, with records that are really signed.
+//!
+//! What comes out is `table.txt`, reviewed by hand; `UPDATE_GOLDENS=1` writes it anew. An endpoint without a row fails, and so does an
+//! answer that breaks one of the rules stated here in code.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../vault/records.rs"]
+#[allow(dead_code)]
+mod records;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;
+
+use ticrypt_api::endpoint::ENDPOINTS;
+use ticrypt_types::Operation;
+use ticrypt_types::operation::Caller;
+use world::{SUBJECTS, World};
+
+/// Answers about somebody else's tree, which nobody but its owner and those it is shared with may even see (security C21).
+const ABOUT_THE_OWNERS_TREE: &[Operation] = &[
+    Operation::NodeList,
+    Operation::NodeStat,
+    Operation::NodeCreate,
+    Operation::NodeRename,
+    Operation::NodeMove,
+    Operation::NodeTrash,
+    Operation::NodeRestore,
+    Operation::NodeDelete,
+    Operation::NodeRekey,
+    Operation::NodeHistory,
+    Operation::UploadBegin,
+    Operation::VersionPublish,
+    Operation::VersionList,
+    Operation::ContentOpen,
+    Operation::GrantCreate,
+    Operation::GrantRevoke,
+    Operation::GrantLeave,
+    Operation::GrantList,
+];
+
+#[tokio::test]
+async fn the_table_of_authorization() {
+    let mut world = World::new().await;
+    let mut table = format!("{:<18}", "");
+    for subject in SUBJECTS {
+        table.push_str(&format!(" {subject:<24}"));
+    }
+    table = format!("{}\n", table.trim_end());
+    let mut rows = Vec::new();
+    for endpoint in ENDPOINTS {
+        let operation = endpoint.operation;
+        let mut row = format!("{:<18}", operation.name());
+        let mut cells = Vec::new();
+        for subject in 0..SUBJECTS.len() {
+            let cell = world.attempt(operation, subject).await;
+            row.push_str(&format!(" {cell:<24}"));
+            cells.push(cell);
+        }
+        table.push_str(row.trim_end());
+        table.push('\n');
+        rows.push((operation, cells));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/authorization/table.txt");
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        std::fs::write(path, &table).unwrap();
+    }
+    let golden = std::fs::read_to_string(path).unwrap_or_default();
+    for (operation, cells) in &rows {
+        check(*operation, cells);
+    }
+    assert!(golden == table, "the table differs; review it, then run with UPDATE_GOLDENS=1:\n{table}");
+}
+
+fn check(operation: Operation, cells: &[String]) {
+    let name = operation.name();
+    if operation.caller() == Caller::Session {
+        for cell in &cells[..3] {
+            assert!(cell.starts_with("401"), "{name}: {cell} without a session that counts");
+        }
+    }
+    let [_, _, _, stranger, grantee, owner, admin, root] = cells else { panic!("eight cells") };
+    if ABOUT_THE_OWNERS_TREE.contains(&operation) {
+        for cell in [stranger, admin, root] {
+            assert!(cell == "404:not_found" || cell == "200:empty", "{name}: {cell} for somebody with no key");
+        }
+    }
+    if ABOUT_THE_OWNERS_TREE.contains(&operation) && operation != Operation::GrantLeave {
+        assert_eq!(owner, "200", "{name}: the owner");
+    }
+    if matches!(operation, Operation::NodeCreate | Operation::NodeRename | Operation::NodeTrash | Operation::VersionPublish | Operation::UploadBegin) {
+        assert_eq!(grantee, "403:no_edit", "{name}: somebody who may only view");
+    }
+}

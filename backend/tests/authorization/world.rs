@@ -1,0 +1,437 @@
+//! The people and things of the table: one tree with an owner, shared with one person to view, and everybody else.
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::Serialize;
+use ticrypt_api::endpoint::Codec;
+use ticrypt_api::grant::{GrantCreateRequest, GrantFilter, GrantLeaveRequest, GrantListRequest, GrantRevokeRequest, NewGrant};
+use ticrypt_api::log::EntriesRequest;
+use ticrypt_api::node::*;
+use ticrypt_api::session::{ChallengeReply, ChallengeRequest, LoginReply, LoginRequest};
+use ticrypt_api::upload::{NewUpload, UploadBeginReply, UploadBeginRequest};
+use ticrypt_api::user::{BundleRotateRequest, PinReportRequest, RegisterRequest, UserStateRequest};
+use ticrypt_api::version::{OpenItem, OpenReply, OpenRequest, PublishRequest};
+use ticrypt_api::{Blob, Endpoint, Hash, wire};
+use ticrypt_crypto::grant::GrantPayload;
+use ticrypt_crypto::login::LoginPayload;
+use ticrypt_crypto::statement::{Action, StatementPayload};
+use ticrypt_crypto::{Digest, Envelope};
+use ticrypt_keyring::SessionKey;
+use ticrypt_types::{NodeId, NodeKind, Operation, Rank, SessionId, Verbs, VersionId};
+
+use crate::records::{self, Content, Directory, Person, grant, hash_of, new_directory, new_node, new_version, random_vec, revocation, sealed, small_file};
+use crate::support::{Server, Wire};
+
+pub const SUBJECTS: [&str; 8] = ["nobody", "pending", "inactive", "stranger", "grantee (view)", "owner", "admin", "super-admin"];
+const NOBODY: usize = 0;
+const PENDING: usize = 1;
+const INACTIVE: usize = 2;
+const GRANTEE: usize = 4;
+const OWNER: usize = 5;
+const ADMIN: usize = 6;
+const ROOT: usize = 7;
+
+struct Subject {
+    person: Person,
+    wire: Wire,
+}
+
+/// A file as its owner remembers it.
+struct File {
+    node: NodeId,
+    version: VersionId,
+    manifest: Digest,
+}
+
+pub struct World {
+    server: Server,
+    subjects: Vec<Subject>,
+    friend: Person,
+    docs: Directory,
+    other: Directory,
+    file: File,
+    rekeyed: File,
+    moved: NodeId,
+    trashed: NodeId,
+    restored: NodeId,
+    deleted: NodeId,
+    large: NodeId,
+    upload: VersionId,
+    upload_ticket: Blob,
+    upload_content: Content,
+    read_ticket: Blob,
+    view_grant: GrantPayload,
+    leave_grant: GrantPayload,
+    friends_grant: GrantPayload,
+    spare_session: SessionId,
+    count: u32,
+}
+
+/// What is sent, and the owner's view of the directories if it is accepted.
+#[derive(Default)]
+struct Attempt {
+    parameters: Vec<String>,
+    query: &'static str,
+    body: Vec<u8>,
+    ticket: Option<Blob>,
+    docs: Option<Directory>,
+    other: Option<Directory>,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let server = Server::start().await;
+        let names = ["nobody", "pending", "inactive", "stranger", "grantee", "owner", "admin", "root"];
+        let people: Vec<Person> = names.iter().map(|name| Person::new(server.deployment(), name)).collect();
+        let mut wire = server.wire().await;
+        let friend = Person::new(server.deployment(), "friend");
+        let root = &people[ROOT];
+        let code = server.running.code.as_ref().unwrap().expose().clone();
+        register(&mut wire, root, Some((code, root.sign(&statement(&server, root, root, Action::Bootstrap))))).await;
+        let (mut root_wire, _) = log_in(&server, root).await;
+        for person in people[PENDING..ROOT].iter().chain([&friend]) {
+            register(&mut wire, person, None).await;
+            if person.name.as_str() != "pending" {
+                change(&server, &mut root_wire, root, person, Action::Activate).await;
+            }
+        }
+        change(&server, &mut root_wire, root, &people[ADMIN], Action::Role(Rank::Admin)).await;
+        let mut spare_session = None;
+        let mut subjects = Vec::new();
+        for (index, person) in people.into_iter().enumerate() {
+            let wire = match index {
+                NOBODY | PENDING => server.wire().await,
+                _ => log_in(&server, &person).await.0,
+            };
+            if index == OWNER {
+                spare_session = Some(log_in(&server, &person).await.1);
+            }
+            subjects.push(Subject { person, wire });
+        }
+        let inactive = &subjects[INACTIVE];
+        change(&server, &mut root_wire, &subjects[ROOT].person, &inactive.person, Action::Deactivate).await;
+        // Their connection was cut; the old token comes over another.
+        let token = subjects[INACTIVE].wire.token.clone();
+        subjects[INACTIVE].wire = server.wire().await;
+        subjects[INACTIVE].wire.token = token;
+
+        let spare_session = spare_session.unwrap();
+        Self::furnish(server, subjects, friend, spare_session).await
+    }
+
+    /// The owner's tree and its shares.
+    async fn furnish(server: Server, mut subjects: Vec<Subject>, friend: Person, spare_session: SessionId) -> Self {
+        let mut at_home = subjects.remove(OWNER);
+        let Subject { person: owner, wire } = &mut at_home;
+        let owner = &*owner;
+        let grantee = &subjects[GRANTEE].person;
+        let mut home = Directory::new(new_node(), None, owner.user);
+        let own = grant(owner, owner, home.node, NodeKind::Directory, owner.user, Verbs::ALL);
+        let request = HomeCreateRequest { grant: NewGrant { grant: owner.sign(&own), sealed: sealed(Verbs::ALL) }, head: home.advance(owner) };
+        let _: HeadReply = wire.ask(Operation::HomeCreate, &[], &request).await.unwrap();
+        let (mut docs, docs_node) = new_directory(owner, &mut home, "docs");
+        let (other, other_node) = new_directory(owner, &mut home, "other");
+        let (left, left_node) = new_directory(owner, &mut home, "left");
+        let request = CreateRequest { directory: home.node, head: home.advance(owner), nodes: vec![docs_node, other_node, left_node] };
+        let _: HeadReply = wire.ask(Operation::NodeCreate, &[], &request).await.unwrap();
+
+        // A large file, so that there is a ticket to read with.
+        let large = new_node();
+        let content = Content::new(100_000);
+        let upload = |version, file, directory, size_bytes| UploadBeginRequest {
+            uploads: vec![NewUpload { file, directory, version, content_wrap: Blob(random_vec(60)), size_bytes }],
+        };
+        let begun: UploadBeginReply =
+            wire.ask(Operation::UploadBegin, &[], &upload(content.version, large, Some(docs.node), content.size)).await.unwrap();
+        wire.ticket = Some(BASE64URL_NOPAD.encode(&begun.tickets[0].ticket.0));
+        let stored = wire.send(Operation::ChunkWrite, &[&content.version.to_string(), "0"], "", content.chunks[0].clone()).await;
+        assert_eq!(stored.status, 200, "{stored:?}");
+        wire.ticket = None;
+
+        let names = ["file", "rekeyed", "moved", "trashed", "restored", "deleted"];
+        let (ids, mut nodes): (Vec<NodeId>, Vec<NewNode>) = names.iter().map(|name| small_file(owner, &mut docs, name, 100)).unzip();
+        let remember = |at: usize, nodes: &[NewNode]| {
+            let content = nodes[at].content.as_ref().unwrap();
+            File { node: ids[at], version: content.version, manifest: Envelope::parse(&content.manifest.0).unwrap().record_hash() }
+        };
+        let (file, rekeyed) = (remember(0, &nodes), remember(1, &nodes));
+        let entry = docs.put(&docs.entry(large, NodeKind::File, 1, "large"));
+        let manifest = owner.sign(&content.manifest(owner, large, 1, None));
+        nodes.push(NewNode { entry, head: None, content: Some(content.wire(manifest, false)) });
+        let request = CreateRequest { directory: docs.node, head: docs.advance(owner), nodes };
+        let _: HeadReply = wire.ask(Operation::NodeCreate, &[], &request).await.unwrap();
+        for node in [ids[4], ids[5]] {
+            docs.entries.remove(&node);
+        }
+        let request = TrashRequest { directory: docs.node, head: docs.advance(owner), nodes: vec![ids[4], ids[5]] };
+        let _: HeadReply = wire.ask(Operation::NodeTrash, &[], &request).await.unwrap();
+        let request = OpenRequest { items: vec![OpenItem { file: large, manifest: None }] };
+        let opened: OpenReply = wire.ask(Operation::ContentOpen, &[], &request).await.unwrap();
+        let read_ticket = opened.files[0].ticket.as_ref().unwrap().ticket.clone();
+
+        let upload_content = Content::new(200_000);
+        let begun: UploadBeginReply =
+            wire.ask(Operation::UploadBegin, &[], &upload(upload_content.version, file.node, None, upload_content.size)).await.unwrap();
+        let upload_ticket = begun.tickets[0].ticket.clone();
+
+        let view_grant = grant(owner, grantee, docs.node, NodeKind::Directory, owner.user, Verbs::VIEW);
+        let leave_grant = grant(owner, grantee, left.node, NodeKind::Directory, owner.user, Verbs::VIEW);
+        // All grants of a node commit to the same keys.
+        let friends_grant = GrantPayload {
+            list_commitment: view_grant.list_commitment,
+            tree_commitment: view_grant.tree_commitment,
+            ..grant(owner, &friend, docs.node, NodeKind::Directory, owner.user, Verbs::VIEW)
+        };
+        for given in [&view_grant, &leave_grant, &friends_grant] {
+            let request = GrantCreateRequest { grants: vec![NewGrant { grant: owner.sign(given), sealed: sealed(Verbs::VIEW) }] };
+            let () = wire.ask(Operation::GrantCreate, &[], &request).await.unwrap();
+        }
+        subjects.insert(OWNER, at_home);
+        Self {
+            server, subjects, friend, docs, other, file, rekeyed, moved: ids[2], trashed: ids[3], restored: ids[4], deleted: ids[5], large,
+            upload: upload_content.version, upload_ticket, upload_content, read_ticket, view_grant, leave_grant, friends_grant,
+            spare_session, count: 0,
+        }
+    }
+
+    /// Lets one subject do one thing; the status, and the code of a refusal.
+    pub async fn attempt(&mut self, operation: Operation, subject: usize) -> String {
+        self.count += 1;
+        if operation == Operation::SessionLogin {
+            let result = try_log_in(&self.server, &self.subjects[subject].person).await;
+            return result.map_or_else(|problem| format!("{}:{}", problem.status, problem.code), |_| "200".to_owned());
+        }
+        let attempt = self.prepare(operation, subject).await;
+        // Logging out is done by a session of its own.
+        let mut own = None;
+        if operation == Operation::SessionLogout && subject > INACTIVE {
+            own = Some(log_in(&self.server, &self.subjects[subject].person).await.0);
+        }
+        // A body that nobody reads ends its connection, so who is refused before comes over a new one.
+        if subject <= INACTIVE {
+            let token = self.subjects[subject].wire.token.take();
+            self.subjects[subject].wire = self.server.wire().await;
+            self.subjects[subject].wire.token = token;
+        }
+        let wire = own.as_mut().unwrap_or(&mut self.subjects[subject].wire);
+        wire.ticket = attempt.ticket.as_ref().map(|ticket| BASE64URL_NOPAD.encode(&ticket.0));
+        let parameters: Vec<&str> = attempt.parameters.iter().map(String::as_str).collect();
+        let answer = wire.send(operation, &parameters, attempt.query, attempt.body).await;
+        wire.ticket = None;
+        if answer.status != 200 {
+            let problem = answer.problem();
+            eprintln!("REASON {} {subject} {}", operation.name(), problem.reason);
+            return format!("{}:{}", problem.status, problem.code);
+        }
+        self.docs = attempt.docs.unwrap_or_else(|| self.docs.clone());
+        self.other = attempt.other.unwrap_or_else(|| self.other.clone());
+        if operation == Operation::NodeStat && wire::decode::<StatReply>(Codec::Cbor, &answer.body).unwrap().nodes.is_empty() {
+            return "200:empty".to_owned();
+        }
+        "200".to_owned()
+    }
+
+    async fn prepare(&mut self, operation: Operation, subject: usize) -> Attempt {
+        let me = &self.subjects[subject].person;
+        let name = format!("n{}", self.count);
+        let mut docs = self.docs.clone();
+        docs.authority = (subject == GRANTEE).then(|| hash_of(&self.view_grant));
+        let mut other = self.other.clone();
+        let with = |docs: Directory| Attempt { docs: Some(Directory { authority: None, ..docs }), ..Attempt::default() };
+        let to = |parameter: &dyn ToString| Attempt { parameters: vec![parameter.to_string()], ..Attempt::default() };
+        let page = Attempt::default;
+        match operation {
+            Operation::DeploymentRead | Operation::ApiDescribe | Operation::SessionLogout | Operation::SessionList | Operation::UserSelf
+            | Operation::UserList | Operation::VaultRoots | Operation::TrashList | Operation::SessionLogin => page(),
+            Operation::UserRegister => {
+                let person = Person::new(self.server.deployment(), &name);
+                body(page(), operation, &registration(&person, None))
+            }
+            Operation::SessionChallenge => body(page(), operation, &ChallengeRequest { name: me.name.clone() }),
+            Operation::SessionEnd => to(&self.spare_session),
+            Operation::UserLookup => to(&"owner"),
+            Operation::UserState => {
+                let target = Person::new(self.server.deployment(), &name);
+                register(&mut self.server.wire().await, &target, None).await;
+                let statement = me.sign(&statement(&self.server, me, &target, Action::Activate));
+                body(to(&target.user), operation, &UserStateRequest { statement, bundle: None })
+            }
+            // Not a rotation, so that nobody's key changes: the answer tells who came as far as the rules of rotation.
+            Operation::BundleRotate => body(page(), operation, &BundleRotateRequest { bundle: Blob(me.bundle.as_bytes().to_vec()) }),
+            Operation::BundleRead => to(&self.subjects[OWNER].person.bundle.hash()),
+            Operation::PinReport => {
+                let user = self.subjects[OWNER].person.user;
+                body(page(), operation, &PinReportRequest { user, pinned: Hash([1; 32]), shown: Hash([2; 32]) })
+            }
+            Operation::HomeCreate => {
+                let mut home = Directory::new(new_node(), None, me.user);
+                let own = grant(me, me, home.node, NodeKind::Directory, me.user, Verbs::ALL);
+                let grant = NewGrant { grant: me.sign(&own), sealed: sealed(Verbs::ALL) };
+                body(page(), operation, &HomeCreateRequest { grant, head: home.advance(me) })
+            }
+            Operation::NodeList => {
+                let items = vec![ListItem { directory: docs.node, page: None }];
+                body(page(), operation, &ListRequest { items, limit: 100, manifests: true })
+            }
+            Operation::NodeStat => body(page(), operation, &StatRequest { nodes: vec![self.file.node] }),
+            Operation::NodeCreate => {
+                let (_, node) = small_file(me, &mut docs, &name, 100);
+                let request = CreateRequest { directory: docs.node, head: docs.advance(me), nodes: vec![node] };
+                body(with(docs), operation, &request)
+            }
+            Operation::NodeRename => {
+                let entry = docs.put(&docs.entry(self.file.node, NodeKind::File, 1, &name));
+                let request = RenameRequest { directory: docs.node, head: docs.advance(me), entry };
+                body(with(docs), operation, &request)
+            }
+            Operation::NodeMove => {
+                docs.entries.remove(&self.moved);
+                let entry = other.put(&other.entry(self.moved, NodeKind::File, 1, &name));
+                let (from, to) = (docs.node, other.node);
+                let request = MoveRequest { from, from_head: docs.advance(me), to, to_head: other.advance(me), entry };
+                Attempt { other: Some(other), ..body(with(docs), operation, &request) }
+            }
+            Operation::NodeTrash => {
+                docs.entries.remove(&self.trashed);
+                let request = TrashRequest { directory: docs.node, head: docs.advance(me), nodes: vec![self.trashed] };
+                body(with(docs), operation, &request)
+            }
+            Operation::NodeRestore => {
+                let entry = docs.put(&docs.entry(self.restored, NodeKind::File, 1, &name));
+                let request = RestoreRequest { directory: docs.node, head: docs.advance(me), entries: vec![entry] };
+                body(with(docs), operation, &request)
+            }
+            Operation::NodeDelete => body(page(), operation, &DeleteRequest { nodes: vec![self.deleted] }),
+            Operation::NodeRekey => {
+                let entry = docs.put(&docs.entry(self.rekeyed.node, NodeKind::File, 2, &name));
+                let request = RekeyRequest {
+                    node: self.rekeyed.node,
+                    epoch: 2,
+                    entry: Some(entry),
+                    parent_head: Some(docs.advance(me)),
+                    entries: vec![],
+                    head: None,
+                    content_wraps: vec![(self.rekeyed.version, Blob(random_vec(60)))],
+                    props_keys: vec![(Hash(self.rekeyed.manifest.to_bytes()), Blob(random_vec(60)))],
+                    grants: vec![],
+                };
+                body(with(docs), operation, &request)
+            }
+            Operation::NodeHistory => to(&docs.node),
+            Operation::UploadBegin => {
+                let upload = NewUpload {
+                    file: self.file.node, directory: None, version: new_version(), content_wrap: Blob(random_vec(60)), size_bytes: 200_000,
+                };
+                body(page(), operation, &UploadBeginRequest { uploads: vec![upload] })
+            }
+            Operation::UploadStatus | Operation::UploadAbandon => to(&self.upload),
+            Operation::VersionPublish => {
+                let content = Content::new(50);
+                let manifest = content.manifest(me, self.file.node, 2, Some(self.file.manifest));
+                let manifest = ticrypt_crypto::manifest::ManifestPayload { authority: docs.authority, ..manifest };
+                body(page(), operation, &PublishRequest { file: self.file.node, content: content.wire(me.sign(&manifest), true) })
+            }
+            Operation::VersionList => to(&self.file.node),
+            Operation::ContentOpen => {
+                body(page(), operation, &OpenRequest { items: vec![OpenItem { file: self.large, manifest: None }] })
+            }
+            // With the owner's ticket in everybody's hand.
+            Operation::ChunkWrite => Attempt {
+                parameters: vec![self.upload.to_string(), "0".to_owned()],
+                ticket: Some(self.upload_ticket.clone()),
+                body: self.upload_content.chunks[0].clone(),
+                ..page()
+            },
+            Operation::ChunkRead => {
+                let version = self.read_version().await;
+                Attempt { parameters: vec![version.to_string(), "0".to_owned()], ticket: Some(self.read_ticket.clone()), ..page() }
+            }
+            Operation::GrantCreate => {
+                // Whoever is not the owner must name a grant they share under; a made-up one is as good as any for a stranger.
+                let made_up = (subject != OWNER).then(|| Digest::new(records::random()));
+                let given = GrantPayload {
+                    authority: docs.authority.or(made_up),
+                    ..grant(me, &self.friend, self.file.node, NodeKind::File, self.subjects[OWNER].person.user, Verbs::VIEW)
+                };
+                let grants = vec![NewGrant { grant: me.sign(&given), sealed: sealed(Verbs::VIEW) }];
+                body(page(), operation, &GrantCreateRequest { grants })
+            }
+            Operation::GrantRevoke => {
+                let revocation = me.sign(&revocation(me, &self.friends_grant));
+                body(to(&self.friends_grant.grant), operation, &GrantRevokeRequest { revocation })
+            }
+            Operation::GrantLeave => body(to(&self.leave_grant.grant), operation, &GrantLeaveRequest {}),
+            Operation::GrantList => {
+                let request = GrantListRequest { filter: GrantFilter::OnNode, node: Some(docs.node), limit: 10, page: None };
+                body(page(), operation, &request)
+            }
+            Operation::LogCheckpoint => to(&"audit"),
+            Operation::LogTile => {
+                Attempt { query: "?path=tile/0/000.p/1", ..to(&"audit") }
+            }
+            Operation::AuditEntries | Operation::KeyLeaves => body(page(), operation, &EntriesRequest { start: 0, count: 5 }),
+        }
+    }
+
+    /// The version of the large file, as its manifest says.
+    async fn read_version(&mut self) -> VersionId {
+        let request = OpenRequest { items: vec![OpenItem { file: self.large, manifest: None }] };
+        let opened: OpenReply = self.subjects[OWNER].wire.ask(Operation::ContentOpen, &[], &request).await.unwrap();
+        let manifest = &opened.files[0].manifest.manifest.0;
+        Envelope::parse(manifest).unwrap().claimed::<ticrypt_crypto::manifest::ManifestPayload>().unwrap().version
+    }
+}
+
+fn body<T: Serialize>(attempt: Attempt, operation: Operation, request: &T) -> Attempt {
+    Attempt { body: wire::encode(Endpoint::of(operation).unwrap().codec, request).unwrap(), ..attempt }
+}
+
+fn registration(person: &Person, first: Option<(String, Blob)>) -> RegisterRequest {
+    let (code, statement) = first.unzip();
+    RegisterRequest { bundle: Blob(person.bundle.as_bytes().to_vec()), token: None, code, statement }
+}
+
+async fn register(wire: &mut Wire, person: &Person, first: Option<(String, Blob)>) {
+    let _: ticrypt_api::user::RegisterReply = wire.ask(Operation::UserRegister, &[], &registration(person, first)).await.unwrap();
+}
+
+fn statement(server: &Server, issuer: &Person, about: &Person, action: Action) -> StatementPayload {
+    StatementPayload {
+        deployment: server.deployment(),
+        user: about.user,
+        bundle: about.bundle.hash(),
+        action: action.code(),
+        argument: action.argument(),
+        reason: "for the table".to_owned(),
+        issuer: issuer.user,
+        issuer_bundle: issuer.bundle.hash(),
+        at: server.now(),
+    }
+}
+
+async fn change(server: &Server, wire: &mut Wire, issuer: &Person, about: &Person, action: Action) {
+    let request = UserStateRequest { statement: issuer.sign(&statement(server, issuer, about, action)), bundle: None };
+    let _: ticrypt_api::user::UserView = wire.ask(Operation::UserState, &[&about.user.to_string()], &request).await.unwrap();
+}
+
+async fn log_in(server: &Server, person: &Person) -> (Wire, SessionId) {
+    try_log_in(server, person).await.unwrap()
+}
+
+async fn try_log_in(server: &Server, person: &Person) -> Result<(Wire, SessionId), ticrypt_api::Problem> {
+    let mut wire = server.wire().await;
+    let challenge: ChallengeReply = wire.ask(Operation::SessionChallenge, &[], &ChallengeRequest { name: person.name.clone() }).await?;
+    let key = SessionKey::generate().unwrap();
+    let record = LoginPayload {
+        deployment: server.deployment(),
+        user: person.user,
+        bundle: person.bundle.hash(),
+        challenge: challenge.challenge.0,
+        session_key: *key.public_key(),
+        channel: wire.channel,
+        at: server.now(),
+    };
+    let request = LoginRequest { login: person.sign(&record), client: "table".to_owned() };
+    let reply: LoginReply = wire.ask(Operation::SessionLogin, &[], &request).await?;
+    wire.token = Some(reply.token);
+    Ok((wire, reply.session))
+}

@@ -1,0 +1,92 @@
+//! `ticrypt trash`.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use ticrypt_client::ClientError;
+use ticrypt_client::vault::trash::Trashed;
+use ticrypt_types::name::Harmless;
+
+use super::{confirm, open, show};
+use crate::context::Context;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List what is in the trash of your tree
+    List,
+    /// Bring things back to where they were; where the name is taken meanwhile, under a free one
+    Restore(Items),
+    /// Delete things in the trash for good
+    Delete(Delete),
+    /// Delete all that is in the trash for good
+    Empty(Empty),
+}
+
+#[derive(Debug, Args)]
+pub struct Items {
+    /// Paths as `trash list` shows them, or the first digits of an id (at least 8)
+    #[arg(required = true, value_name = "ITEM")]
+    items: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Delete {
+    #[command(flatten)]
+    items: Items,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Empty {
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(super) async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
+    let vault = open(context).await?;
+    let all = vault.trash_list().await?;
+    match command {
+        Command::List => context.output.table(&all, &["TRASHED", "ID", "PATH"], |item| {
+            vec![show::time(item.trashed_ms), item.node.to_string(), item.path.clone()]
+        }),
+        Command::Restore(items) => {
+            let chosen = choose(&all, &items.items)?;
+            let paths: Vec<String> = vault.trash_restore(&chosen).await?.iter().map(|path| path.text()).collect();
+            context.output.result(&json!({ "restored": paths }), |out| paths.iter().try_for_each(|path| writeln!(out, "{}", Harmless(path))))
+        }
+        Command::Delete(delete) => {
+            let chosen = choose(&all, &delete.items.items)?;
+            forever(context, &vault, &chosen, delete.yes).await
+        }
+        Command::Empty(empty) => forever(context, &vault, &all, empty.yes).await,
+    }
+}
+
+async fn forever(context: &Context, vault: &ticrypt_client::vault::Vault, items: &[Trashed], yes: bool) -> anyhow::Result<()> {
+    if !items.is_empty() {
+        let question = format!("delete {} items for good, with everything below and all versions?", items.len());
+        confirm(context, yes, &question)?;
+    }
+    let nodes: Vec<_> = items.iter().map(|item| item.node).collect();
+    let deleted = vault.delete(&nodes).await?;
+    context.output.result(&deleted, |out| writeln!(out, "deleted {} nodes, {} versions", deleted.nodes, deleted.versions))
+}
+
+fn choose(all: &[Trashed], items: &[String]) -> Result<Vec<Trashed>, ClientError> {
+    let mut chosen: Vec<Trashed> = Vec::with_capacity(items.len());
+    for item in items {
+        let fits = |trashed: &&Trashed| {
+            trashed.path == *item || trashed.path.trim_start_matches('/') == item || item.len() >= 8 && trashed.node.to_string().starts_with(item)
+        };
+        let found: Vec<&Trashed> = all.iter().filter(fits).collect();
+        match found.as_slice() {
+            [one] if chosen.iter().any(|other| other.node == one.node) => {}
+            [one] => chosen.push((*one).clone()),
+            [] => return Err(ClientError::not_found(format!("`{item}` is not in the trash; see `ticrypt trash list`"))),
+            _ => return Err(ClientError::invalid(format!("`{item}` is in the trash {} times; name one by its id", found.len()))),
+        }
+    }
+    Ok(chosen)
+}

@@ -1,0 +1,254 @@
+//! `ticrypt users`: people, their fingerprints, and for administrators their accounts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use ticrypt_api::user::UserView;
+use ticrypt_client::users::{Person, StateChange, Trust};
+use ticrypt_client::{ClientError, Session, clock, home};
+use ticrypt_crypto::Digest;
+use ticrypt_crypto::bundle::{BUNDLE_MAX_LEN, Bundle, Fingerprint};
+use ticrypt_crypto::statement::Action;
+use ticrypt_types::{Rank, Timestamp, UserName, UserState};
+
+use crate::context::Context;
+use crate::passphrase::ask_line;
+use crate::when;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Administrators: list accounts
+    List {
+        /// Only those that are `pending`, `active` or `inactive`
+        #[arg(long, value_parser = state)]
+        state: Option<UserState>,
+    },
+    /// Find a person by exact name; checks their keys against the key log and what this device has pinned
+    Show { name: UserName },
+    /// Print your own fingerprint, or another person's, to be compared in person or by telephone
+    Fingerprint { name: Option<UserName> },
+    /// Pin a person's key after comparing its fingerprint with them
+    Verify(Verify),
+    /// Forget the pinned key of a person: the next contact counts as the first
+    Unpin { name: UserName },
+    /// Administrators: activate an account, after comparing the fingerprint with the person
+    Activate(Activate),
+    /// Administrators: end a person's access
+    Deactivate {
+        name: UserName,
+        /// Shown to administrators
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Administrators: no access for a time; it resumes by itself
+    Disable(Disable),
+    /// Administrators: change a rank
+    Role {
+        name: UserName,
+        /// `user`, `sub-admin`, `admin` or `super-admin`
+        #[arg(value_parser = rank)]
+        rank: Rank,
+    },
+    /// Administrators: replace the keys of a person who lost theirs; what they stored stays closed
+    Reset(Reset),
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    name: UserName,
+    /// As the person read it out; white space does not matter
+    #[arg(required = true, num_args = 1.., value_name = "FINGERPRINT")]
+    fingerprint: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Activate {
+    name: UserName,
+    /// As the person read it out; asked for on a terminal if absent
+    #[arg(long, value_name = "FINGERPRINT")]
+    fingerprint: Option<Fingerprint>,
+}
+
+#[derive(Debug, Args)]
+pub struct Disable {
+    name: UserName,
+    /// `7d`, `12h`, `2027-01-31` or `2027-01-31T12:00:00Z`
+    #[arg(long, value_name = "TIME", required_unless_present = "end")]
+    until: Option<String>,
+    /// End an earlier one
+    #[arg(long, conflicts_with = "until")]
+    end: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Reset {
+    name: UserName,
+    /// The bundle the person made
+    #[arg(long, value_name = "FILE")]
+    bundle: PathBuf,
+    /// Its fingerprint, as the person read it out
+    #[arg(long, value_name = "FINGERPRINT")]
+    fingerprint: Fingerprint,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    name: UserName,
+    user: ticrypt_types::UserId,
+    fingerprint: String,
+    generation: u32,
+    /// How the key came to be believed on this device.
+    trust: Trust,
+    first_contact: bool,
+}
+
+fn state(text: &str) -> Result<UserState, &'static str> {
+    UserState::from_word(text).ok_or("`pending`, `active` or `inactive`")
+}
+
+fn rank(text: &str) -> Result<Rank, &'static str> {
+    Rank::from_word(text).ok_or("`user`, `sub-admin`, `admin` or `super-admin`")
+}
+
+pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
+    let session = context.session().await?;
+    let users = &session.users;
+    match command {
+        Command::List { state } => list(&users.list(state).await?, context),
+        Command::Show { name } => show(&users.lookup(&name).await?, context),
+        Command::Fingerprint { name } => fingerprint(name, &session, context).await,
+        Command::Verify(verify) => {
+            let compared = verify
+                .fingerprint
+                .concat()
+                .parse()
+                .map_err(|_| ClientError::invalid("a fingerprint has 16 groups of four hexadecimal digits"))?;
+            show(&users.verify(&verify.name, compared).await?, context)
+        }
+        Command::Unpin { name } => {
+            let pin = users.unpin(&name)?;
+            context.output.hint(&format!("Forgotten: {}", Fingerprint(pin.fingerprint)));
+            Ok(())
+        }
+        Command::Activate(activate) => self::activate(activate, &session, context).await,
+        Command::Deactivate { name, reason } => change(&name, Action::Deactivate, reason, &session, context).await,
+        Command::Disable(disable) => {
+            let until = match &disable.until {
+                Some(text) => when::parse(text, clock::now())
+                    .ok_or_else(|| ClientError::invalid(format!("`{text}` is not a time; try `7d` or `2027-01-31`")))?,
+                None => Timestamp::ABSENT,
+            };
+            change(&disable.name, Action::DisableUntil(until), String::new(), &session, context).await
+        }
+        Command::Role { name, rank } => change(&name, Action::Role(rank), String::new(), &session, context).await,
+        Command::Reset(reset) => self::reset(reset, &session, context).await,
+    }
+}
+
+async fn fingerprint(name: Option<UserName>, session: &Session, context: &Context) -> anyhow::Result<()> {
+    let shown = match name {
+        Some(name) => session.users.lookup(&name).await?.fingerprint(),
+        None => session.me().bundle.fingerprint(),
+    };
+    context.output.result(&shown.to_string(), |out| writeln!(out, "{shown}"))
+}
+
+async fn activate(activate: Activate, session: &Session, context: &Context) -> anyhow::Result<()> {
+    let view = session.users.find(&activate.name).await?;
+    let shown = Fingerprint(Digest::new(view.fingerprint.0));
+    let compared = match activate.fingerprint {
+        Some(fingerprint) => fingerprint,
+        None => {
+            let question = format!(
+                "{} has asked for an account with the fingerprint\n  {shown}\nCompare it with the person, in person or by telephone. Is it the same? [y/N] ",
+                view.name
+            );
+            match ask_line(&question)?.as_deref() {
+                Some("y" | "Y" | "yes") => shown,
+                Some(_) => {
+                    return Err(ClientError::refused(
+                        "fingerprint",
+                        "the account was not activated; deactivate it if the fingerprint is not the person's",
+                    )
+                    .into());
+                }
+                None => return Err(ClientError::invalid("nobody is there to compare the fingerprint; give it with --fingerprint").into()),
+            }
+        }
+    };
+    let change = StateChange { view, action: Action::Activate, reason: String::new(), new_bundle: None };
+    session.users.change_state(&*session.keys, change, Some(compared)).await?;
+    context.output.hint(&format!("{} is active.", activate.name));
+    Ok(())
+}
+
+async fn change(name: &UserName, action: Action, reason: String, session: &Session, context: &Context) -> anyhow::Result<()> {
+    let view = session.users.find(name).await?;
+    session.users.change_state(&*session.keys, StateChange { view, action, reason, new_bundle: None }, None).await?;
+    context.output.hint("Done; the statement is in the key log.");
+    Ok(())
+}
+
+async fn reset(reset: Reset, session: &Session, context: &Context) -> anyhow::Result<()> {
+    let bytes = home::read_bounded(&reset.bundle, BUNDLE_MAX_LEN)?
+        .ok_or_else(|| ClientError::not_found(format!("there is no file {}; check the path", reset.bundle.display())))?;
+    let bundle = Bundle::parse_and_verify(&bytes)
+        .map_err(|e| ClientError::invalid("the bundle does not verify; ask the person for it again").because(e))?;
+    if bundle.fingerprint() != reset.fingerprint || bundle.payload().name != reset.name {
+        return Err(ClientError::refused(
+            "fingerprint",
+            format!("the bundle is of {} and its fingerprint is {}", bundle.payload().name, bundle.fingerprint()),
+        )
+        .into());
+    }
+    let view = session.users.find(&reset.name).await?;
+    let view = UserView { fingerprint: ticrypt_api::Hash(bundle.hash().to_bytes()), ..view };
+    let change = StateChange { view, action: Action::Reset, reason: String::new(), new_bundle: Some(bytes) };
+    session.users.change_state(&*session.keys, change, None).await?;
+    context.output.hint("Done. Everybody who shares with this person has to compare the new fingerprint; grants to the old keys are dead.");
+    Ok(())
+}
+
+fn list(users: &[UserView], context: &Context) -> anyhow::Result<()> {
+    context.output.table(users, &["NAME", "RANK", "STATE", "LAST LOGIN", "FINGERPRINT"], |view| {
+        let state = match view.disabled_until_ms {
+            Some(until) if !until.is_expired(clock::now()) && until != Timestamp::ABSENT => {
+                format!("{}, disabled until {until}", view.state)
+            }
+            _ => view.state.to_string(),
+        };
+        vec![
+            view.name.to_string(),
+            view.rank.to_string(),
+            state,
+            view.last_login_ms.map_or_else(|| "-".to_owned(), |at| at.to_string()),
+            Fingerprint(Digest::new(view.fingerprint.0)).to_string(),
+        ]
+    })
+}
+
+fn show(person: &Person, context: &Context) -> anyhow::Result<()> {
+    let shown = Shown {
+        name: person.name.clone(),
+        user: person.user,
+        fingerprint: person.fingerprint().to_string(),
+        generation: person.bundle.payload().generation,
+        trust: person.trust,
+        first_contact: person.first_contact,
+    };
+    let trust = match (shown.trust, shown.first_contact) {
+        (Trust::Compared, _) => "fingerprint compared",
+        (Trust::FirstContact, true) => "seen for the first time now; compare the fingerprint",
+        (Trust::FirstContact, false) => "unchanged since first contact; fingerprint not compared",
+    };
+    context.output.record(
+        &shown,
+        &[
+            ("name", shown.name.to_string()),
+            ("fingerprint", shown.fingerprint.clone()),
+            ("generation", shown.generation.to_string()),
+            ("trust", trust.to_owned()),
+        ],
+    )
+}

@@ -1,0 +1,36 @@
+//! What a person's device does: holds the keys, talks to one deployment, believes nothing that does not verify.
+//!
+//! ```text
+//!   Home ── Deployment ── Transport ──────────────▶ server (pinned TLS, one session, few connections)
+//!              │              ▲
+//!              │           Session ── Keys ── Unlocked (this process) or AgentKeys (over a socket)
+//!              ├── Mirror   (both logs: last checkpoint, tiles; refuses older and forked ones)
+//!              ├── Users    (bundles, key-log proofs, pins)
+//!              └── Seen     (highest counters; refuses older states)
+//! ```
+//!
+//! The command line and the local web interface are thin layers over [`Session`]; the vault engine is in [`vault`].
+
+pub mod account;
+pub mod agent;
+pub mod audit;
+pub mod clock;
+pub mod deployment;
+pub mod entropy;
+pub mod error;
+pub mod home;
+pub mod keys;
+pub mod mirror;
+pub mod receipts;
+pub mod session;
+pub mod state;
+pub mod transport;
+pub mod users;
+pub mod vault;
+
+pub use deployment::Deployment;
+pub use error::{ClientError, Kind};
+pub use home::Home;
+pub use keys::{Batch, Keys, NodeKeys, SealedGrant};
+pub use session::Session;
+pub use transport::Transport;

@@ -1,0 +1,77 @@
+//! What administrators do: list, and sign statements about accounts (docs/formats.md §3).
+
+use ticrypt_api::user::{UserListQuery, UserListReply, UserStateRequest, UserView};
+use ticrypt_crypto::Digest;
+use ticrypt_crypto::bundle::Fingerprint;
+use ticrypt_crypto::statement::{Action, StatementPayload};
+use ticrypt_types::{Operation, UserName, UserState};
+
+use super::Users;
+use crate::clock;
+use crate::error::{ClientError, Result};
+use crate::keys::{Batch, Keys};
+
+const PAGE: u32 = 1_000;
+
+/// A statement about one account, to be signed.
+#[derive(Clone, Debug)]
+pub struct StateChange {
+    /// The row the administrator looked at.
+    pub view: UserView,
+    pub action: Action,
+    pub reason: String,
+    /// For a reset: the new bundle, whose fingerprint the statement names.
+    pub new_bundle: Option<Vec<u8>>,
+}
+
+impl Users {
+    /// All accounts, as the server shows them to administrators.
+    pub async fn list(&self, state: Option<UserState>) -> Result<Vec<UserView>> {
+        let mut users = Vec::new();
+        let mut page = None;
+        loop {
+            let query = UserListQuery { limit: Some(PAGE), page, state };
+            let mut reply: UserListReply = self.transport.call(Operation::UserList, &[], &query, &()).await?;
+            users.append(&mut reply.users);
+            match reply.next {
+                Some(next) => page = Some(next),
+                None => return Ok(users),
+            }
+        }
+    }
+
+    /// One row of the list, in any state.
+    pub async fn find(&self, name: &UserName) -> Result<UserView> {
+        let found = self.list(None).await?.into_iter().find(|view| view.name == *name);
+        found.ok_or_else(|| ClientError::not_found(format!("there is no account {name}; run `ticrypt users list`")))
+    }
+
+    /// Signs and sends a statement. To activate, `compared` must be the fingerprint somebody compared out of band with the person.
+    pub async fn change_state(&self, keys: &dyn Keys, change: StateChange, compared: Option<Fingerprint>) -> Result<()> {
+        let shown = Fingerprint(Digest::new(change.view.fingerprint.0));
+        if change.action == Action::Activate && compared != Some(shown) {
+            return Err(ClientError::refused(
+                "fingerprint",
+                format!("the fingerprint of {} is {shown}; compare it with the person and give it as it was compared", change.view.name),
+            ));
+        }
+        let me = keys.identity();
+        let statement = StatementPayload {
+            deployment: self.deployment,
+            user: change.view.user,
+            bundle: shown.0,
+            action: change.action.code(),
+            argument: change.action.argument(),
+            reason: change.reason,
+            issuer: me.user,
+            issuer_bundle: me.hash(),
+            at: clock::now(),
+        };
+        let mut signed = keys.sign(Batch::Statements(vec![statement])).await?;
+        let statement = signed.pop().ok_or_else(|| ClientError::broken("the statement was not signed"))?;
+        let request = UserStateRequest { statement: statement.into(), bundle: change.new_bundle.map(Into::into) };
+        let user = change.view.user.to_string();
+        self.transport.call::<_, Option<serde::de::IgnoredAny>>(Operation::UserState, &[&user], &(), &request).await?;
+        Ok(())
+    }
+}

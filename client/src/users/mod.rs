@@ -1,0 +1,275 @@
+//! Other people's keys: looked up, proven by the key log, pinned (security C18, docs/formats.md §2, §3, §11).
+//!
+//! ```text
+//!   card ─▶ bundles chain to generation 0 ─▶ each in the mirrored key log ─▶ activated by a signed, logged statement ─▶ pins
+//!                                                                        first contact: pinned
+//!                                                                        signed rotation: the pin follows
+//!                                                                        anything else: blocked, reported, compared by hand
+//! ```
+//!
+//! What this cannot know: whether whoever issued an activation was an administrator at the time is the server's word; an invented person
+//! with an invented key is caught only by comparing fingerprints.
+
+mod admin;
+mod card;
+mod pins;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ticrypt_api::Hash;
+use ticrypt_api::user::{BundleReply, PinReportRequest, UserCard};
+use ticrypt_crypto::Digest;
+use ticrypt_crypto::bundle::{Bundle, Fingerprint};
+use ticrypt_types::{DeploymentId, Operation, UserId, UserName};
+
+use crate::clock;
+use crate::deployment::Deployment;
+use crate::error::{ClientError, Kind, Result};
+use crate::home::{self, Home};
+use crate::keys::PublicIdentity;
+use crate::mirror::Mirrors;
+use crate::transport::Transport;
+
+pub use admin::StateChange;
+pub use card::Chain;
+pub use pins::{Pin, Pins, Trust};
+
+const BUNDLE_MAX_BYTES: usize = ticrypt_crypto::bundle::BUNDLE_MAX_LEN;
+
+/// A person whose keys verified and fit what was pinned.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub user: UserId,
+    pub name: UserName,
+    /// The present one.
+    pub bundle: Arc<Bundle>,
+    pub trust: Trust,
+    /// Seen for the first time just now: worth comparing fingerprints.
+    pub first_contact: bool,
+}
+
+impl Person {
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.bundle.fingerprint()
+    }
+}
+
+/// The people this person deals with.
+#[derive(Debug)]
+pub struct Users {
+    deployment: DeploymentId,
+    minimum_suite: u16,
+    transport: Transport,
+    mirrors: Arc<Mirrors>,
+    pins: Pins,
+    bundles_dir: PathBuf,
+    me: PublicIdentity,
+    cache: Mutex<HashMap<Digest, Arc<Bundle>>>,
+}
+
+impl Users {
+    pub fn open(home: &Home, deployment: &Deployment, me: &PublicIdentity, transport: Transport, mirrors: Arc<Mirrors>) -> Result<Self> {
+        Ok(Self {
+            deployment: deployment.id(),
+            minimum_suite: deployment.file().minimum_suite,
+            transport,
+            mirrors,
+            pins: Pins::open(home.person_dir(deployment.id(), me.user)?),
+            bundles_dir: home.directory(deployment.id(), "bundles")?,
+            me: me.clone(),
+            cache: Mutex::default(),
+        })
+    }
+
+    pub fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    /// Finds a person by name and verifies everything; refuses a key that is not the pinned one or its signed successor.
+    pub async fn lookup(&self, name: &UserName) -> Result<Person> {
+        let chain = self.fetch(name).await?;
+        self.admit(chain).await
+    }
+
+    /// Pins the key a person shows now, after its fingerprint was compared by people. Replaces whatever was pinned.
+    pub async fn verify(&self, name: &UserName, compared: Fingerprint) -> Result<Person> {
+        let chain = self.fetch(name).await?;
+        let shown = chain.newest().fingerprint();
+        if shown != compared {
+            return Err(ClientError::refused(
+                "fingerprint",
+                format!("the server shows another key for {name}: {shown}; do not share with them, and tell an administrator"),
+            ));
+        }
+        self.pins.put(chain.user(), chain.pin(Trust::Compared, clock::now()))?;
+        self.remember_chain(&chain)?;
+        Ok(chain.person(Trust::Compared, false))
+    }
+
+    /// Forgets the pinned key: the next look-up is a first contact.
+    pub fn unpin(&self, name: &UserName) -> Result<Pin> {
+        self.pins.remove(name)?.ok_or_else(|| ClientError::not_found(format!("no key of {name} is pinned on this device")))
+    }
+
+    /// A bundle by its record hash, as grants, heads and manifests name their signers. It is in the key log and belongs to a person whose
+    /// pin it fits; retired generations are found too.
+    pub async fn bundle(&self, hash: &Digest) -> Result<Arc<Bundle>> {
+        if *hash == self.me.hash() {
+            return Ok(Arc::new(self.me.bundle.clone()));
+        }
+        if let Some(bundle) = self.cache().get(hash).cloned() {
+            return Ok(bundle);
+        }
+        let bundle = match self.stored_bundle(hash)? {
+            Some(bundle) => bundle,
+            None => self.fetch_bundle(hash).await?,
+        };
+        self.check_pinned(&bundle).await?;
+        let bundle = Arc::new(bundle);
+        self.cache().insert(*hash, Arc::clone(&bundle));
+        Ok(bundle)
+    }
+
+    /// Checks that the key log shows one's own keys as they are: a server that hands others another key is found out here.
+    pub async fn check_self(&self) -> Result<()> {
+        let chain = self.fetch(&self.me.name).await?;
+        if chain.user() == self.me.user && chain.newest().hash() == self.me.hash() {
+            return Ok(());
+        }
+        Err(ClientError::untrusted(format!(
+            "the server shows another key for you than yours ({}): if you rotated it on another device, copy the new key file here; otherwise tell an administrator at once",
+            chain.newest().fingerprint()
+        )))
+    }
+
+    async fn fetch(&self, name: &UserName) -> Result<Chain> {
+        let card: UserCard = self.transport.call(Operation::UserLookup, &[name.as_str()], &(), &()).await?;
+        let chain = Chain::verify(card, name, self.deployment, self.minimum_suite)?;
+        chain.verify_logged(&self.mirrors.keys).await?;
+        if let Some(issuer) = chain.issuer() {
+            // Whoever activated the account must be in the log and fit their own pin.
+            if issuer.payload().user != chain.user() {
+                self.verify_issuer(issuer).await?;
+            }
+        }
+        Ok(chain)
+    }
+
+    async fn verify_issuer(&self, issuer: &Bundle) -> Result<()> {
+        let hash = issuer.hash();
+        if hash == self.me.hash() {
+            return Ok(());
+        }
+        let known = match self.stored_bundle(&hash)? {
+            Some(known) => known,
+            None => self.fetch_bundle(&hash).await?,
+        };
+        match self.pins.get(known.payload().user)? {
+            Some(pin) if pin.contradicts(&known) => Err(self.changed(known.payload().user, known.payload().name.clone(), &pin, known.hash()).await),
+            _ => Ok(()),
+        }
+    }
+
+    /// Compares with the pin: pins at first contact, follows signed rotations, blocks everything else.
+    async fn admit(&self, chain: Chain) -> Result<Person> {
+        if let Some((other, pin)) = self.pins.by_name(chain.name())?
+            && other != chain.user()
+        {
+            return Err(self.changed(other, chain.name().clone(), &pin, chain.newest().hash()).await);
+        }
+        let Some(pin) = self.pins.get(chain.user())? else {
+            let trust = if chain.user() == self.me.user { Trust::Compared } else { Trust::FirstContact };
+            self.pins.put(chain.user(), chain.pin(trust, clock::now()))?;
+            self.remember_chain(&chain)?;
+            return Ok(chain.person(trust, chain.user() != self.me.user));
+        };
+        if !chain.follows(&pin) {
+            return Err(self.changed(chain.user(), chain.name().clone(), &pin, chain.newest().hash()).await);
+        }
+        if chain.newest().hash() != pin.fingerprint {
+            self.pins.put(chain.user(), chain.pin(pin.trust, pin.since))?;
+        }
+        self.remember_chain(&chain)?;
+        Ok(chain.person(pin.trust, false))
+    }
+
+    /// A signer's bundle against the pin of its person; a generation not seen yet asks for the whole chain.
+    async fn check_pinned(&self, bundle: &Bundle) -> Result<()> {
+        let payload = bundle.payload();
+        let pin = self.pins.get(payload.user)?;
+        if let Some(pin) = &pin {
+            if pin.knows(bundle) {
+                return Ok(());
+            }
+            if pin.contradicts(bundle) {
+                return Err(self.changed(payload.user, payload.name.clone(), pin, bundle.hash()).await);
+            }
+        }
+        match self.lookup(&payload.name).await {
+            Ok(_) => match self.pins.get(payload.user)? {
+                Some(pin) if pin.knows(bundle) => Ok(()),
+                Some(pin) => Err(self.changed(payload.user, payload.name.clone(), &pin, bundle.hash()).await),
+                None => Err(ClientError::untrusted(format!("the server shows two people called {}; tell an administrator", payload.name))),
+            },
+            // Inactive people are not found any more, but what they wrote is still theirs.
+            Err(error) if error.kind() == Kind::NotFound && pin.is_none() => {
+                self.pins.put(payload.user, Pin::first(bundle, clock::now()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn fetch_bundle(&self, hash: &Digest) -> Result<Bundle> {
+        let reply: BundleReply = self.transport.call(Operation::BundleRead, &[&hash.to_string()], &(), &()).await?;
+        let bundle = card::parse_bundle(&reply.bundle.0, self.deployment, self.minimum_suite)?;
+        if bundle.hash() != *hash {
+            return Err(ClientError::untrusted("the server answered with another bundle than was asked for; tell an administrator"));
+        }
+        card::verify_leaf(&self.mirrors.keys, &bundle, &reply.leaf).await?;
+        home::write_atomic(&self.bundles_dir.join(hash.to_string()), bundle.as_bytes())?;
+        Ok(bundle)
+    }
+
+    /// One that was found in the log before. Its own signature and hash are checked again.
+    fn stored_bundle(&self, hash: &Digest) -> Result<Option<Bundle>> {
+        let Some(bytes) = home::read_bounded(&self.bundles_dir.join(hash.to_string()), BUNDLE_MAX_BYTES)? else { return Ok(None) };
+        let bundle = card::parse_bundle(&bytes, self.deployment, self.minimum_suite)?;
+        Ok((bundle.hash() == *hash).then_some(bundle))
+    }
+
+    fn remember_chain(&self, chain: &Chain) -> Result<()> {
+        for bundle in chain.bundles() {
+            let path = self.bundles_dir.join(bundle.hash().to_string());
+            if !path.exists() {
+                home::write_atomic(&path, bundle.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the server's log and the person that a pinned key does not fit any more.
+    async fn changed(&self, user: UserId, name: UserName, pin: &Pin, shown: Digest) -> ClientError {
+        let report = PinReportRequest { user, pinned: Hash(pin.fingerprint.to_bytes()), shown: Hash(shown.to_bytes()) };
+        let reported = self.transport.call::<_, Option<serde::de::IgnoredAny>>(Operation::PinReport, &[], &(), &report).await;
+        if let Err(error) = reported {
+            tracing::warn!(%error, "the changed key could not be reported");
+        }
+        ClientError::new(
+            Kind::Untrusted,
+            "pin_changed",
+            format!(
+                "the key of {name} is not the one this device has pinned, and no signed rotation leads to it. Pinned: {}. Shown: {}. \
+                 Ask {name} in person or by telephone for the fingerprint; if it is the one shown, run `ticrypt users verify {name} FINGERPRINT`, \
+                 otherwise tell an administrator",
+                Fingerprint(pin.fingerprint),
+                Fingerprint(shown)
+            ),
+        )
+    }
+
+    fn cache(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Bundle>>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

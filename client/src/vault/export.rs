@@ -1,0 +1,297 @@
+//! The vault as files that anybody with the key can open without this program and without a server (docs/formats.md §10).
+//!
+//! Everything goes out sealed, as it is stored: envelopes, wraps, chunks. The independent decryptor verifies and opens it with the key file alone.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use futures::stream::{self, StreamExt};
+use ticrypt_api::Blob;
+use ticrypt_crypto::entry::Entry;
+use ticrypt_crypto::record::Record;
+use ticrypt_crypto::Digest;
+use ticrypt_types::{NodeId, VersionId};
+
+use super::Vault;
+use super::load::blocking;
+use super::open::{Content, Wanted};
+use super::path::{Place, VaultPath};
+use super::progress::{Cancel, Progress, Report};
+use super::put::cancelled;
+use super::source::shown;
+use super::tree::{Directory, Held};
+use super::trust::lie;
+use crate::error::{ClientError, Result};
+
+/// How to export.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExportOptions {
+    /// Every version of every file, not the current ones alone.
+    pub history: bool,
+}
+
+/// Bundles come first in the file, but who wrote what is known only at its end: all else is collected beside it.
+struct Writer {
+    rest: BufWriter<File>,
+    bundles: Vec<u8>,
+    named: HashSet<Digest>,
+    grants: HashSet<Digest>,
+}
+
+const REST: &str = "vault.cbor.part";
+
+impl Vault {
+    /// Writes a tree, sealed as it is stored, into a new directory.
+    pub async fn export(
+        &self,
+        path: &VaultPath,
+        destination: &Path,
+        options: ExportOptions,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<Report> {
+        cancel.run_until_cancelled(self.export_tree(path, destination, options, progress)).await.unwrap_or_else(|| Err(cancelled()))
+    }
+
+    async fn export_tree(&self, path: &VaultPath, destination: &Path, options: ExportOptions, progress: &dyn Progress) -> Result<Report> {
+        if !path.names().is_empty() || path.is_index() {
+            return Err(ClientError::invalid("an export begins where a grant opens a tree: `/`, or a share as /@shared/person/name"));
+        }
+        let found = self.resolve(path).await?;
+        super::get::check_download(&found.held, path)?;
+        std::fs::create_dir(destination).map_err(|e| {
+            ClientError::invalid(format!("`{}` cannot be made: {e}; name a directory that does not exist", shown(destination))).because(e)
+        })?;
+        let rest = File::options().read(true).write(true).create_new(true).open(destination.join(REST));
+        let rest = BufWriter::new(rest.map_err(|e| unwritable(destination, e))?);
+        let writer = Mutex::new(Writer { rest, bundles: Vec::new(), named: HashSet::new(), grants: HashSet::new() });
+        let share = match path.place() {
+            Place::Home => self.roots().await?.home,
+            _ => found.share.clone(),
+        };
+        let share = share.ok_or_else(|| lie("the grant of this tree is not at hand"))?;
+        self.trust.admit_bundle(std::sync::Arc::new(self.me().bundle.clone()));
+        self.export_own_bundles(&writer).await?;
+        self.export_grant(&writer, &share.root.grant.record_hash(), share.sealed())?;
+        self.export_props(&writer, &share.entry.entry)?;
+        let mut report = Report::default();
+        if !found.is_directory() {
+            self.export_file(&writer, destination, &found.held, options, &mut report, progress).await?;
+        }
+        let mut stack = if found.is_directory() { vec![found.held.clone()] } else { Vec::new() };
+        while !stack.is_empty() {
+            let from = stack.len().saturating_sub(super::load::LIST_DIRECTORIES);
+            for directory in self.load_all(stack.split_off(from), true).await? {
+                self.export_directory(&writer, &directory)?;
+                report.directories += 1;
+                let mut files = Vec::new();
+                for member in directory.members() {
+                    let held = self.descend(&directory, member)?;
+                    if member.is_directory() { stack.push(held) } else { files.push(held) }
+                }
+                progress.expect(files.len() as u64, 0);
+                for held in files {
+                    self.export_file(&writer, destination, &held, options, &mut report, progress).await?;
+                }
+            }
+        }
+        let writer = writer.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let root = destination.to_owned();
+        blocking(move || finish(writer, &root)).await??;
+        Ok(report)
+    }
+
+    fn export_directory(&self, writer: &Mutex<Writer>, directory: &Directory) -> Result<()> {
+        let head = &directory.head;
+        self.export_writer(writer, head.writer_bundle, head.authority)?;
+        let mut record = Vec::new();
+        let mut e = minicbor::Encoder::new(&mut record);
+        let encoded = (|| {
+            e.array(4)?.str("directory")?.bytes(directory.id().as_bytes())?.bytes(&directory.head_bytes)?.array(directory.len() as u64)?;
+            for member in directory.members() {
+                e.bytes(&member.bytes)?;
+            }
+            Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
+        })();
+        append(writer, encoded, &record)
+    }
+
+    async fn export_file(
+        &self,
+        writer: &Mutex<Writer>,
+        root: &Path,
+        file: &Held,
+        options: ExportOptions,
+        report: &mut Report,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let reply = self.server().versions(file.id).await?;
+        self.admit_records(&reply.grants, [], reply.manifests.iter().map(|view| &view.manifest)).await?;
+        let mut manifests = Vec::new();
+        let mut wanted: Vec<(VersionId, Digest)> = Vec::new();
+        let mut is_first = true;
+        for view in &reply.manifests {
+            // Newest first: the first that is no conflict is the current one.
+            let is_current = is_first && !view.conflict;
+            is_first &= view.conflict;
+            if !options.history && !is_current {
+                continue;
+            }
+            let current = self.verify_past(file, view)?;
+            self.export_writer(writer, current.manifest.writer_bundle, current.manifest.authority)?;
+            if !wanted.iter().any(|(version, _)| *version == current.manifest.version) {
+                wanted.push((current.manifest.version, current.manifest.record_hash()));
+            }
+            manifests.push(view);
+        }
+        let mut versions = Vec::new();
+        for (version, manifest) in wanted {
+            let stored = reply.contents.iter().find(|stored| stored.version == version);
+            let stored = stored.ok_or_else(|| lie("the server withholds a version it has shown"))?;
+            let content = self.open_one(Wanted { file: file.clone(), manifest: Some(manifest) }).await?;
+            self.export_chunks(root, &content).await?;
+            report.bytes += content.current.manifest.size;
+            progress.advance(content.current.manifest.size);
+            versions.push((version, stored.content_wrap.0.clone(), content.hashes().to_vec()));
+        }
+        let mut record = Vec::new();
+        let mut e = minicbor::Encoder::new(&mut record);
+        let encoded = (|| {
+            e.array(4)?.str("file")?.bytes(file.id.as_bytes())?.array(manifests.len() as u64)?;
+            for view in &manifests {
+                e.array(2)?.bytes(&view.manifest.0)?.bytes(&view.props_key.0)?;
+            }
+            e.array(versions.len() as u64)?;
+            for (version, wrap, hashes) in &versions {
+                e.array(3)?.bytes(version.as_bytes())?.bytes(wrap)?.array(hashes.len() as u64)?;
+                for hash in hashes {
+                    e.bytes(hash.as_bytes())?;
+                }
+            }
+            Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
+        })();
+        append(writer, encoded, &record)?;
+        report.files += 1;
+        progress.finish(1);
+        Ok(())
+    }
+
+    /// The chunks as they are stored, each checked against its hash and opened once, so that what is exported is known to be whole.
+    async fn export_chunks(&self, root: &Path, content: &Content) -> Result<()> {
+        let (file, version): (NodeId, VersionId) = (content.file.id, content.current.manifest.version);
+        let folder = root.join("chunks").join(file.to_string()).join(version.to_string());
+        let made = folder.clone();
+        blocking(move || std::fs::create_dir_all(&made).map_err(|e| unwritable(&made, e))).await??;
+        let count = content.current.manifest.chunk_count;
+        let mut chunks = std::pin::pin!(stream::iter(0..count).map(|number| async move { (number, self.stored_chunk(content, number).await) }).buffered(4));
+        while let Some((number, stored)) = chunks.next().await {
+            let (stored, path) = (stored?, folder.join(number.to_string()));
+            blocking(move || std::fs::write(&path, stored).map_err(|e| unwritable(&path, e))).await??;
+        }
+        Ok(())
+    }
+
+    fn export_writer(&self, writer: &Mutex<Writer>, bundle: Digest, authority: Option<Digest>) -> Result<()> {
+        self.export_bundle(writer, bundle)?;
+        match authority {
+            Some(hash) => self.export_grant(writer, &hash, &[]),
+            None => Ok(()),
+        }
+    }
+
+    /// One's own present bundle and those before it, by which retired keys are known.
+    async fn export_own_bundles(&self, writer: &Mutex<Writer>) -> Result<()> {
+        let mut next = Some(self.me().hash());
+        while let Some(hash) = next {
+            if self.trust.bundle(&hash).is_none() {
+                self.trust.admit_bundle(self.session.users.bundle(&hash).await?);
+            }
+            self.export_bundle(writer, hash)?;
+            next = self.trust.bundle(&hash).and_then(|bundle| bundle.payload().predecessor);
+        }
+        Ok(())
+    }
+
+    /// Name and times of a share, whose parent is not in the export.
+    fn export_props(&self, writer: &Mutex<Writer>, entry: &Blob) -> Result<()> {
+        if entry.0.is_empty() {
+            return Ok(());
+        }
+        let entry = Entry::parse(&entry.0).map_err(|e| lie("the entry of a share cannot be read").because(e))?;
+        let mut record = Vec::new();
+        let mut e = minicbor::Encoder::new(&mut record);
+        let encoded = (|| e.array(3)?.str("props")?.bytes(entry.child.as_bytes())?.bytes(&entry.props)?.ok())();
+        append(writer, encoded, &record)
+    }
+
+    fn export_bundle(&self, writer: &Mutex<Writer>, hash: Digest) -> Result<()> {
+        if !lock(writer).named.insert(hash) {
+            return Ok(());
+        }
+        let bundle = self.trust.bundle(&hash).ok_or_else(|| lie("the key of a writer is not at hand"))?;
+        let mut record = Vec::new();
+        let mut e = minicbor::Encoder::new(&mut record);
+        let encoded: Encoded = (|| e.array(2)?.str("bundle")?.bytes(bundle.as_bytes())?.ok())();
+        encoded.map_err(unencodable)?;
+        lock(writer).bundles.extend_from_slice(&record);
+        Ok(())
+    }
+
+    /// A grant and all it rests on; only one's own comes with keys.
+    fn export_grant(&self, writer: &Mutex<Writer>, hash: &Digest, sealed: &[u8]) -> Result<()> {
+        if !lock(writer).grants.insert(*hash) {
+            return Ok(());
+        }
+        let grant = self.trust.grant(hash).ok_or_else(|| lie("the server withholds a grant that something rests on"))?;
+        let envelope = self.trust.envelope(hash).ok_or_else(|| lie("a grant is not at hand"))?;
+        self.export_bundle(writer, grant.sealer_bundle)?;
+        for below in grant.authority.iter().chain(&grant.predecessor) {
+            if self.trust.grant(below).is_some() {
+                self.export_grant(writer, below, &[])?;
+            }
+        }
+        let mut record = Vec::new();
+        let mut e = minicbor::Encoder::new(&mut record);
+        let encoded = (|| e.array(3)?.str("grant")?.bytes(&envelope)?.bytes(sealed)?.ok())();
+        append(writer, encoded, &record)
+    }
+}
+
+type Encoded = Result<(), minicbor::encode::Error<std::convert::Infallible>>;
+
+fn unencodable(error: minicbor::encode::Error<std::convert::Infallible>) -> ClientError {
+    ClientError::broken("a record could not be written").because(error)
+}
+
+fn append(writer: &Mutex<Writer>, encoded: Encoded, record: &[u8]) -> Result<()> {
+    encoded.map_err(unencodable)?;
+    lock(writer).rest.write_all(record).map_err(|e| unwritable(Path::new(REST), e))
+}
+
+/// Joins the bundles and the rest; the file has its name only once it is whole.
+fn finish(writer: Writer, root: &Path) -> Result<()> {
+    let Writer { rest, bundles, .. } = writer;
+    let join = || -> io::Result<()> {
+        let mut rest = rest.into_inner().map_err(io::IntoInnerError::into_error)?;
+        io::Seek::rewind(&mut rest)?;
+        let mut whole = File::create_new(root.join("vault.cbor.whole"))?;
+        whole.write_all(&bundles)?;
+        io::copy(&mut rest, &mut whole)?;
+        whole.sync_all()?;
+        std::fs::rename(root.join("vault.cbor.whole"), root.join("vault.cbor"))?;
+        std::fs::remove_file(root.join(REST))
+    };
+    join().map_err(|e| unwritable(root, e))?;
+    super::target::Target::open(root)?.sync()
+}
+
+fn lock(writer: &Mutex<Writer>) -> std::sync::MutexGuard<'_, Writer> {
+    writer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> ClientError {
+    ClientError::broken(format!("`{}` cannot be written: {error}", shown(path))).because(error)
+}

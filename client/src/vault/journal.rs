@@ -1,0 +1,247 @@
+//! What a client remembers of an upload under way, so that an interruption costs little.
+//!
+//! One file per destination under the client's home, named by a hash of directory and name; the first line says what is being uploaded,
+//! each further line one chunk the server has acknowledged:
+//!
+//! ```text
+//!   {"format":1,"version":"…","file":"…","source":{…},"list_wrap":"…","tree_wrap":"…"}
+//!   0 3f5a…
+//!   1 9c01…
+//! ```
+//!
+//! No key is in it: those of a file that does not exist yet are kept wrapped under its directory, as its entry will have them. A line that
+//! a crash cut short is ignored. Chunks are sent again unless the hash here, the hash the server shows and an unchanged source agree
+//! (security B6): then the stored ciphertext is of these very bytes.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use ticrypt_api::upload::StoredChunk;
+use ticrypt_api::{Blob, Hash};
+use ticrypt_crypto::Digest;
+use ticrypt_types::{NodeId, NodeName, VersionId};
+
+use super::source::{SourceId, shown};
+use crate::error::{ClientError, Result};
+
+const FORMAT: u32 = 1;
+
+/// The first line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    pub format: u32,
+    pub version: VersionId,
+    pub file: NodeId,
+    /// A file that will be created with its content; otherwise a new version of one that exists.
+    pub is_new: bool,
+    /// Epoch of the directory the wraps are under.
+    pub parent_epoch: u32,
+    pub list_wrap: Blob,
+    pub tree_wrap: Blob,
+    pub source: SourceId,
+}
+
+/// An upload under way.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    pub header: Header,
+    chunks: BTreeMap<u64, Digest>,
+}
+
+/// Where journals are kept.
+#[derive(Clone, Debug)]
+pub struct Journals {
+    folder: PathBuf,
+}
+
+/// What to do with an upload that was interrupted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// These chunks are stored and need not be sent again.
+    From(BTreeMap<u64, Digest>),
+    /// Start anew, because.
+    Anew(&'static str),
+}
+
+/// Decides by what was remembered, what is on the disk now, and what the server says it holds.
+pub fn decide(header: &Header, chunks: &BTreeMap<u64, Digest>, source: &SourceId, stored: &[StoredChunk]) -> Resume {
+    if header.source != *source {
+        return Resume::Anew("the file has changed since");
+    }
+    let both = stored.iter().filter(|chunk| chunks.get(&chunk.number).is_some_and(|hash| hash.as_bytes() == &chunk.hash.0));
+    Resume::From(both.map(|chunk| (chunk.number, Digest::new(chunk.hash.0))).collect())
+}
+
+impl Journals {
+    /// `folder` is created when the first journal is.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    fn path(&self, directory: NodeId, name: &NodeName) -> PathBuf {
+        self.folder.join(Digest::of_parts(&[directory.as_bytes(), name.as_str().as_bytes()]).to_string())
+    }
+
+    /// The journal of an interrupted upload to this place, if there is a readable one.
+    pub fn load(&self, directory: NodeId, name: &NodeName) -> Result<Option<Journal>> {
+        let path = self.path(directory, name);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(broken(&path, error)),
+        };
+        let Some((header, chunks)) = parse(&text) else {
+            // Written by another version of the program, or damaged: worth nothing, so the upload starts anew.
+            return Ok(None);
+        };
+        let file = OpenOptions::new().append(true).open(&path).map_err(|e| broken(&path, e))?;
+        if !text.ends_with('\n') {
+            // The next line must not continue one that was cut short.
+            (&file).write_all(b"\n").map_err(|e| broken(&path, e))?;
+        }
+        Ok(Some(Journal { path, file, header, chunks }))
+    }
+
+    /// Begins a journal; an older one for the same place is replaced.
+    pub fn begin(&self, directory: NodeId, name: &NodeName, header: Header) -> Result<Journal> {
+        let path = self.path(directory, name);
+        let write = || -> io::Result<File> {
+            std::fs::create_dir_all(&self.folder)?;
+            let part = path.with_extension("new");
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+            let mut line = serde_json::to_vec(&header)?;
+            line.push(b'\n');
+            file.write_all(&line)?;
+            file.sync_all()?;
+            std::fs::rename(&part, &path)?;
+            OpenOptions::new().append(true).open(&path)
+        };
+        let file = write().map_err(|e| broken(&path, e))?;
+        Ok(Journal { path, file, header, chunks: BTreeMap::new() })
+    }
+}
+
+impl Journal {
+    pub fn chunks(&self) -> &BTreeMap<u64, Digest> {
+        &self.chunks
+    }
+
+    /// Remembers a chunk the server has. Not synced: losing the line costs sending the chunk again.
+    pub fn record(&mut self, number: u64, hash: Digest) -> Result<()> {
+        self.file.write_all(format!("{number} {hash}\n").as_bytes()).map_err(|e| broken(&self.path, e))?;
+        self.chunks.insert(number, hash);
+        Ok(())
+    }
+
+    /// The upload is published, or given up.
+    pub fn remove(self) -> Result<()> {
+        std::fs::remove_file(&self.path).map_err(|e| broken(&self.path, e))
+    }
+}
+
+fn parse(text: &str) -> Option<(Header, BTreeMap<u64, Digest>)> {
+    let (first, rest) = text.split_once('\n')?;
+    let header: Header = serde_json::from_str(first).ok()?;
+    if header.format != FORMAT {
+        return None;
+    }
+    let line = |line: &str| -> Option<(u64, Digest)> {
+        let (number, hash) = line.split_once(' ')?;
+        Some((number.parse().ok()?, hash.parse().ok()?))
+    };
+    Some((header, rest.lines().filter_map(line).collect()))
+}
+
+impl Header {
+    pub fn new(version: VersionId, file: NodeId, source: SourceId) -> Self {
+        Self {
+            format: FORMAT,
+            version,
+            file,
+            is_new: false,
+            parent_epoch: 0,
+            list_wrap: Blob::default(),
+            tree_wrap: Blob::default(),
+            source,
+        }
+    }
+}
+
+/// As the API writes it.
+pub fn wire(hash: &Digest) -> Hash {
+    Hash(hash.to_bytes())
+}
+
+fn broken(path: &Path, error: io::Error) -> ClientError {
+    ClientError::broken(format!("the record of an upload `{}` cannot be kept: {error}", shown(path))).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn source() -> SourceId {
+        SourceId { device: 1, inode: 2, size_bytes: 3, modified_ns: 4, changed_ns: 5 }
+    }
+
+    fn header() -> Header {
+        Header::new(VersionId::from_random([1; 16]), NodeId::from_random([2; 16]), source())
+    }
+
+    #[test]
+    fn survives_a_crash_in_the_middle_of_a_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let journals = Journals::new(dir.path().join("uploads"));
+        let (directory, name) = (NodeId::from_random([3; 16]), NodeName::parse("a").unwrap());
+        assert!(journals.load(directory, &name).unwrap().is_none());
+        let mut journal = journals.begin(directory, &name, header()).unwrap();
+        journal.record(0, Digest::of(b"0")).unwrap();
+        journal.file.write_all(b"1 3f5a").unwrap();
+        drop(journal);
+        let mut journal = journals.load(directory, &name).unwrap().unwrap();
+        assert_eq!(journal.header, header());
+        assert_eq!(journal.chunks().keys().copied().collect::<Vec<_>>(), [0]);
+        journal.record(2, Digest::of(b"2")).unwrap();
+        let journal = journals.load(directory, &name).unwrap().unwrap();
+        assert_eq!(journal.chunks().keys().copied().collect::<Vec<_>>(), [0, 2]);
+        assert!(journals.load(directory, &NodeName::parse("b").unwrap()).unwrap().is_none());
+        journal.remove().unwrap();
+        assert!(journals.load(directory, &name).unwrap().is_none());
+    }
+
+    #[test]
+    fn chunks_count_only_if_all_three_agree() {
+        let chunks: BTreeMap<_, _> = (0..3).map(|n: u64| (n, Digest::of(&n.to_be_bytes()))).collect();
+        let stored = |number: u64, hash: Digest| StoredChunk { number, hash: wire(&hash) };
+        let held = [stored(0, Digest::of(&0u64.to_be_bytes())), stored(1, Digest::of(b"another")), stored(7, Digest::of(b"unknown"))];
+        let Resume::From(kept) = decide(&header(), &chunks, &source(), &held) else { unreachable!() };
+        assert_eq!(kept.keys().copied().collect::<Vec<_>>(), [0]);
+        for changed in [
+            SourceId { size_bytes: 9, ..source() },
+            SourceId { modified_ns: 9, ..source() },
+            SourceId { changed_ns: 9, ..source() },
+            SourceId { inode: 9, ..source() },
+            SourceId { device: 9, ..source() },
+        ] {
+            assert_eq!(decide(&header(), &chunks, &changed, &held), Resume::Anew("the file has changed since"));
+        }
+    }
+
+    #[test]
+    fn a_foreign_or_damaged_journal_is_no_journal() {
+        assert!(parse("").is_none());
+        assert!(parse("{}\n").is_none());
+        let other = serde_json::to_string(&Header { format: 2, ..header() }).unwrap();
+        assert!(parse(&format!("{other}\n")).is_none());
+        let good = serde_json::to_string(&header()).unwrap();
+        assert_eq!(parse(&format!("{good}\nx\n1\n-1 aa\n")).unwrap().1.len(), 0);
+    }
+}

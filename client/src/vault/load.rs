@@ -1,0 +1,187 @@
+//! Loading directories: asked for in batches, put together from pages, verified, and held against what was seen before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ticrypt_api::Blob;
+use ticrypt_api::node::{DirectoryView, EntryView, ListItem, ListRequest, ManifestView};
+use ticrypt_types::NodeId;
+
+use super::Vault;
+use super::tree::{Current, Directory, Held, Member, moved_on, verify_current, verify_past};
+use super::trust::lie;
+use crate::error::{ClientError, Result};
+use crate::state::{SeenKind, Sight};
+
+/// Entries of one reply.
+const LIST_LIMIT: u32 = 4_000;
+/// Directories of one request.
+pub(super) const LIST_DIRECTORIES: usize = 256;
+/// How often a listing is begun again because somebody writes to the directory meanwhile.
+const RESTARTS: usize = 8;
+
+impl Vault {
+    /// Loads one directory.
+    pub async fn load(&self, held: &Held, manifests: bool) -> Result<Arc<Directory>> {
+        self.load_all(vec![held.clone()], manifests).await?.pop().ok_or_else(|| lie("the server sent no listing"))
+    }
+
+    /// Loads directories, in the order asked.
+    pub async fn load_all(&self, wanted: Vec<Held>, manifests: bool) -> Result<Vec<Arc<Directory>>> {
+        let mut loaded = Vec::with_capacity(wanted.len());
+        for some in wanted.chunks(LIST_DIRECTORIES) {
+            loaded.extend(self.load_batch(some, manifests).await?);
+        }
+        Ok(loaded)
+    }
+
+    async fn load_batch(&self, wanted: &[Held], manifests: bool) -> Result<Vec<Arc<Directory>>> {
+        // What was seen before asking: the answer may not be older than this. What our own other tasks see meanwhile does not count.
+        let before: HashMap<NodeId, u64> =
+            wanted.iter().filter_map(|held| Some((held.id, self.session.seen.highest(SeenKind::Head, held.id)?.0))).collect();
+        let mut done = Vec::with_capacity(wanted.len());
+        let mut restarts = 0;
+        while let Some(rest) = wanted.get(done.len()..).filter(|rest| !rest.is_empty()) {
+            match self.pages(rest, manifests).await {
+                Ok(found) if found.is_empty() => return Err(lie("the server sent no listing")),
+                Ok(found) => {
+                    for (held, pages) in rest.iter().zip(found) {
+                        match self.verify_listing(held.clone(), pages, before.get(&held.id).copied()).await {
+                            Ok(directory) => done.push(directory),
+                            // Another task of ours has seen or made a newer state since this was asked for.
+                            Err(error) if error.kind() == crate::Kind::Stale && restarts < RESTARTS => {
+                                restarts += 1;
+                                break;
+                            }
+                            Err(error) => return Err(error),
+                        }
+                    }
+                }
+                Err(error) if error.kind() == crate::Kind::Stale && restarts < RESTARTS => restarts += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    /// All pages of the first directories that fit: whole ones only.
+    async fn pages(&self, wanted: &[Held], manifests: bool) -> Result<Vec<Vec<DirectoryView>>> {
+        let items = wanted.iter().map(|held| ListItem { directory: held.id, page: None }).collect();
+        let reply = self.server().list(ListRequest { items, limit: LIST_LIMIT, manifests }).await?;
+        self.admit(&reply.grants, &reply.directories).await?;
+        let mut found: Vec<Vec<DirectoryView>> = Vec::new();
+        for (held, view) in wanted.iter().zip(reply.directories) {
+            if view.node.node != held.id {
+                return Err(lie("the server sent the listing of another directory"));
+            }
+            let mut next = view.next.clone();
+            let mut pages = vec![view];
+            while let Some(page) = next {
+                let items = vec![ListItem { directory: held.id, page: Some(page) }];
+                let reply = self.server().list(ListRequest { items, limit: LIST_LIMIT, manifests }).await?;
+                self.admit(&reply.grants, &reply.directories).await?;
+                let [view]: [DirectoryView; 1] = reply.directories.try_into().map_err(|_| lie("the server sent another page than was asked for"))?;
+                if view.node.node != held.id || view.entries.is_empty() {
+                    return Err(lie("the server sent another page than was asked for"));
+                }
+                next = view.next.clone();
+                pages.push(view);
+            }
+            found.push(pages);
+        }
+        Ok(found)
+    }
+
+    async fn verify_listing(&self, held: Held, pages: Vec<DirectoryView>, before: Option<u64>) -> Result<Arc<Directory>> {
+        let (trust, deployment) = (Arc::clone(&self.trust), self.deployment());
+        let directory = blocking(move || Directory::verify(&trust, deployment, held, pages)).await??;
+        let counter = directory.head.counter;
+        if before.is_some_and(|before| counter < before) {
+            // Says so in the words of the memory itself.
+            self.saw(SeenKind::Head, directory.id(), counter, directory.head.record_hash())?;
+        }
+        match self.session.seen.highest(SeenKind::Head, directory.id()) {
+            Some((highest, _)) if counter < highest => return Err(moved_on()),
+            _ => self.saw(SeenKind::Head, directory.id(), counter, directory.head.record_hash())?,
+        }
+        Ok(Arc::new(directory))
+    }
+
+    pub(super) fn saw(&self, kind: SeenKind, id: NodeId, counter: u64, hash: ticrypt_crypto::Digest) -> Result<()> {
+        self.session.seen.check_and_raise(kind, id, counter, hash)
+    }
+
+    /// Takes the grants and the writers' bundles that a reply's records rest on.
+    async fn admit(&self, grants: &[Blob], directories: &[DirectoryView]) -> Result<()> {
+        let manifests = directories.iter().flat_map(|d| &d.entries).filter_map(|entry| entry.current.as_ref());
+        self.admit_records(grants, directories.iter().map(|d| &d.head), manifests.map(|view| &view.manifest)).await
+    }
+
+    /// The same for what other replies carry.
+    pub(super) async fn admit_records<'a>(
+        &self,
+        grants: &'a [Blob],
+        heads: impl IntoIterator<Item = &'a Blob>,
+        manifests: impl IntoIterator<Item = &'a Blob>,
+    ) -> Result<()> {
+        for hash in self.trust.missing(grants, heads, manifests)? {
+            let bundle = self.session.users.bundle(&hash).await?;
+            self.trust.admit_bundle(bundle);
+        }
+        for grant in grants {
+            self.trust.admit_grant(grant)?;
+        }
+        Ok(())
+    }
+
+    /// Opens a child of a loaded directory.
+    pub fn descend(&self, directory: &Directory, member: &Member) -> Result<Held> {
+        directory.descend(self.deployment(), member)
+    }
+
+    /// What is current in a file, verified and not older than seen before. `view` comes from a listing whose writers were admitted.
+    pub fn current(&self, file: &Held, view: &ManifestView) -> Result<Current> {
+        let current = self.verify_version(file, view)?;
+        self.saw(SeenKind::Sequence, file.id, current.manifest.sequence, current.manifest.record_hash())?;
+        Ok(current)
+    }
+
+    /// The same for what is or was current: no memory is asked.
+    pub(super) fn verify_version(&self, file: &Held, view: &ManifestView) -> Result<Current> {
+        verify_current(&self.trust, self.deployment(), file, view)
+    }
+
+    /// The same for what was current when the file perhaps stood elsewhere: its writer's share need not cover the place it has now.
+    pub(super) fn verify_past(&self, file: &Held, view: &ManifestView) -> Result<Current> {
+        verify_past(&self.trust, self.deployment(), file, view)
+    }
+
+    /// What is current in many files of one directory at once: one note to the memory instead of thousands.
+    pub fn currents(&self, directory: &Directory, members: &[Arc<Member>]) -> Result<Vec<(Held, Current)>> {
+        let mut found = Vec::with_capacity(members.len());
+        for member in members {
+            let held = self.descend(directory, member)?;
+            let view = member.current.as_ref().ok_or_else(|| lie("the server withholds what is current in a file"))?;
+            let current = self.verify_version(&held, view)?;
+            found.push((held, current));
+        }
+        let sight = |(held, current): &(Held, Current)| Sight {
+            kind: SeenKind::Sequence,
+            id: held.id,
+            counter: current.manifest.sequence,
+            hash: current.manifest.record_hash(),
+        };
+        self.session.seen.check_and_raise_all(&found.iter().map(sight).collect::<Vec<_>>())?;
+        Ok(found)
+    }
+
+    /// The entry of the root of a share, whose parent is not this person's to see.
+    pub(super) fn share_manifest(view: &EntryView) -> Result<&ManifestView> {
+        view.current.as_ref().ok_or_else(|| lie("the server withholds what is current in a file"))
+    }
+}
+
+/// Runs work that keeps a core busy, or a disk, away from the network's threads.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| ClientError::broken("a task of this program ended early; try again").because(e))
+}

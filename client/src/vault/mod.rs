@@ -1,0 +1,118 @@
+//! The vault engine: files and directories that the server stores and cannot read.
+//!
+//! ```text
+//!   path ──resolve──▶ Held ──load──▶ Directory ──┬─ ls, stat, find, tree, du
+//!                      ▲   (tree, trust)         ├─ get, cat            open · chunks · verify · decrypt
+//!                      │                         ├─ put, mkdir, cp      seal · upload · create · publish
+//!   roots ─open grant──┘                         ├─ mv, rm, trash       new entry, new signed head
+//!                                                └─ share, rekey        grants, new keys
+//! ```
+//!
+//! Reading: nothing is shown that does not verify ([`trust`], [`tree`]). Writing: every change of a directory is a new signed head; the server
+//! takes it only if it follows the one it has, so two writers never overwrite each other: the loser loads again and tries again.
+//! After somebody lost access the server refuses writes until new keys are made; the engine makes them ([`rekey`]) and goes on.
+
+mod content;
+pub mod copy;
+pub mod create;
+pub mod exclude;
+pub mod export;
+pub mod get;
+pub mod history;
+pub mod journal;
+pub mod listing;
+mod load;
+mod make;
+pub mod mkdir;
+pub mod naming;
+pub mod open;
+pub mod path;
+pub mod plan;
+pub mod progress;
+pub mod put;
+pub mod rekey;
+mod rename;
+mod resolve;
+mod retry;
+mod roots;
+mod server;
+pub mod share;
+pub mod source;
+pub mod target;
+pub mod trash;
+pub mod tree;
+pub mod trust;
+mod upload;
+pub mod versions;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use ticrypt_crypto::Digest;
+use ticrypt_keyring::{NodeKeys, SystemRandom};
+use ticrypt_types::DeploymentId;
+use tokio::sync::Semaphore;
+
+pub use path::{Place, VaultPath};
+pub use resolve::Found;
+pub use roots::{Roots, Share};
+pub use tree::{Current, Directory, Held, Member};
+
+use crate::error::Result;
+use crate::keys::PublicIdentity;
+use crate::session::Session;
+use server::Server;
+use trust::Trust;
+
+/// Batches of small contents in memory at once.
+const BATCHES: usize = 3;
+
+/// A person's view of the vault, in one session.
+#[derive(Debug)]
+pub struct Vault {
+    session: Arc<Session>,
+    trust: Arc<Trust>,
+    random: SystemRandom,
+    /// Keys of grants already opened: each costs a key agreement.
+    opened: Mutex<HashMap<Digest, Arc<NodeKeys>>>,
+    /// One for each chunk buffer there may be.
+    slots: Arc<Semaphore>,
+    /// One for each batch of small contents there may be.
+    batches: Arc<Semaphore>,
+}
+
+impl Vault {
+    pub fn new(session: Arc<Session>) -> Self {
+        let trust = Arc::new(Trust::new(session.deployment_id()));
+        trust.admit_bundle(Arc::new(session.me().bundle.clone()));
+        Self {
+            session,
+            trust,
+            random: SystemRandom::new(),
+            opened: Mutex::default(),
+            slots: Arc::new(Semaphore::new(upload::CHUNK_SLOTS)),
+            batches: Arc::new(Semaphore::new(BATCHES)),
+        }
+    }
+
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    pub(crate) fn me(&self) -> &PublicIdentity {
+        self.session.me()
+    }
+
+    pub(crate) fn deployment(&self) -> DeploymentId {
+        self.session.deployment_id()
+    }
+
+    fn server(&self) -> Server<'_> {
+        Server { transport: &self.session.transport }
+    }
+
+    /// Uploads under way, remembered on this device.
+    fn journals(&self) -> Result<journal::Journals> {
+        Ok(journal::Journals::new(self.session.person_dir()?.join("uploads")))
+    }
+}

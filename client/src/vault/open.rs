@@ -1,0 +1,325 @@
+//! Contents on their way out of the vault: nothing is decrypted that is not what a writer signed.
+//!
+//! ```text
+//!   open ─▶ manifest verified ─▶ chunk hashes = signed root ─▶ content key unwrapped, its commitment = signed
+//!   chunk ─▶ length ─▶ H(chunk) = hash ─▶ header, commitment ─▶ decrypted in place ─▶ in order ─▶ SHA-256 of the whole
+//! ```
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::stream::{self, Stream, StreamExt};
+use ticrypt_api::Hash;
+use ticrypt_api::node::StatRequest;
+use ticrypt_api::upload::Ticket;
+use ticrypt_api::version::{OpenItem, OpenRequest, OpenedFile};
+use ticrypt_crypto::Digest;
+use ticrypt_crypto::chunk::{HEADROOM, TAG_LEN, stored_len};
+use ticrypt_keyring::chunk::ChunkOpener;
+use ticrypt_keyring::wrap::VersionPlace;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Vault;
+use super::load::blocking;
+use super::target::Part;
+use super::tree::{Current, Held, moved_on};
+use super::trust::lie;
+use crate::error::{ClientError, Result};
+
+/// Chunks of one file on their way at once.
+const IN_FLIGHT: usize = 4;
+const TICKET_FRESH: Duration = Duration::from_secs(35);
+
+/// A version that may be read: verified, its key at hand.
+pub struct Content {
+    pub file: Held,
+    pub current: Current,
+    opener: Arc<ChunkOpener>,
+    hashes: Vec<Digest>,
+    /// A small content, whole and still sealed.
+    chunk: Option<Vec<u8>>,
+    ticket: tokio::sync::Mutex<Option<(Ticket, Instant)>>,
+}
+
+/// A decrypted chunk in the buffer it came in.
+pub struct Plain {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// It came from the server just now, not from a former attempt's file.
+    pub is_new: bool,
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Plain {
+    pub fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Content({})", self.file.id)
+    }
+}
+
+impl std::fmt::Debug for Plain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Plain({} bytes)", self.bytes().len())
+    }
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        if let Some(chunk) = &mut self.chunk {
+            chunk.clear();
+        }
+    }
+}
+
+/// What is asked for: a file, and which manifest of it if not the current one.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub file: Held,
+    pub manifest: Option<Digest>,
+}
+
+impl Vault {
+    /// Asks for contents; one row of the audit log names them all. They come in the order asked.
+    pub async fn open(&self, wanted: &[Wanted]) -> Result<Vec<Content>> {
+        for one in wanted {
+            one.file.tree_key()?;
+        }
+        let mut contents = Vec::with_capacity(wanted.len());
+        while let Some(rest) = wanted.get(contents.len()..).filter(|rest| !rest.is_empty()) {
+            let rest = rest.get(..rest.len().min(ticrypt_types::limits::BATCH_MAX_NODES)).unwrap_or(rest);
+            let item = |one: &Wanted| OpenItem { file: one.file.id, manifest: one.manifest.map(|hash| Hash(hash.to_bytes())) };
+            let reply = self.server().open(OpenRequest { items: rest.iter().map(item).collect() }).await?;
+            if reply.files.is_empty() || reply.files.len() > rest.len() {
+                return Err(lie("the server sent other files than were asked for"));
+            }
+            self.admit_records(&reply.grants, [], reply.files.iter().map(|file| &file.manifest.manifest)).await?;
+            for (one, opened) in rest.iter().zip(reply.files) {
+                contents.push(self.admit_content(one, opened).await?);
+            }
+        }
+        Ok(contents)
+    }
+
+    pub async fn open_one(&self, wanted: Wanted) -> Result<Content> {
+        self.open(&[wanted]).await?.pop().ok_or_else(|| lie("the server sent other files than were asked for"))
+    }
+
+    async fn admit_content(&self, wanted: &Wanted, opened: OpenedFile) -> Result<Content> {
+        let file = wanted.file.clone();
+        if opened.file != file.id {
+            return Err(lie("the server sent another file than was asked for"));
+        }
+        let place = |version| VersionPlace { deployment: self.deployment(), file: file.id, epoch: file.epoch, version };
+        let current = match wanted.manifest {
+            None => self.current(&file, &opened.manifest),
+            Some(_) => self.verify_past(&file, &opened.manifest),
+        };
+        let current = match current {
+            Ok(current) => current,
+            Err(error) => return Err(self.unless_rolled(&file, error).await),
+        };
+        if wanted.manifest.is_some_and(|hash| hash != current.manifest.record_hash()) {
+            return Err(lie("the server sent another version than was asked for"));
+        }
+        let hashes: Vec<Digest> = opened.chunk_hashes.iter().map(|hash| Digest::new(hash.0)).collect();
+        current.manifest.verify_chunks(&hashes).map_err(|e| lie("the list of a file's chunks is not the one that was signed").because(e))?;
+        let key = match file.tree_key()?.unwrap_content(&place(current.manifest.version), &opened.content_wrap.0) {
+            Ok(key) => key,
+            Err(error) => return Err(self.unless_rolled(&file, super::tree::sealed("a content key", error)).await),
+        };
+        let opener = ChunkOpener::new(&key, file.id, current.manifest.version)
+            .map_err(|e| ClientError::broken("a content key could not be used").because(e))?;
+        if opener.commitment() != current.manifest.key_commitment {
+            return Err(lie("the key of a content is not the one its manifest names"));
+        }
+        let ticket = opened.ticket.map(|ticket| (ticket, Instant::now()));
+        if let Some((ticket, _)) = &ticket
+            && ticket.version != current.manifest.version
+        {
+            return Err(lie("the server gave a ticket for another version"));
+        }
+        let chunk = opened.chunk.map(|blob| blob.0);
+        Ok(Content { file, current, opener: Arc::new(opener), hashes, chunk, ticket: tokio::sync::Mutex::new(ticket) })
+    }
+
+    /// Something did not open: either a lie, or new keys were made since the directory was listed.
+    async fn unless_rolled(&self, file: &Held, error: ClientError) -> ClientError {
+        let stat = self.server().stat(StatRequest { nodes: vec![file.id] }).await;
+        match stat.ok().and_then(|reply| reply.nodes.into_iter().find(|view| view.node.node == file.id)) {
+            Some(view) if view.node.epoch > file.epoch => moved_on(),
+            _ => error,
+        }
+    }
+
+    /// The chunks of a content in order, each verified and decrypted. `kept` says which a former attempt has written to `part` already.
+    pub(super) fn chunks<'a>(
+        &'a self,
+        content: &'a Content,
+        part: Option<(&'a Arc<Part>, &'a (dyn Fn(u64) -> bool + Send + Sync))>,
+    ) -> impl Stream<Item = Result<(u64, Plain)>> + Send + 'a {
+        let count = content.current.manifest.chunk_count;
+        stream::iter(0..count)
+            .map(move |number| async move {
+                if let Some((part, kept)) = part
+                    && kept(number)
+                {
+                    return Ok((number, self.kept_chunk(content, part, number).await?));
+                }
+                Ok((number, self.fetch_chunk(content, number).await?))
+            })
+            .buffered(IN_FLIGHT)
+    }
+
+    /// A chunk as it is stored, verified and opened once in a copy: what is handed on sealed is known to open.
+    pub(super) async fn stored_chunk(&self, content: &Content, number: u64) -> Result<Vec<u8>> {
+        let (stored, checks) = self.fetch_stored(content, number).await?;
+        let opener = Arc::clone(&content.opener);
+        blocking(move || {
+            let kept = stored.clone();
+            open_chunk(&opener, stored, checks).map(|_| kept)
+        })
+        .await?
+    }
+
+    async fn fetch_chunk(&self, content: &Content, number: u64) -> Result<Plain> {
+        let (stored, checks) = self.fetch_stored(content, number).await?;
+        let opener = Arc::clone(&content.opener);
+        blocking(move || open_chunk(&opener, stored, checks)).await?
+    }
+
+    async fn fetch_stored(&self, content: &Content, number: u64) -> Result<(Vec<u8>, Checks)> {
+        let size = content.current.manifest.size;
+        let len = stored_len(number, size).map_err(|e| lie("a file has an impossible size").because(e))?;
+        let hash = usize::try_from(number).ok().and_then(|number| content.hashes.get(number)).copied();
+        let hash = hash.ok_or_else(|| lie("the server withholds the hash of a chunk"))?;
+        let last = number + 1 == content.current.manifest.chunk_count;
+        let (stored, slot) = match &content.chunk {
+            Some(chunk) if number == 0 => (chunk.clone(), None),
+            _ => {
+                let slot = Arc::clone(&self.slots).acquire_owned().await;
+                let slot = slot.map_err(|e| ClientError::broken("the download was ended").because(e))?;
+                let ticket = self.read_ticket(content).await?;
+                (self.server().get_chunk(&ticket, number).await?, Some(slot))
+            }
+        };
+        Ok((stored, Checks { number, last, len, hash, slot }))
+    }
+
+    /// What a former attempt wrote. It is believed only as far as the SHA-256 of the whole will confirm it.
+    async fn kept_chunk(&self, content: &Content, part: &Arc<Part>, number: u64) -> Result<Plain> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await;
+        let slot = slot.map_err(|e| ClientError::broken("the download was ended").because(e))?;
+        let len = ticrypt_crypto::chunk::plain_len(number, content.current.manifest.size);
+        let len = len.map_err(|e| lie("a file has an impossible size").because(e))?;
+        let len = usize::try_from(len).map_err(|e| ClientError::broken("a chunk is too large for this machine").because(e))?;
+        let part = Arc::clone(part);
+        blocking(move || {
+            let mut buffer = vec![0; len];
+            part.read_at(number.saturating_mul(ticrypt_crypto::chunk::CHUNK_SIZE), &mut buffer)?;
+            Ok(Plain { buffer, start: 0, end: len, is_new: false, _slot: Some(slot) })
+        })
+        .await?
+    }
+
+    async fn read_ticket(&self, content: &Content) -> Result<Ticket> {
+        let mut held = content.ticket.lock().await;
+        if let Some((ticket, at)) = &*held
+            && at.elapsed() < TICKET_FRESH
+        {
+            return Ok(ticket.clone());
+        }
+        // Asked for anew, and logged anew: the same manifest, whatever is current meanwhile.
+        let items = vec![OpenItem { file: content.file.id, manifest: Some(Hash(content.current.manifest.record_hash().to_bytes())) }];
+        let reply = self.server().open(OpenRequest { items }).await?;
+        let ticket = reply.files.into_iter().find(|file| file.file == content.file.id).and_then(|file| file.ticket);
+        let ticket = ticket.filter(|ticket| ticket.version == content.current.manifest.version);
+        let ticket = ticket.ok_or_else(|| lie("the server gave no ticket for a file it has shown"))?;
+        *held = Some((ticket.clone(), Instant::now()));
+        Ok(ticket)
+    }
+
+    /// Reads a whole content, hands it over in order, and checks its SHA-256 last. What was handed over before a failure must be thrown away.
+    pub async fn read(&self, content: &Content, mut take: impl AsyncFnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut hasher = ticrypt_crypto::digest::Hasher::new();
+        let mut chunks = std::pin::pin!(self.chunks(content, None));
+        while let Some(chunk) = chunks.next().await {
+            let (_, plain) = chunk?;
+            hasher.update(plain.bytes());
+            take(plain.bytes()).await?;
+        }
+        check_whole(content, hasher.finish())
+    }
+
+    /// Reads a small content, or anything else that fits in memory.
+    pub(super) async fn read_whole(&self, content: &Content) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read(content, async |some| {
+            bytes.extend_from_slice(some);
+            Ok(())
+        })
+        .await?;
+        Ok(bytes)
+    }
+}
+
+/// Compares the SHA-256 of what was read with the one its writer signed.
+pub(super) fn check_whole(content: &Content, found: Digest) -> Result<()> {
+    if found == content.current.props.sha256 {
+        Ok(())
+    } else {
+        Err(lie("a file is not what its writer said it is: its sha-256 is another"))
+    }
+}
+
+/// Opens the one chunk of a small content; keeps a core busy.
+pub(super) fn open_small(content: &mut Content) -> Result<Vec<u8>> {
+    let chunk = content.chunk.take().ok_or_else(|| lie("the server withholds a small file's content"))?;
+    let len = stored_len(0, content.current.manifest.size).map_err(|e| lie("a file has an impossible size").because(e))?;
+    let hash = content.hashes.first().copied().ok_or_else(|| lie("the server withholds the hash of a chunk"))?;
+    if content.current.manifest.chunk_count != 1 {
+        return Err(lie("the server sent a part for the whole of a file"));
+    }
+    let plain = open_chunk(&content.opener, chunk, Checks { number: 0, last: true, len, hash, slot: None })?;
+    check_whole(content, Digest::of(plain.bytes()))?;
+    Ok(plain.bytes().to_vec())
+}
+
+impl Content {
+    /// Hashes of the stored chunks, which the manifest's root covers.
+    pub fn hashes(&self) -> &[Digest] {
+        &self.hashes
+    }
+
+    /// The content came whole with its metadata.
+    pub(super) fn is_inline(&self) -> bool {
+        self.chunk.is_some()
+    }
+}
+
+/// What a stored chunk must be.
+struct Checks {
+    number: u64,
+    last: bool,
+    len: u64,
+    hash: Digest,
+    slot: Option<OwnedSemaphorePermit>,
+}
+
+fn open_chunk(opener: &ChunkOpener, mut buffer: Vec<u8>, checks: Checks) -> Result<Plain> {
+    let Checks { number, last, len, hash, slot } = checks;
+    if buffer.len() as u64 != len {
+        return Err(lie("a chunk is longer or shorter than it must be"));
+    }
+    if Digest::of(&buffer) != hash {
+        return Err(lie("a chunk is not the one that was signed"));
+    }
+    opener.open_in_place(number, last, &mut buffer).map_err(|e| lie("a chunk does not open").because(e))?;
+    let end = buffer.len().saturating_sub(TAG_LEN);
+    Ok(Plain { buffer, start: HEADROOM, end, is_new: true, _slot: slot })
+}

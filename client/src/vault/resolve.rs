@@ -1,0 +1,187 @@
+//! From a path to a node and its keys, one verified directory at a time.
+
+use std::sync::Arc;
+
+use ticrypt_types::{NodeKind, NodeName, UserName};
+
+use super::Vault;
+use super::path::{Label, Match, Place, VaultPath};
+use super::roots::Share;
+use super::tree::{Current, Directory, Held, Member};
+use crate::error::{ClientError, Kind, Result};
+
+/// New keys made while a path is walked show as a stale state; so often the walk begins again.
+const WALKS: usize = 6;
+
+/// A node and how it was reached.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub path: VaultPath,
+    pub held: Held,
+    /// The directory it is in and its entry there; absent for the root of a tree or of a share.
+    pub parent: Option<(Arc<Directory>, Arc<Member>)>,
+    /// The grant it is the root of.
+    pub share: Option<Arc<Share>>,
+}
+
+impl Found {
+    pub fn is_directory(&self) -> bool {
+        self.held.kind == NodeKind::Directory
+    }
+
+    /// The node below the root, or the reason why the root cannot be changed so.
+    pub fn in_directory(&self) -> Result<&(Arc<Directory>, Arc<Member>)> {
+        self.parent.as_ref().ok_or_else(|| {
+            ClientError::refused("is_root", format!("`{}` is the top of a tree or of a share; name something in it", self.path))
+        })
+    }
+
+    /// Its name: the last of its path, or the share's.
+    pub fn name(&self, vault: &Vault) -> Result<Option<NodeName>> {
+        match (&self.parent, &self.share) {
+            (Some((_, member)), _) => Ok(Some(member.name.clone())),
+            (None, Some(share)) if !share.root.is_home => Ok(Some(vault.share_props(share, &self.held)?.name)),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Vault {
+    /// Finds what a path names.
+    pub async fn resolve(&self, path: &VaultPath) -> Result<Found> {
+        let mut walks = 0;
+        loop {
+            walks += 1;
+            match self.walk(path).await {
+                Err(error) if error.kind() == Kind::Stale && walks < WALKS => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// The same; `None` if there is nothing under that path.
+    pub async fn find_node(&self, path: &VaultPath) -> Result<Option<Found>> {
+        match self.resolve(path).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.code() == NO_SUCH => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn walk(&self, path: &VaultPath) -> Result<Found> {
+        let (share, held) = self.open_place(path).await?;
+        let top = VaultPath::parse(&place_text(path.place())).map_err(|e| ClientError::invalid(e.to_string()))?;
+        let mut found = Found { path: top, held, parent: None, share };
+        let names = path.names();
+        for (depth, name) in names.iter().enumerate() {
+            if !found.is_directory() {
+                return Err(not_a_directory(&found.path));
+            }
+            // Only the last step looks at what files hold.
+            let directory = self.load(&found.held, depth + 1 == names.len()).await?;
+            let below = found.path.child(name);
+            let member = directory.by_name(name).ok_or_else(|| no_such(&below))?;
+            let held = self.descend(&directory, member)?;
+            let member = Arc::clone(member);
+            found = Found { path: below, held, parent: Some((directory, member)), share: None };
+        }
+        Ok(found)
+    }
+
+    /// Opens what a path begins at.
+    pub(super) async fn open_place(&self, path: &VaultPath) -> Result<(Option<Arc<Share>>, Held)> {
+        match path.place() {
+            Place::Home => Ok((None, self.home().await?)),
+            Place::Sharers | Place::SharedBy(_) => Err(ClientError::invalid(format!(
+                "`{path}` is a list of shares, not a place in a tree; name a share, as `ticrypt ls {path}` shows them"
+            ))),
+            Place::Share { sharer, label } => {
+                let (share, held) = self.find_share(sharer, label).await?;
+                Ok((Some(share), held))
+            }
+        }
+    }
+
+    /// What one person shares with this one, each with its name.
+    pub async fn shares_by(&self, sharer: &UserName) -> Result<Vec<(Arc<Share>, Held, NodeName)>> {
+        let shares: Vec<_> = self.roots().await?.shares.into_iter().filter(|share| share.sharer() == sharer).collect();
+        let held = self.open_shares(&shares).await?;
+        let mut named = Vec::with_capacity(shares.len());
+        for (share, held) in shares.into_iter().zip(held) {
+            let name = self.share_props(&share, &held)?.name;
+            named.push((share, held, name));
+        }
+        named.sort_by(|a, b| (&a.2, a.1.id).cmp(&(&b.2, b.1.id)));
+        Ok(named)
+    }
+
+    async fn find_share(&self, sharer: &UserName, label: &Label) -> Result<(Arc<Share>, Held)> {
+        let mut by_name = Vec::new();
+        for (share, held, name) in self.shares_by(sharer).await? {
+            match label.matches(&name, held.id) {
+                Match::Exact => return Ok((share, held)),
+                Match::ByName => by_name.push((share, held, name)),
+                Match::No => {}
+            }
+        }
+        let several: Vec<String> = by_name.iter().map(|(_, held, name)| Label::exact(name, held.id)).collect();
+        match (by_name.pop(), by_name.is_empty()) {
+            (Some((share, held, _)), true) => Ok((share, held)),
+            (Some(_), false) => Err(ClientError::invalid(format!(
+                "{sharer} shares several things of this name; say which: {}",
+                ticrypt_types::name::Harmless(&several.join(", "))
+            ))),
+            (None, _) => Err(no_such_text(&format!("/@shared/{sharer}/{}", ticrypt_types::name::Harmless(label.as_str())))),
+        }
+    }
+
+    /// The directory a new thing goes into, loaded, and the thing's name.
+    pub(super) async fn resolve_parent(&self, path: &VaultPath) -> Result<(Arc<Directory>, NodeName)> {
+        let (above, name) = path.split().map_err(|e| ClientError::invalid(e.to_string()))?;
+        let found = self.resolve(&above).await?;
+        Ok((self.load_found(&found, true).await?, name.clone()))
+    }
+
+    /// Loads a directory that was found.
+    pub async fn load_found(&self, found: &Found, manifests: bool) -> Result<Arc<Directory>> {
+        if !found.is_directory() {
+            return Err(not_a_directory(&found.path));
+        }
+        self.load(&found.held, manifests).await
+    }
+
+    /// What is current in a file that was found.
+    pub fn current_of(&self, found: &Found) -> Result<Current> {
+        let view = match (&found.parent, &found.share) {
+            (Some((_, member)), _) => {
+                member.current.as_ref().ok_or_else(|| ClientError::refused("not_a_file", format!("`{}` is a directory", found.path)))?
+            }
+            (None, Some(share)) if !found.is_directory() => Self::share_manifest(&share.entry)?,
+            _ => return Err(ClientError::refused("not_a_file", format!("`{}` is a directory", found.path))),
+        };
+        self.current(&found.held, view)
+    }
+}
+
+const NO_SUCH: &str = "no_such_path";
+
+fn place_text(place: &Place) -> String {
+    match place {
+        Place::Home => "/".to_owned(),
+        Place::Sharers => "/@shared".to_owned(),
+        Place::SharedBy(sharer) => format!("/@shared/{sharer}"),
+        Place::Share { sharer, label } => format!("/@shared/{sharer}/{}", label.as_str()),
+    }
+}
+
+fn no_such(path: &VaultPath) -> ClientError {
+    no_such_text(&path.to_string())
+}
+
+fn no_such_text(path: &str) -> ClientError {
+    ClientError::new(Kind::NotFound, NO_SUCH, format!("`{path}` is not in the vault; check the path with `ticrypt ls`"))
+}
+
+pub(super) fn not_a_directory(path: &VaultPath) -> ClientError {
+    ClientError::refused("not_a_directory", format!("`{path}` is a file, not a directory"))
+}

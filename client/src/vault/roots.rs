@@ -1,0 +1,226 @@
+//! The grants that open a tree: one's own root, and what others share.
+
+use std::sync::{Arc, PoisonError};
+
+use ticrypt_api::Blob;
+use ticrypt_api::grant::NewGrant;
+use ticrypt_api::node::{EntryView, HomeCreateRequest, RootView};
+use ticrypt_crypto::entry::Entry;
+use ticrypt_crypto::grant::{GrantPayload, RecipientKind};
+use ticrypt_crypto::record::Record;
+use ticrypt_crypto::{Digest, Signed, Suite};
+use ticrypt_keyring::NodeKeys;
+use ticrypt_keyring::props::EntryProps;
+use ticrypt_keyring::wrap::NodePlace;
+use ticrypt_types::{NodeKind, NodeName, Timestamp, UserName, Verbs};
+
+use super::Vault;
+use super::make::{cannot_seal, new_grant_id, new_node_id};
+use super::tree::{Held, Root, check_view, sealed};
+use super::trust::{Lineage, lie};
+use crate::error::{ClientError, Kind, Result};
+use crate::keys::{Batch, SealedGrant};
+use crate::state::SeenKind;
+
+/// What the person's grants lead to.
+#[derive(Debug)]
+pub struct Roots {
+    pub home: Option<Arc<Share>>,
+    pub shares: Vec<Arc<Share>>,
+}
+
+/// A grant to this person, its signature and chain verified.
+#[derive(Debug)]
+pub struct Share {
+    pub root: Arc<Root>,
+    sealed: Vec<u8>,
+    pub entry: EntryView,
+}
+
+/// What everybody calls the root of a tree that is shared as a whole.
+const WHOLE_TREE: &str = "home";
+
+impl Vault {
+    /// Fetches and verifies the grants; opens none.
+    pub async fn roots(&self) -> Result<Roots> {
+        let reply = self.server().roots().await?;
+        let all = || reply.home.iter().chain(&reply.shared_with_me);
+        let grants: Vec<Blob> = all().flat_map(|view| std::iter::once(&view.grant).chain(&view.authority)).cloned().collect();
+        let manifests = all().filter_map(|view| view.entry.current.as_ref()).map(|view| &view.manifest);
+        self.admit_records(&grants, [], manifests).await?;
+        let home = reply.home.map(|view| self.read_root(view, true)).transpose()?;
+        let mut shares = Vec::new();
+        for view in reply.shared_with_me {
+            shares.push(self.read_root(view, false)?);
+        }
+        Ok(Roots { home, shares })
+    }
+
+    fn read_root(&self, view: RootView, is_home: bool) -> Result<Arc<Share>> {
+        let grant = self.trust.admit_grant(&view.grant)?;
+        if (grant.recipient_kind, grant.recipient) != (RecipientKind::Person, self.me().user) {
+            return Err(lie("the server shows a share that was made for somebody else"));
+        }
+        if is_home != grant.is_root_of(self.me().user) {
+            return Err(lie("the server shows a share in the place of one's own tree"));
+        }
+        self.trust.verify_chain(&grant)?;
+        check_view(&view.entry.node, grant.node, grant.kind, grant.owner)?;
+        let keys = Digest::of_parts(&[grant.list_commitment.as_bytes(), grant.tree_commitment.as_bytes()]);
+        self.saw(SeenKind::Epoch, grant.node, grant.epoch.into(), keys)?;
+        let sealer = self.trust.bundle(&grant.sealer_bundle).ok_or_else(|| lie("the key that sealed a share is not known"))?;
+        let root = Arc::new(Root { sharer: sealer.payload().name.clone(), is_home, grant });
+        Ok(Arc::new(Share { root, sealed: view.sealed.0, entry: view.entry }))
+    }
+
+    /// Opens grants; each only once in the life of this view.
+    pub async fn open_shares(&self, shares: &[Arc<Share>]) -> Result<Vec<Held>> {
+        let mut missing = Vec::new();
+        for share in shares {
+            let hash = share.root.grant.record_hash();
+            if self.opened_keys(&hash).is_none() {
+                missing.push(share);
+            }
+        }
+        for some in missing.chunks(crate::keys::OPEN_MAX_GRANTS) {
+            let mut requests = Vec::with_capacity(some.len());
+            for share in some {
+                requests.push(self.sealed_grant(share)?);
+            }
+            let opened = self.session.keys.open(requests).await?;
+            for (share, keys) in some.iter().zip(opened) {
+                let mut cache = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+                cache.insert(share.root.grant.record_hash(), Arc::new(keys?));
+            }
+        }
+        shares.iter().map(|share| self.held_root(share)).collect()
+    }
+
+    fn sealed_grant(&self, share: &Share) -> Result<SealedGrant> {
+        let grant = &share.root.grant;
+        let sealer = self.trust.bundle(&grant.sealer_bundle).ok_or_else(|| lie("the key that sealed a share is not known"))?;
+        let envelope = self.trust.envelope(&grant.record_hash()).ok_or_else(|| lie("a share is not at hand"))?;
+        Ok(SealedGrant { envelope, sealed: share.sealed.clone(), sealer_key: sealer.payload().signing_key })
+    }
+
+    fn opened_keys(&self, grant: &Digest) -> Option<Arc<NodeKeys>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(grant).cloned()
+    }
+
+    fn held_root(&self, share: &Share) -> Result<Held> {
+        let grant = &share.root.grant;
+        let keys = self.opened_keys(&grant.record_hash()).ok_or_else(|| ClientError::broken("the keys of a share were not opened"))?;
+        let fits = keys.list.commitment() == grant.list_commitment
+            && keys.tree.as_ref().is_none_or(|tree| tree.commitment() == grant.tree_commitment)
+            && keys.tree.is_some() == grant.has_tree_key();
+        if !fits {
+            return Err(lie("the keys of a share are not the ones its terms name"));
+        }
+        Ok(Held {
+            id: grant.node,
+            kind: grant.kind,
+            epoch: grant.epoch,
+            keys,
+            root: Arc::clone(&share.root),
+            lineage: Lineage::root(grant.node),
+        })
+    }
+
+    /// Name and times of a share, from its entry; the root of a whole tree has none.
+    pub fn share_props(&self, share: &Share, held: &Held) -> Result<EntryProps> {
+        let Blob(bytes) = &share.entry.entry;
+        if bytes.is_empty() {
+            let name = NodeName::parse(WHOLE_TREE).map_err(|e| ClientError::broken("a fixed name is no name").because(e))?;
+            return Ok(EntryProps { name, created: Timestamp::ABSENT, modified: Timestamp::ABSENT, mode: 0 });
+        }
+        let entry = Entry::parse(bytes).map_err(|e| lie("the entry of a share cannot be read").because(e))?;
+        if (entry.child, entry.kind) != (held.id, held.kind) {
+            return Err(lie("the server shows the entry of another node with a share"));
+        }
+        if entry.child_epoch != held.epoch {
+            return Err(ClientError::new(
+                Kind::Stale,
+                "share_behind",
+                "new keys were made for a share and are not sealed to you yet; try again, then ask its owner to run `ticrypt rekey`",
+            ));
+        }
+        let place = NodePlace { deployment: self.deployment(), node: held.id, kind: held.kind, epoch: held.epoch };
+        held.keys.list.open_entry_props(&place, &entry.props).map_err(|e| sealed("the properties of a share", e))
+    }
+
+    /// Makes one's own tree: its root, the grant to oneself, the first head.
+    pub(super) async fn create_home(&self) -> Result<()> {
+        let me = self.me();
+        let keys = NodeKeys::generate(&self.random).map_err(cannot_seal)?;
+        let node = new_node_id(&self.random)?;
+        let terms = GrantPayload {
+            deployment: self.deployment(),
+            suite: Suite::CURRENT,
+            grant: new_grant_id(&self.random)?,
+            node,
+            kind: NodeKind::Directory,
+            epoch: 1,
+            list_commitment: keys.list.commitment(),
+            tree_commitment: keys.tree.as_ref().map(|tree| tree.commitment()).unwrap_or(Digest::ZERO),
+            owner: me.user,
+            sealer: me.user,
+            sealer_bundle: me.hash(),
+            recipient_kind: RecipientKind::Person,
+            recipient: me.user,
+            recipient_bundle: me.hash(),
+            recipient_generation: me.generation(),
+            verbs: Verbs::ALL,
+            expires: Timestamp::ABSENT,
+            predecessor: None,
+            authority: None,
+            key_log_size: 0,
+            key_log_root: None,
+            issued: crate::clock::now(),
+        };
+        let terms = self.with_key_log(terms).await;
+        let sealed = ticrypt_keyring::grant::seal(&self.random, &me.bundle, &terms, &keys).map_err(cannot_seal)?;
+        let envelope = self.session.keys.sign(Batch::Grants(vec![terms])).await?.pop().ok_or_else(super::make::unsigned)?;
+        let grant: Signed<GrantPayload> = self.own(&envelope)?;
+        let root = Root { grant: Arc::new(grant), is_home: true, sharer: me.name.clone() };
+        let head = self.author(&root).head(node, 1, None, Vec::new())?;
+        let (head, _) = self.sign_head(head).await?;
+        let grant = NewGrant { grant: Blob(envelope), sealed: Blob(sealed) };
+        match self.server().create_home(HomeCreateRequest { grant, head }).await {
+            // Another of this person's programs was first; its tree is the tree.
+            Err(error) if error.code() == "home_exists" => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// Grants carry the key log as the sealer has seen it, so that people who share compare what they were shown (security C18).
+    pub(super) async fn with_key_log(&self, mut terms: GrantPayload) -> GrantPayload {
+        if let Some(seen) = self.session.mirrors.keys.last().await.filter(|seen| seen.size > 0) {
+            terms.key_log_size = seen.size;
+            terms.key_log_root = Some(Digest::new(*seen.root.as_bytes()));
+        }
+        terms
+    }
+
+    /// One's own tree, made if there is none yet.
+    pub async fn home(&self) -> Result<Held> {
+        let share = match self.roots().await?.home {
+            Some(share) => share,
+            None => {
+                self.create_home().await?;
+                self.roots().await?.home.ok_or_else(|| lie("the server does not show the tree that was just made"))?
+            }
+        };
+        self.open_shares(&[share]).await?.pop().ok_or_else(|| ClientError::broken("the keys of the tree were not opened"))
+    }
+}
+
+impl Share {
+    /// The keys as they are sealed to this person.
+    pub(super) fn sealed(&self) -> &[u8] {
+        &self.sealed
+    }
+
+    pub fn sharer(&self) -> &UserName {
+        &self.root.sharer
+    }
+}

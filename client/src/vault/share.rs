@@ -1,0 +1,280 @@
+//! Giving access, seeing who has it, ending it.
+//!
+//! Ending a share takes two steps: the server stops serving the person at once, and new keys keep them from what is written afterwards. What
+//! they copied while they had access stays with them; no system can change that.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use ticrypt_api::Blob;
+use ticrypt_api::grant::{GrantCreateRequest, GrantFilter, GrantListRequest, GrantRevokeRequest, GrantView};
+use ticrypt_crypto::bundle::Bundle;
+use ticrypt_crypto::grant::{GrantPayload, RecipientKind, Revocation};
+use ticrypt_crypto::{Digest, Signed, Suite};
+use ticrypt_types::{GrantId, NodeId, NodeKind, Timestamp, UserName, Verbs};
+
+use super::Vault;
+use super::make::{new_grant_id, unsigned};
+use super::path::{Label, VaultPath};
+use super::progress::{Cancel, Progress, Report};
+use super::tree::Held;
+use super::trust::lie;
+use crate::error::{ClientError, Kind, Result};
+use crate::keys::Batch;
+use crate::users::Trust;
+
+const PAGE: u32 = 1_000;
+/// Recipients of one request.
+const RECIPIENTS: usize = 100;
+
+/// A share that was made.
+#[derive(Clone, Debug, Serialize)]
+pub struct Shared {
+    pub recipient: UserName,
+    pub grant: GrantId,
+    pub verbs: Verbs,
+    /// The key was seen for the first time: compare fingerprints.
+    pub first_contact: bool,
+    /// People have compared the fingerprint.
+    pub compared: bool,
+    pub fingerprint: String,
+}
+
+/// A share as it stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct Standing {
+    pub grant: GrantId,
+    pub node: NodeId,
+    pub kind: NodeKind,
+    /// `with_me` or `by_me`.
+    pub direction: &'static str,
+    pub name: Option<String>,
+    /// Where it is, if it is in a tree this person can see.
+    pub path: Option<String>,
+    pub sealer: UserName,
+    pub recipient: UserName,
+    pub verbs: Verbs,
+    pub words: Vec<&'static str>,
+    pub issued_ms: Timestamp,
+    pub expires_ms: Option<Timestamp>,
+    pub epoch: u32,
+}
+
+impl Vault {
+    /// Shares a node with people; whoever has it already gets the new terms.
+    pub async fn share(&self, path: &VaultPath, people: &[UserName], verbs: Verbs, expires: Timestamp) -> Result<Vec<Shared>> {
+        let found = self.resolve(path).await?;
+        let held = &found.held;
+        if !held.root.verbs().contains(Verbs::SHARE) {
+            return Err(ClientError::refused("no_share", format!("your share of `{path}` does not let you share on; ask its owner")));
+        }
+        if !held.root.verbs().contains(verbs) {
+            return Err(ClientError::refused("beyond_own", "a share is never freer than your own; give fewer rights"));
+        }
+        let before = self.grants_on(held.id).await?;
+        let mut shared = Vec::with_capacity(people.len());
+        for some in people.chunks(RECIPIENTS) {
+            let (mut terms, mut bundles) = (Vec::new(), Vec::new());
+            for name in some {
+                let person = self.session.users.lookup(name).await?;
+                if person.user == self.me().user || person.user == held.root.owner() {
+                    return Err(ClientError::refused("recipient_has_all", format!("{name} is you or the owner; choose somebody else")));
+                }
+                let predecessor = match before.iter().find(|view| view.recipient == person.user) {
+                    Some(view) => self.replaceable(&view.grant, held, &person.bundle).await?,
+                    None => None,
+                };
+                let payload = self.terms(held, &person.bundle, verbs, expires, predecessor)?;
+                shared.push(Shared {
+                    recipient: name.clone(),
+                    grant: payload.grant,
+                    verbs,
+                    first_contact: person.first_contact,
+                    compared: person.trust == Trust::Compared,
+                    fingerprint: person.fingerprint().to_string(),
+                });
+                terms.push(self.with_key_log(payload).await);
+                bundles.push(person.bundle);
+            }
+            let grants = self.seal_grants(held, terms, bundles).await?;
+            self.server().create_grants(GrantCreateRequest { grants }).await?;
+        }
+        Ok(shared)
+    }
+
+    /// The grant a new one replaces, if the two can stand in that relation.
+    async fn replaceable(&self, bytes: &Blob, held: &Held, bundle: &Bundle) -> Result<Option<Digest>> {
+        let grant = self.grant_of(bytes).await?;
+        let follows = grant.node == held.id && grant.epoch <= held.epoch && grant.recipient_generation <= bundle.payload().generation;
+        Ok(follows.then(|| grant.record_hash()))
+    }
+
+    fn terms(&self, held: &Held, recipient: &Bundle, verbs: Verbs, expires: Timestamp, predecessor: Option<Digest>) -> Result<GrantPayload> {
+        let to = recipient.payload();
+        // Without *view* the tree key is not given; its commitment then binds to nothing the recipient holds.
+        let tree_commitment = match &held.keys.tree {
+            Some(tree) => tree.commitment(),
+            None => held.root.grant.tree_commitment,
+        };
+        Ok(GrantPayload {
+            deployment: self.deployment(),
+            suite: Suite::CURRENT,
+            grant: new_grant_id(&self.random)?,
+            node: held.id,
+            kind: held.kind,
+            epoch: held.epoch,
+            list_commitment: held.keys.list.commitment(),
+            tree_commitment,
+            owner: held.root.owner(),
+            sealer: self.me().user,
+            sealer_bundle: self.me().hash(),
+            recipient_kind: RecipientKind::Person,
+            recipient: to.user,
+            recipient_bundle: recipient.hash(),
+            recipient_generation: to.generation,
+            verbs,
+            expires,
+            predecessor,
+            authority: held.root.authority(),
+            key_log_size: 0,
+            key_log_root: None,
+            issued: crate::clock::now(),
+        })
+    }
+
+    /// Ends shares of a node and makes new keys below it. With nobody named, all that this person may end.
+    pub async fn unshare(&self, path: &VaultPath, people: &[UserName], progress: &dyn Progress, cancel: &Cancel) -> Result<(Vec<UserName>, Report)> {
+        let found = self.resolve(path).await?;
+        let standing = self.grants_on(found.held.id).await?;
+        let mine = |view: &&GrantView| found.held.root.owner() == self.me().user || view.sealer == self.me().user;
+        let chosen: Vec<&GrantView> = if people.is_empty() {
+            standing.iter().filter(mine).filter(|view| view.recipient != self.me().user).collect()
+        } else {
+            let mut chosen = Vec::new();
+            for name in people {
+                let some: Vec<_> = standing.iter().filter(|view| view.recipient_name == *name).collect();
+                if some.is_empty() {
+                    return Err(ClientError::not_found(format!("`{path}` is not shared with {name} itself; see `ticrypt shares`")));
+                }
+                chosen.extend(some);
+            }
+            chosen
+        };
+        let mut ended = Vec::with_capacity(chosen.len());
+        for view in chosen {
+            self.revoke(found.held.id, view).await?;
+            ended.push(view.recipient_name.clone());
+        }
+        // From here on the server refuses writes below until new keys are made; make them now rather than at the next write.
+        let report = self.rekey(path, progress, cancel).await?;
+        Ok((ended, report))
+    }
+
+    async fn revoke(&self, node: NodeId, view: &GrantView) -> Result<()> {
+        let grant: Arc<Signed<GrantPayload>> = self.grant_of(&view.grant).await?;
+        if grant.node != node || grant.grant != view.id {
+            return Err(lie("the server shows a grant of another node"));
+        }
+        let revocation = Revocation {
+            deployment: self.deployment(),
+            grant: grant.grant,
+            grant_hash: grant.record_hash(),
+            node,
+            issuer: self.me().user,
+            issuer_bundle: self.me().hash(),
+            at: crate::clock::now(),
+        };
+        let envelope = self.session.keys.sign(Batch::Revocations(vec![revocation])).await?.pop().ok_or_else(unsigned)?;
+        match self.server().revoke_grant(view.id, GrantRevokeRequest { revocation: Blob(envelope) }).await {
+            // The reply to a former attempt was lost.
+            Err(error) if error.code() == "already_ended" => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// Gives up a share that somebody made for this person.
+    pub async fn leave(&self, path: &VaultPath) -> Result<()> {
+        let found = self.resolve(path).await?;
+        let share = found.share.filter(|share| !share.root.is_home);
+        let share = share.ok_or_else(|| {
+            ClientError::new(Kind::Invalid, "not_a_share", format!("`{path}` is not a share itself; name one of `ticrypt shares --with-me`"))
+        })?;
+        self.server().leave_grant(share.root.grant.grant).await.map(|_| ())
+    }
+
+    /// What others share with this person.
+    pub async fn shares_with_me(&self) -> Result<Vec<Standing>> {
+        let roots = self.roots().await?;
+        let held = self.open_shares(&roots.shares).await?;
+        let mut standing = Vec::with_capacity(held.len());
+        for (share, held) in roots.shares.iter().zip(held) {
+            let name = self.share_props(share, &held).ok().map(|props| props.name);
+            let label = name.as_ref().map(|name| Label::exact(name, held.id));
+            let path = label.and_then(|label| VaultPath::of_share(share.sharer(), &label).ok()).map(|path| path.to_string());
+            let name = name.map(|name| name.as_str().to_owned());
+            let one = standing_of(&share.root.grant, share.sharer().clone(), self.me().name.clone(), path);
+            standing.push(Standing { direction: "with_me", name, ..one });
+        }
+        Ok(standing)
+    }
+
+    /// What this person shares, and what others share of this person's tree.
+    pub async fn shares_by_me(&self) -> Result<Vec<Standing>> {
+        let mut views = Vec::new();
+        let mut page = None;
+        loop {
+            let request = GrantListRequest { filter: GrantFilter::ByMe, node: None, limit: PAGE, page };
+            let reply = self.server().grants(request).await?;
+            views.extend(reply.grants);
+            page = reply.next;
+            if page.is_none() {
+                break;
+            }
+        }
+        let mut standing = Vec::with_capacity(views.len());
+        for view in views {
+            let grant = self.grant_of(&view.grant).await?;
+            if grant.recipient == grant.owner {
+                continue;
+            }
+            // Only one's own tree can be searched upwards.
+            let path = if grant.owner == self.me().user { self.path_of(grant.node).await.ok() } else { None };
+            standing.push(standing_of(&grant, view.sealer_name, view.recipient_name, path.map(|(path, _)| path.to_string())));
+        }
+        Ok(standing)
+    }
+
+    /// Who has shares of one node.
+    pub async fn shares_of(&self, path: &VaultPath) -> Result<Vec<Standing>> {
+        let found = self.resolve(path).await?;
+        let mut standing = Vec::new();
+        for view in self.grants_on(found.held.id).await? {
+            let grant = self.grant_of(&view.grant).await?;
+            if grant.node != found.held.id || (grant.grant, grant.recipient) != (view.id, view.recipient) {
+                return Err(lie("the server shows a grant of another node"));
+            }
+            if grant.recipient != grant.owner {
+                standing.push(standing_of(&grant, view.sealer_name, view.recipient_name, Some(path.to_string())));
+            }
+        }
+        Ok(standing)
+    }
+}
+
+fn standing_of(grant: &GrantPayload, sealer: UserName, recipient: UserName, path: Option<String>) -> Standing {
+    Standing {
+        direction: "by_me",
+        name: path.as_deref().and_then(|path| path.rsplit('/').next()).map(str::to_owned),
+        grant: grant.grant,
+        node: grant.node,
+        kind: grant.kind,
+        path,
+        sealer,
+        recipient,
+        verbs: grant.verbs,
+        words: grant.verbs.words(),
+        issued_ms: grant.issued,
+        expires_ms: (grant.expires != Timestamp::ABSENT).then_some(grant.expires),
+        epoch: grant.epoch,
+    }
+}

@@ -1,0 +1,256 @@
+//! Who may have written what: heads and manifests are believed only along signed grants that lead to the owner.
+//!
+//! ```text
+//!   head, manifest ──signed by──▶ writer's bundle (in the key log)
+//!        │ authority
+//!        ▼
+//!   grant to the writer, with edit, on this node or above ──authority──▶ … ──▶ grant by the owner
+//! ```
+//!
+//! Everything here is synchronous and without I/O: bundles and grants are admitted first, then records are judged by them. One ECDSA operation
+//! verifies a whole batch, whose root is remembered.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ticrypt_api::Blob;
+use ticrypt_crypto::bundle::Bundle;
+use ticrypt_crypto::directory::HeadPayload;
+use ticrypt_crypto::grant::{GrantPayload, RecipientKind};
+use ticrypt_crypto::manifest::ManifestPayload;
+use ticrypt_crypto::signature::{Payload, VerifyCache};
+use ticrypt_crypto::{Digest, Envelope, Signed};
+use ticrypt_types::{DeploymentId, NodeId, Timestamp, UserId, Verbs};
+
+use crate::error::{ClientError, Result};
+
+/// Grants a chain may rest on; also what ends a circle.
+const CHAIN_MAX: usize = 32;
+/// Batches remembered: a tree is mostly written in few.
+const BATCHES_REMEMBERED: usize = 4_096;
+
+/// Where a node stands, as far up as this person can see.
+#[derive(Debug)]
+pub struct Lineage {
+    pub node: NodeId,
+    pub parent: Option<Arc<Lineage>>,
+}
+
+impl Lineage {
+    pub fn root(node: NodeId) -> Arc<Self> {
+        Arc::new(Self { node, parent: None })
+    }
+
+    pub fn below(self: &Arc<Self>, node: NodeId) -> Arc<Self> {
+        Arc::new(Self { node, parent: Some(Arc::clone(self)) })
+    }
+
+    /// From this node up.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> {
+        std::iter::successors(Some(self), |step| step.parent.as_deref()).map(|step| step.node)
+    }
+
+    pub fn contains(&self, node: NodeId) -> bool {
+        self.ids().any(|id| id == node)
+    }
+
+    pub fn depth(&self) -> usize {
+        self.ids().count()
+    }
+}
+
+/// The tree a record is judged in.
+#[derive(Clone, Copy, Debug)]
+pub struct Tree<'a> {
+    pub owner: UserId,
+    pub lineage: &'a Lineage,
+    /// The lineage goes up to the root of the owner's tree, so a right from above it cannot exist.
+    pub is_whole: bool,
+}
+
+/// Bundles and grants that were verified, and what was verified with them.
+#[derive(Debug)]
+pub struct Trust {
+    deployment: DeploymentId,
+    bundles: Mutex<HashMap<Digest, Arc<Bundle>>>,
+    grants: Mutex<HashMap<Digest, Admitted>>,
+    batches: Mutex<VerifyCache>,
+}
+
+#[derive(Clone, Debug)]
+struct Admitted {
+    grant: Arc<Signed<GrantPayload>>,
+    envelope: Vec<u8>,
+}
+
+/// Who claims to have signed a record, before that is verified.
+trait Authored: Payload {
+    const WHAT: &'static str;
+    fn author(&self) -> (DeploymentId, UserId, Digest);
+}
+
+impl Authored for HeadPayload {
+    const WHAT: &'static str = "head of a directory";
+    fn author(&self) -> (DeploymentId, UserId, Digest) {
+        (self.deployment, self.writer, self.writer_bundle)
+    }
+}
+
+impl Authored for ManifestPayload {
+    const WHAT: &'static str = "manifest of a file";
+    fn author(&self) -> (DeploymentId, UserId, Digest) {
+        (self.deployment, self.writer, self.writer_bundle)
+    }
+}
+
+impl Authored for GrantPayload {
+    const WHAT: &'static str = "grant";
+    fn author(&self) -> (DeploymentId, UserId, Digest) {
+        (self.deployment, self.sealer, self.sealer_bundle)
+    }
+}
+
+impl Trust {
+    pub fn new(deployment: DeploymentId) -> Self {
+        Self {
+            deployment,
+            bundles: Mutex::default(),
+            grants: Mutex::default(),
+            batches: Mutex::new(VerifyCache::new(BATCHES_REMEMBERED)),
+        }
+    }
+
+    /// Takes a bundle that `users` has verified: self-signed, in the key log, not against a pin.
+    pub fn admit_bundle(&self, bundle: Arc<Bundle>) {
+        lock(&self.bundles).insert(bundle.hash(), bundle);
+    }
+
+    pub fn bundle(&self, hash: &Digest) -> Option<Arc<Bundle>> {
+        lock(&self.bundles).get(hash).cloned()
+    }
+
+    pub fn grant(&self, hash: &Digest) -> Option<Arc<Signed<GrantPayload>>> {
+        lock(&self.grants).get(hash).map(|admitted| Arc::clone(&admitted.grant))
+    }
+
+    /// A grant as it came, for whoever opens it.
+    pub fn envelope(&self, hash: &Digest) -> Option<Vec<u8>> {
+        lock(&self.grants).get(hash).map(|admitted| admitted.envelope.clone())
+    }
+
+    /// Bundles that must be fetched before these records can be judged.
+    pub fn missing<'a>(
+        &self,
+        grants: impl IntoIterator<Item = &'a Blob>,
+        heads: impl IntoIterator<Item = &'a Blob>,
+        manifests: impl IntoIterator<Item = &'a Blob>,
+    ) -> Result<Vec<Digest>> {
+        let mut needed = HashSet::new();
+        for bytes in grants {
+            needed.insert(claimed::<GrantPayload>(bytes)?);
+        }
+        for bytes in heads {
+            needed.insert(claimed::<HeadPayload>(bytes)?);
+        }
+        for bytes in manifests {
+            needed.insert(claimed::<ManifestPayload>(bytes)?);
+        }
+        let known = lock(&self.bundles);
+        Ok(needed.into_iter().filter(|hash| !known.contains_key(hash)).collect())
+    }
+
+    /// Verifies a grant's signature and remembers it. Its chain is judged when something rests on it.
+    pub fn admit_grant(&self, bytes: &Blob) -> Result<Arc<Signed<GrantPayload>>> {
+        let grant = Arc::new(self.signed::<GrantPayload>(bytes)?);
+        lock(&self.grants).insert(grant.record_hash(), Admitted { grant: Arc::clone(&grant), envelope: bytes.0.clone() });
+        Ok(grant)
+    }
+
+    /// A directory's head by somebody who may write there.
+    pub fn head(&self, bytes: &Blob, tree: Tree<'_>) -> Result<Signed<HeadPayload>> {
+        let head = self.signed::<HeadPayload>(bytes)?;
+        if head.directory != tree.lineage.node {
+            return Err(lie("the server shows the head of another directory"));
+        }
+        self.verify_writer(head.writer, head.authority, head.at, tree)?;
+        Ok(head)
+    }
+
+    /// A file's manifest by somebody who may write it.
+    pub fn manifest(&self, bytes: &Blob, tree: Tree<'_>) -> Result<Signed<ManifestPayload>> {
+        let manifest = self.signed::<ManifestPayload>(bytes)?;
+        if manifest.file != tree.lineage.node {
+            return Err(lie("the server shows the manifest of another file"));
+        }
+        self.verify_writer(manifest.writer, manifest.authority, manifest.at, tree)?;
+        Ok(manifest)
+    }
+
+    /// Whether this grant leads back to the owner it names.
+    pub fn verify_chain(&self, grant: &Signed<GrantPayload>) -> Result<()> {
+        self.verify_link(grant, CHAIN_MAX)
+    }
+
+    fn verify_link(&self, grant: &Signed<GrantPayload>, left: usize) -> Result<()> {
+        // The format's own rule: no authority exactly where the sealer is the owner.
+        let Some(hash) = grant.authority else { return Ok(()) };
+        let Some(left) = left.checked_sub(1) else { return Err(lie("a share rests on an endless chain of others")) };
+        let authority = self.grant(&hash).ok_or_else(|| lie("the server withholds a grant that a share rests on"))?;
+        if let Err(why) = grant.verify_terms_within(&authority) {
+            // Somebody with *edit* may make new keys for others under unchanged terms.
+            let replaced = grant.predecessor.and_then(|hash| self.grant(&hash));
+            let replaced = replaced.ok_or_else(|| lie("a share was made by somebody who may not make it").because(why))?;
+            let resealed = grant.verify_reseal_by(&replaced, Some(&authority));
+            resealed.map_err(|e| lie("a share was renewed by somebody who may not, or with other terms").because(e))?;
+            self.verify_link(&replaced, left)?;
+        }
+        self.verify_link(&authority, left)
+    }
+
+    fn verify_writer(&self, writer: UserId, authority: Option<Digest>, at: Timestamp, tree: Tree<'_>) -> Result<()> {
+        let Some(hash) = authority else {
+            return if writer == tree.owner { Ok(()) } else { Err(lie("something was written by a person without any right to")) };
+        };
+        let grant = self.grant(&hash).ok_or_else(|| lie("the server withholds the grant under which something was written"))?;
+        let holds = grant.recipient_kind == RecipientKind::Person && grant.recipient == writer && grant.owner == tree.owner;
+        if !holds || !grant.verbs.contains(Verbs::EDIT) {
+            return Err(lie("something was written by a person whose share does not let them edit"));
+        }
+        if grant.expires.is_expired(at) {
+            return Err(lie("something was written by a person whose share had expired"));
+        }
+        if tree.is_whole && !tree.lineage.contains(grant.node) {
+            return Err(lie("something was written by a person whose share is of another place"));
+        }
+        self.verify_chain(&grant)
+    }
+
+    fn signed<T: Authored>(&self, bytes: &Blob) -> Result<Signed<T>> {
+        let bad = |e: ticrypt_crypto::signature::SignatureError| lie(&format!("the {} does not verify", T::WHAT)).because(e);
+        let envelope = Envelope::parse(&bytes.0).map_err(bad)?;
+        let (_, _, hash) = envelope.claimed::<T>().map_err(bad)?.author();
+        let bundle = self.bundle(&hash).ok_or_else(|| lie(&format!("the key that signed a {} is not known", T::WHAT)))?;
+        let mut batches = lock(&self.batches);
+        let signed: Signed<T> = envelope.verify_as_cached(&bundle.payload().signing_key, &mut batches).map_err(bad)?;
+        drop(batches);
+        if signed.author() != (self.deployment, bundle.payload().user, hash) {
+            return Err(lie(&format!("the {} names another signer than its key's, or another deployment", T::WHAT)));
+        }
+        Ok(signed)
+    }
+}
+
+fn claimed<T: Authored>(bytes: &Blob) -> Result<Digest> {
+    let read = || Ok(Envelope::parse(&bytes.0)?.claimed::<T>()?.author().2);
+    read().map_err(|e: ticrypt_crypto::signature::SignatureError| lie(&format!("the {} cannot be read", T::WHAT)).because(e))
+}
+
+/// What the server showed is not what somebody entitled signed.
+pub fn lie(what: &str) -> ClientError {
+    ClientError::untrusted(format!("{what}; nothing of it was used: the server lies or is damaged, tell an administrator"))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each map is changed in one step; a panic elsewhere leaves it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

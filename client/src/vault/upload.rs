@@ -1,0 +1,331 @@
+//! Large contents: begun in a batch, sealed and sent chunk by chunk, resumed after an interruption.
+//!
+//! ```text
+//!   disk ─read, hash plaintext─▶ buffer ─seal, hash stored─▶ PUT ─▶ journal
+//!         in order                    four at a time, on blocking threads and four connections
+//! ```
+//!
+//! Buffers are counted: a slot is taken before a chunk is read and given back when the server has it, so memory does not grow with the file
+//! or with their number. A chunk is sealed in the buffer it was read into and sent from there.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use ticrypt_api::Blob;
+use ticrypt_api::upload::{NewUpload, Ticket, UploadBeginRequest};
+use ticrypt_crypto::Digest;
+use ticrypt_crypto::chunk::{chunk_count_for, plain_len};
+use ticrypt_crypto::digest::Hasher;
+use ticrypt_keyring::chunk::ChunkSealer;
+use ticrypt_keyring::props::{ContentKind, ManifestProps};
+use ticrypt_keyring::wrap::{ChildPlace, VersionPlace};
+use ticrypt_keyring::{ContentKey, NodeKeys};
+use ticrypt_types::{NodeId, NodeKind, NodeName, VersionId};
+
+use super::Vault;
+use super::content::{READS, changing, chunk_buffer, mode_of, plaintext_of, seal_chunk, sealer};
+use super::journal::{Header, Journal, Resume, decide};
+use super::load::blocking;
+use super::make::{ContentDraft, cannot_seal, new_node_id, new_version_id};
+use super::progress::Progress;
+use super::source::{self, Opened, SourceId, fill, unreadable};
+use super::tree::{Directory, Held};
+use crate::error::{ClientError, Kind, Result};
+
+/// Chunks of one file on their way at once.
+const IN_FLIGHT: usize = 4;
+/// Chunk buffers in the whole program.
+pub(super) const CHUNK_SLOTS: usize = 7;
+/// A ticket is good for 60 seconds; a chunk may take a while to arrive.
+const TICKET_FRESH: Duration = Duration::from_secs(35);
+
+/// Where a large content goes.
+#[derive(Debug)]
+pub(super) enum Destination {
+    /// A file that will be created with it.
+    New,
+    /// A file that exists.
+    Version(Held),
+}
+
+/// One large file to be sent.
+#[derive(Debug)]
+pub(super) struct LargeFile<'a> {
+    pub path: &'a Path,
+    pub name: &'a NodeName,
+    pub destination: Destination,
+}
+
+/// A content whose chunks the server has.
+#[derive(Debug)]
+pub(super) struct Uploaded {
+    pub file: NodeId,
+    pub keys: Arc<NodeKeys>,
+    pub content: ContentDraft,
+    pub journal: Option<Journal>,
+}
+
+/// What has been agreed with the server about one upload.
+struct Begun {
+    file: NodeId,
+    keys: Arc<NodeKeys>,
+    version: VersionId,
+    key: ContentKey,
+    ticket: Ticket,
+    stored: BTreeMap<u64, Digest>,
+    journal: Option<Journal>,
+}
+
+/// A ticket that is renewed in time.
+pub(super) struct Tickets(tokio::sync::Mutex<(Ticket, Instant)>);
+
+impl Tickets {
+    fn new(ticket: Ticket) -> Self {
+        Self(tokio::sync::Mutex::new((ticket, Instant::now())))
+    }
+
+    /// The one for a version, out of what the server gave.
+    pub(super) fn of(tickets: Vec<Ticket>, version: VersionId) -> Result<Self> {
+        ticket_of(tickets, version).map(Self::new)
+    }
+
+    async fn fresh(&self, vault: &Vault) -> Result<Ticket> {
+        let mut held = self.0.lock().await;
+        if held.1.elapsed() >= TICKET_FRESH {
+            let version = held.0.version;
+            *held = (vault.server().upload_status(version).await?.ticket, Instant::now());
+        }
+        Ok(held.0.clone())
+    }
+}
+
+impl Vault {
+    /// Sends a file's content. A file that changes meanwhile is begun again, a few times.
+    pub(super) async fn upload(&self, directory: &Directory, file: &LargeFile<'_>, progress: &dyn Progress) -> Result<Uploaded> {
+        for attempt in 1.. {
+            let path = file.path.to_owned();
+            let opened = blocking(move || source::open(&path)).await??;
+            let begun = self.begin(directory, file, &opened.id).await?;
+            match self.send(file, begun, opened, progress).await {
+                Err(error) if error.code() == CHANGED && attempt < READS => {}
+                Err(error) if error.code() == CHANGED => break,
+                other => return other,
+            }
+        }
+        Err(changing(file.path))
+    }
+
+    /// Takes up an interrupted upload or begins one.
+    async fn begin(&self, directory: &Directory, file: &LargeFile<'_>, id: &SourceId) -> Result<Begun> {
+        let journals = self.journals()?;
+        if let Some(journal) = journals.load(directory.id(), file.name)? {
+            match self.take_up(directory, file, id, &journal).await? {
+                Some((keys, key, ticket, stored)) => {
+                    let (version, file) = (journal.header.version, journal.header.file);
+                    return Ok(Begun { file, keys, version, key, ticket, stored, journal: Some(journal) });
+                }
+                None => self.give_up(journal).await?,
+            }
+        }
+        let (node, keys, epoch) = match &file.destination {
+            Destination::New => (new_node_id(&self.random)?, Arc::new(NodeKeys::generate(&self.random).map_err(cannot_seal)?), 1),
+            Destination::Version(held) => (held.id, Arc::clone(&held.keys), held.epoch),
+        };
+        let version = new_version_id(&self.random)?;
+        let key = ContentKey::generate(&self.random).map_err(cannot_seal)?;
+        let place = VersionPlace { deployment: self.deployment(), file: node, epoch, version };
+        let content_wrap = tree_of(&keys)?.wrap_content(&self.random, &place, &key).map_err(cannot_seal)?;
+        let upload = NewUpload {
+            file: node,
+            directory: matches!(file.destination, Destination::New).then(|| directory.id()),
+            version,
+            content_wrap: Blob(content_wrap),
+            size_bytes: id.size_bytes,
+        };
+        let reply = self.server().begin_uploads(UploadBeginRequest { uploads: vec![upload] }).await?;
+        let ticket = ticket_of(reply.tickets, version)?;
+        // One chunk is sent again as quickly as it is looked up.
+        let journal = if chunk_count_for(id.size_bytes) > 1 {
+            let mut header = Header::new(version, node, *id);
+            if let Destination::New = file.destination {
+                let place = self.new_place(directory, node);
+                let tree = directory.held.tree_key()?;
+                header.is_new = true;
+                header.parent_epoch = directory.held.epoch;
+                header.list_wrap = Blob(directory.held.keys.list.wrap_list(&self.random, &place, &keys.list).map_err(cannot_seal)?);
+                header.tree_wrap = Blob(tree.wrap_tree(&self.random, &place, tree_of(&keys)?).map_err(cannot_seal)?);
+            }
+            Some(journals.begin(directory.id(), file.name, header)?)
+        } else {
+            None
+        };
+        Ok(Begun { file: node, keys, version, key, ticket, stored: BTreeMap::new(), journal })
+    }
+
+    /// Whether an interrupted upload can go on, and with what. `None`: it cannot, for a reason that is nobody's fault.
+    async fn take_up(
+        &self,
+        directory: &Directory,
+        file: &LargeFile<'_>,
+        id: &SourceId,
+        journal: &Journal,
+    ) -> Result<Option<(Arc<NodeKeys>, ContentKey, Ticket, BTreeMap<u64, Digest>)>> {
+        let header = &journal.header;
+        let (keys, epoch) = match &file.destination {
+            Destination::New if header.is_new && header.parent_epoch == directory.held.epoch => {
+                let place = self.new_place(directory, header.file);
+                let list = directory.held.keys.list.unwrap_list(&place, &header.list_wrap.0);
+                let tree = directory.held.tree_key()?.unwrap_tree(&place, &header.tree_wrap.0);
+                match (list, tree) {
+                    (Ok(list), Ok(tree)) => (Arc::new(NodeKeys { list, tree: Some(tree) }), 1),
+                    _ => return Ok(None),
+                }
+            }
+            Destination::Version(held) if !header.is_new && held.id == header.file => (Arc::clone(&held.keys), held.epoch),
+            _ => return Ok(None),
+        };
+        let status = match self.server().upload_status(header.version).await {
+            Ok(status) => status,
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Refused | Kind::Invalid) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if status.file != header.file || status.size_bytes != id.size_bytes || status.ticket.version != header.version {
+            return Ok(None);
+        }
+        let place = VersionPlace { deployment: self.deployment(), file: header.file, epoch, version: header.version };
+        let Ok(key) = tree_of(&keys)?.unwrap_content(&place, &status.content_wrap.0) else { return Ok(None) };
+        match decide(header, journal.chunks(), id, &status.stored) {
+            Resume::From(stored) => Ok(Some((keys, key, status.ticket, stored))),
+            Resume::Anew(why) => {
+                tracing::debug!(why, "the upload is begun anew");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn give_up(&self, journal: Journal) -> Result<()> {
+        // What the server cannot forget now, its sweep will.
+        if let Err(error) = self.server().abandon_upload(journal.header.version).await {
+            tracing::debug!(%error, "an interrupted upload could not be abandoned");
+        }
+        journal.remove()
+    }
+
+    fn new_place(&self, directory: &Directory, file: NodeId) -> ChildPlace {
+        ChildPlace {
+            deployment: self.deployment(),
+            parent: directory.id(),
+            parent_epoch: directory.held.epoch,
+            child: file,
+            kind: NodeKind::File,
+            child_epoch: 1,
+        }
+    }
+
+    async fn send(&self, file: &LargeFile<'_>, begun: Begun, opened: Opened, progress: &dyn Progress) -> Result<Uploaded> {
+        let Begun { file: node, keys, version, key, ticket, stored, journal } = begun;
+        let size = opened.id.size_bytes;
+        let (modified, mode) = (opened.modified, mode_of(opened.mode));
+        let sealer = Arc::new(sealer(&key, node, version)?);
+        let tickets = Tickets::new(ticket);
+        let journal = Mutex::new(journal);
+        let reader = Arc::new(Mutex::new(Reader { opened, hasher: Hasher::new(), path: file.path.to_owned() }));
+        let count = chunk_count_for(size);
+        let numbers = stream::iter(0..count).then(|number| self.read_chunk(&reader, number, size));
+        let sent = numbers
+            .map_ok(|(number, buffer, slot)| {
+                let (sealer, tickets, journal, stored) = (&sealer, &tickets, &journal, &stored);
+                async move {
+                    let plain = plain_len(number, size).unwrap_or(0);
+                    if let Some(hash) = stored.get(&number) {
+                        progress.advance(plain);
+                        return Ok(*hash);
+                    }
+                    let hash = self.send_chunk(sealer, tickets, number, number + 1 == count, buffer).await?;
+                    drop(slot);
+                    if let Some(journal) = &mut *journal.lock().unwrap_or_else(PoisonError::into_inner) {
+                        journal.record(number, hash)?;
+                    }
+                    progress.advance(plain);
+                    Ok::<_, ClientError>(hash)
+                }
+            })
+            .try_buffered(IN_FLIGHT);
+        let chunk_hashes: Vec<Digest> = sent.try_collect().await?;
+        let reader = Arc::into_inner(reader).ok_or_else(|| ClientError::broken("a file is still being read; try again"))?;
+        let reader = reader.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !reader.opened.is_unchanged().map_err(|e| unreadable(file.path, e))? {
+            return Err(changed());
+        }
+        let props = ManifestProps { kind: ContentKind::Regular, modified, mode, sha256: reader.hasher.finish() };
+        let content = ContentDraft { version, key, size, chunk_hashes, chunk: None, props };
+        Ok(Uploaded { file: node, keys, content, journal: journal.into_inner().unwrap_or_else(PoisonError::into_inner) })
+    }
+
+    /// Reads the next chunk into a buffer of its own.
+    async fn read_chunk(
+        &self,
+        reader: &Arc<Mutex<Reader>>,
+        number: u64,
+        size: u64,
+    ) -> Result<(u64, Vec<u8>, tokio::sync::OwnedSemaphorePermit)> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|e| ClientError::broken("the upload was ended").because(e))?;
+        let len = plain_len(number, size).map_err(|e| ClientError::invalid(e.to_string()))?;
+        let len = usize::try_from(len).map_err(|e| ClientError::invalid("a chunk is too large for this machine").because(e))?;
+        let reader = Arc::clone(reader);
+        let buffer = blocking(move || reader.lock().unwrap_or_else(PoisonError::into_inner).next(len)).await??;
+        Ok((number, buffer, slot))
+    }
+
+    pub(super) async fn send_chunk(&self, sealer: &Arc<ChunkSealer>, tickets: &Tickets, number: u64, last: bool, buffer: Vec<u8>) -> Result<Digest> {
+        let sealer = Arc::clone(sealer);
+        let (bytes, hash) = blocking(move || seal_chunk(&sealer, number, last, buffer)).await??;
+        let ticket = tickets.fresh(self).await?;
+        self.server().put_chunk(&ticket, number, bytes).await?;
+        Ok(hash)
+    }
+}
+
+/// A file being read in order.
+struct Reader {
+    opened: Opened,
+    hasher: Hasher,
+    path: std::path::PathBuf,
+}
+
+impl std::fmt::Debug for Tickets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tickets(..)")
+    }
+}
+
+impl Reader {
+    fn next(&mut self, len: usize) -> Result<Vec<u8>> {
+        let mut buffer = chunk_buffer(len);
+        let plaintext = plaintext_of(&mut buffer);
+        let count = fill(&self.opened.file, plaintext).map_err(|e| unreadable(&self.path, e))?;
+        if count < len {
+            return Err(changed());
+        }
+        self.hasher.update(plaintext);
+        Ok(buffer)
+    }
+}
+
+fn ticket_of(tickets: Vec<Ticket>, version: VersionId) -> Result<Ticket> {
+    let ticket = tickets.into_iter().find(|ticket| ticket.version == version);
+    ticket.ok_or_else(|| ClientError::untrusted("the server gave no ticket for the upload; try again"))
+}
+
+const CHANGED: &str = "source_changed";
+
+fn changed() -> ClientError {
+    ClientError::new(Kind::Unavailable, CHANGED, "the file changed while it was read")
+}
+
+fn tree_of(keys: &NodeKeys) -> Result<&ticrypt_keyring::TreeKey> {
+    keys.tree.as_ref().ok_or_else(|| ClientError::refused("no_view", "writing needs the key to the contents; ask for view and edit"))
+}

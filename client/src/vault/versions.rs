@@ -1,0 +1,109 @@
+//! The history of a file: every version that was current, and those that lost a race.
+
+use serde::Serialize;
+use ticrypt_api::node::ManifestView;
+use ticrypt_crypto::Digest;
+use ticrypt_types::{Timestamp, UserName, VersionId};
+
+use super::Vault;
+use super::open::{Content, Wanted};
+use super::path::VaultPath;
+use super::tree::{Current, Held};
+use crate::error::{ClientError, Result};
+
+/// One manifest of a file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Version {
+    pub sequence: u64,
+    /// The record hash of its manifest, by which it is named.
+    pub manifest: Digest,
+    pub version: VersionId,
+    pub size_bytes: u64,
+    pub sha256: Digest,
+    pub modified_ms: Timestamp,
+    pub written_ms: Timestamp,
+    pub writer: Option<UserName>,
+    /// Lost a race: kept, never current.
+    pub conflict: bool,
+    pub is_current: bool,
+    #[serde(skip)]
+    found: Current,
+}
+
+impl Vault {
+    /// All versions of a file, newest first.
+    pub async fn versions(&self, path: &VaultPath) -> Result<(Held, Vec<Version>)> {
+        let found = self.resolve(path).await?;
+        let newest = self.current_of(&found)?;
+        let held = found.held;
+        let reply = self.server().versions(held.id).await?;
+        self.admit_records(&reply.grants, [], reply.manifests.iter().map(|view| &view.manifest)).await?;
+        let mut versions = Vec::with_capacity(reply.manifests.len());
+        for view in &reply.manifests {
+            let ManifestView { conflict, .. } = view;
+            // History was written where the file stood then; its place now says nothing about its writers' rights.
+            let current = self.verify_past(&held, view)?;
+            let manifest = &current.manifest;
+            versions.push(Version {
+                sequence: manifest.sequence,
+                manifest: manifest.record_hash(),
+                version: manifest.version,
+                size_bytes: manifest.size,
+                sha256: current.props.sha256,
+                modified_ms: current.props.modified,
+                written_ms: manifest.at,
+                writer: self.writer_name(&manifest.writer_bundle),
+                conflict: *conflict,
+                is_current: manifest.record_hash() == newest.manifest.record_hash(),
+                found: current,
+            });
+        }
+        // What was there a moment ago must be in its own history.
+        if !versions.iter().any(|version| version.is_current) {
+            return Err(super::trust::lie("the current version is missing in the file's history"));
+        }
+        Ok((held, versions))
+    }
+
+    /// Finds one by its sequence, or by the beginning of its manifest's hash; a loser of a race only by its hash.
+    pub fn pick<'a>(&self, versions: &'a [Version], which: &str) -> Result<&'a Version> {
+        let wanted = which.trim().to_lowercase();
+        let by_number = wanted.parse::<u64>().ok();
+        let fits = |version: &&Version| match by_number {
+            Some(number) if wanted.len() < 8 => version.sequence == number && !version.conflict,
+            _ => wanted.len() >= 8 && version.manifest.to_string().starts_with(&wanted),
+        };
+        let mut found = versions.iter().filter(fits);
+        match (found.next(), found.next()) {
+            (Some(version), None) => Ok(version),
+            (None, _) => Err(ClientError::not_found(format!("there is no version `{which}`; see `ticrypt versions list`"))),
+            (Some(_), Some(_)) => Err(ClientError::invalid(format!("several versions begin with `{which}`; give more digits"))),
+        }
+    }
+
+    /// Opens a version for reading.
+    pub async fn open_version(&self, file: &Held, version: &Version) -> Result<Content> {
+        self.open_one(Wanted { file: file.clone(), manifest: Some(version.manifest) }).await
+    }
+
+    /// Makes an old version current again: a new manifest that names it. Nothing is copied.
+    pub async fn restore_version(&self, path: &VaultPath, which: &str) -> Result<u64> {
+        let (held, versions) = self.versions(path).await?;
+        let chosen = self.pick(&versions, which)?;
+        if chosen.is_current {
+            return Ok(chosen.sequence);
+        }
+        let content = self.same_content(&held, &chosen.found).await?;
+        let newest = versions.iter().find(|version| version.is_current).map(|version| version.found.clone());
+        let newest = newest.ok_or_else(|| super::trust::lie("the current version is missing in the file's history"))?;
+        let reply = self.publish(path, &held, &newest, content).await?;
+        if reply.conflict {
+            return Err(ClientError::new(
+                crate::Kind::Stale,
+                "conflict",
+                "somebody else wrote a version at the same time; look at `ticrypt versions list`, then restore again if it is still wanted",
+            ));
+        }
+        Ok(reply.sequence)
+    }
+}

@@ -1,0 +1,109 @@
+//! Every reason a person may be given for a refusal. The code is stable; the text says what to do.
+
+use ticrypt_types::Timestamp;
+
+macro_rules! denials {
+    ($($(#[$doc:meta])* $variant:ident $({ $($field:ident: $ty:ty),+ })? $code:literal $text:literal;)+) => {
+        /// Why not. The message is lower case and says what to try.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+        pub enum Denial {
+            $($(#[$doc])* #[error($text)] $variant $({ $($field: $ty),+ })?),+
+        }
+
+        impl Denial {
+            /// A stable word for programs.
+            pub const fn code(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $code),+ }
+            }
+
+            /// Every code there is, in the order of the list.
+            pub const CODES: &'static [&'static str] = &[$($code),+];
+        }
+    };
+}
+
+denials! {
+    /// Missing, or hidden from this person: the two answer alike (security C21).
+    NotFound "not_found" "nothing there that you can see; check the name, or ask for it to be shared with you";
+
+    // the actor's own account
+    Pending "account_pending" "your account waits for an administrator; compare your fingerprint with them";
+    Inactive "account_inactive" "your account is inactive; ask an administrator";
+    Disabled { until: Timestamp } "account_disabled" "your account is disabled until {until}; try again then, or ask an administrator";
+    SessionOver "session_over" "this session no longer counts; log in again";
+    TooManyFailures { until: Timestamp } "too_many_failures" "too many failed logins; try again after {until}";
+
+    // registration
+    RegistrationClosed "registration_closed" "registration is closed here; ask an administrator for a code";
+    RegistrationCode "registration_code" "the registration token or code is wrong, used or past its time; ask for a new one";
+    NameTaken "name_taken" "that name is taken; choose another";
+    NotFirst "not_first" "the deployment has accounts already; register and ask an administrator";
+
+    // ranks
+    NeedsAdministrator "needs_administrator" "this needs an administrator's rank; ask one";
+    Oneself "oneself" "nobody changes their own account; ask another administrator";
+    RankTooHigh "rank_too_high" "that account's rank is above yours; ask somebody of that rank";
+    RankBeyondOwn "rank_beyond_own" "you can promote up to your own rank only; ask somebody of the rank you mean to give";
+    DemotesEqual "demotes_equal" "only somebody of higher rank demotes; ask one";
+    LastSuperAdmin "last_super_admin" "the last active super-admin stays; make another one first";
+    NoChange "no_change" "the account is like that already; nothing to do";
+    NoReason "no_reason" "a reason is needed, of at most 500 bytes; write one";
+    DateInPast "date_in_past" "that date has passed; choose a later one";
+
+    // nodes
+    NoView "no_view" "the share lets you see names only; ask for view";
+    NoDownload "no_download" "the share does not let you download; ask for download";
+    NoEdit "no_edit" "the share does not let you edit here; ask for edit on the directory that holds it";
+    NoShare "no_share" "the share does not let you share on; ask for share";
+    NotOwner "not_owner" "only the owner deletes for good; ask them";
+    EpochClosed "epoch_closed" "someone lost access here, so new keys come first; run rekey, then try again";
+    InTrash "in_trash" "it is in the trash; restore it first";
+    AboveInTrash "above_in_trash" "a directory above it is in the trash; restore that first";
+    NotInTrash "not_in_trash" "it is not in the trash; move it there first";
+    NotADirectory "not_a_directory" "that is a file; name a directory";
+    NotAFile "not_a_file" "that is a directory; name a file";
+    IsRoot "is_root" "that is the root of a tree; name something in it";
+    IntoItself "into_itself" "a directory cannot go into itself; choose another place";
+    OtherOwner "other_owner" "the two places have different owners; copy instead";
+    HomeExists "home_exists" "you have a home already; use it";
+    TooDeep "too_deep" "directories would be nested too deeply; choose a place nearer to the root";
+
+    // contents
+    NotYourUpload "not_your_upload" "the upload is somebody else's; begin your own";
+    UploadOver "upload_over" "the upload is finished or was abandoned; begin a new one";
+
+    // shares
+    BeyondOwn "beyond_own" "a share is never freer than your own; give fewer verbs";
+    ExpiryBeyondOwn "expiry_beyond_own" "a share does not outlive your own; choose an earlier date";
+    NoAuthority "no_authority" "the share you share under does not stand; reload and try again";
+    RecipientInactive "recipient_inactive" "that person's account is not active; ask an administrator to activate it";
+    RecipientHasAll "recipient_has_all" "that person is you or the owner; choose somebody else";
+    NotYours "not_yours" "the share was made by somebody else; ask them or the owner";
+    AlreadyEnded "already_ended" "the share has ended already; nothing to do";
+}
+
+impl Denial {
+    /// Whether the answer must be the same as for something that does not exist.
+    pub const fn is_hidden(&self) -> bool {
+        matches!(self, Self::NotFound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_stable_words_and_unique() {
+        let unique: HashSet<_> = Denial::CODES.iter().collect();
+        assert_eq!(unique.len(), Denial::CODES.len());
+        for code in Denial::CODES {
+            assert!(code.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{code}");
+        }
+        let until = Timestamp::from_millis(0);
+        let text = Denial::TooManyFailures { until }.to_string();
+        assert_eq!(text, "too many failed logins; try again after 1970-01-01T00:00:00.000Z");
+        assert!(Denial::NotFound.is_hidden() && !Denial::NoEdit.is_hidden());
+    }
+}

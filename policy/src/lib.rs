@@ -1,0 +1,26 @@
+//! Who may do what: pure rules over plain facts and a clock value. No I/O, no clock, no async.
+//!
+//! ```text
+//! facts (loaded by the store)  ──▶  may_<verb>(actor, facts, now)  ──▶  Permit<Verb>  ──▶  the store's write
+//!                                              └──▶  Denial: a reason the person may read
+//! ```
+//!
+//! One rule has one home, a function in the file of its noun. Only this crate makes a [`Permit`], and every write of the
+//! store takes one, so a write that nobody decided does not compile. The server greys out nothing and the client
+//! enforces nothing with these; both ask the same function.
+
+pub mod actor;
+pub mod audit;
+pub mod denial;
+pub mod grant;
+pub mod node;
+pub mod permit;
+pub mod scope;
+pub mod session;
+pub mod user;
+pub mod version;
+
+pub use actor::Actor;
+pub use denial::Denial;
+pub use permit::{Permit, Verb};
+pub use scope::Scope;

@@ -1,0 +1,198 @@
+//! Tables over every access, state and place of a closure.
+
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::actor::tests::{actor, id};
+use ticrypt_types::Rank;
+
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+pub(crate) fn node(n: u8) -> NodeId {
+    NodeId::from_random([n; 16])
+}
+
+fn step(n: u8, closure_seq: u64, rolled_seq: u64) -> PathStep {
+    PathStep { node: node(n), closure_seq, rolled_seq }
+}
+
+/// Directory 10 in directory 11 in root 12, of the given owner; nobody holds a grant.
+pub(crate) fn facts(owner: u8) -> NodeFacts {
+    NodeFacts {
+        node: node(10), owner: id(owner), kind: NodeKind::Directory, revision: 4, head_counter: 2, epoch: 1, parent: Some(node(11)),
+        trashed: Trashed::No, path: vec![step(10, 0, 0), step(11, 0, 0), step(12, 0, 0)], grants: vec![], rights: 3,
+    }
+}
+
+/// A living grant on directory 11, above the node.
+pub(crate) fn grant(n: u8, verbs: Verbs) -> GrantFact {
+    GrantFact {
+        grant: GrantId::from_random([n; 16]), hash: [n; 32], node: node(11), verbs, expires: Timestamp::ABSENT, ended: false,
+    }
+}
+
+pub(crate) fn all_verbs() -> impl Iterator<Item = Verbs> {
+    (0..=15).filter_map(Verbs::from_bits)
+}
+
+type Outcome = Result<(), Denial>;
+
+/// Every verb of this file on the one node (moving: to another directory of the same owner with the same grants).
+fn outcomes(me: &Actor, facts: &NodeFacts) -> [(&'static str, Outcome); 9] {
+    let elsewhere = NodeFacts {
+        node: node(20), path: vec![step(20, 0, 0), step(11, 0, 0), step(12, 0, 0)], trashed: Trashed::No, ..facts.clone()
+    };
+    [
+        ("stat", may_stat(me, facts, NOW).map(drop)),
+        ("list", may_list(me, facts, NOW).map(drop)),
+        ("create", may_create(me, facts, NOW).map(drop)),
+        ("rename", may_rename(me, facts, NOW).map(drop)),
+        ("move", may_move(me, facts, &elsewhere, NOW).map(drop)),
+        ("trash", may_trash(me, facts, NOW).map(drop)),
+        ("restore", may_restore(me, facts, NOW).map(drop)),
+        ("delete", may_delete(me, facts, NOW).map(drop)),
+        ("rekey", may_rekey(me, facts, NOW).map(drop)),
+    ]
+}
+
+#[test]
+fn without_access_everything_answers_like_missing_whatever_the_rank() {
+    let expired = GrantFact { expires: NOW, ..grant(1, Verbs::ALL) };
+    let ended = GrantFact { ended: true, ..grant(1, Verbs::ALL) };
+    for grants in [vec![], vec![expired], vec![ended], vec![expired, ended]] {
+        for trashed in [Trashed::No, Trashed::Itself, Trashed::Above] {
+            for rank in Rank::ALL {
+                let facts = NodeFacts { grants: grants.clone(), trashed, ..facts(9) };
+                for (verb, outcome) in outcomes(&actor(1, *rank), &facts) {
+                    assert_eq!(outcome, Err(Denial::NotFound), "{verb} {rank} {trashed:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_account_not_in_use_does_nothing() {
+    let me = Actor { session_epoch: 0, ..actor(9, Rank::SuperAdmin) };
+    for (verb, outcome) in outcomes(&me, &facts(9)) {
+        assert_eq!(outcome, Err(Denial::SessionOver), "{verb}");
+    }
+    assert_eq!(may_create_home(&me, false, NOW), Err(Denial::SessionOver));
+}
+
+#[test]
+fn a_grant_lasts_until_just_before_its_expiry_and_the_freest_counts() {
+    let me = actor(1, Rank::User);
+    let lasting = GrantFact { expires: Timestamp::from_millis(1_001), ..grant(1, Verbs::VIEW) };
+    let edit = Verbs::VIEW.and(Verbs::EDIT);
+    let both = NodeFacts { grants: vec![lasting, grant(2, edit)], ..facts(9) };
+    assert_eq!(both.access(&me, NOW), Ok(edit));
+    assert_eq!(NodeFacts { grants: vec![lasting], ..facts(9) }.access(&me, NOW), Ok(Verbs::VIEW));
+    assert_eq!(NodeFacts { grants: vec![lasting], ..facts(9) }.access(&me, Timestamp::from_millis(1_001)), Err(Denial::NotFound));
+}
+
+#[test]
+fn entries_need_edit_on_the_directory_that_holds_them() {
+    let me = actor(1, Rank::User);
+    let on_itself = GrantFact { node: node(10), ..grant(1, Verbs::ALL) };
+    let shared = NodeFacts { grants: vec![on_itself], ..facts(9) };
+    assert!(may_create(&me, &shared, NOW).is_ok());
+    assert_eq!(may_rename(&me, &shared, NOW), Err(Denial::NoEdit));
+    assert_eq!(may_trash(&me, &shared, NOW), Err(Denial::NoEdit));
+    assert_eq!(may_rekey(&me, &shared, NOW), Err(Denial::NoEdit));
+    // In the trash it is gone for them, not for who edits the directory.
+    let gone = NodeFacts { trashed: Trashed::Itself, ..shared };
+    assert_eq!(may_stat(&me, &gone, NOW), Err(Denial::NotFound));
+    let above = NodeFacts { trashed: Trashed::Itself, grants: vec![grant(1, Verbs::ALL)], ..facts(9) };
+    assert!(may_stat(&me, &above, NOW).is_ok() && may_restore(&me, &above, NOW).is_ok());
+}
+
+#[test]
+fn the_epoch_rule_over_every_place_of_a_closure() {
+    let owner = actor(9, Rank::User);
+    for closed in 0..3 {
+        for rolled in 0..8u8 {
+            // Bit i of `rolled`: step i has keys made after the closure.
+            let mut facts = facts(9);
+            for (i, step) in facts.path.iter_mut().enumerate() {
+                step.closure_seq = if i == closed { 5 } else { 0 };
+                step.rolled_seq = if rolled >> i & 1 == 1 { 5 } else { 4 };
+            }
+            let open_here = rolled & 1 == 1;
+            // The directory above is held back only by closures at or above it.
+            let open_above = closed == 0 || rolled >> 1 & 1 == 1;
+            assert_eq!(may_create(&owner, &facts, NOW).is_ok(), open_here, "{closed} {rolled:03b}");
+            assert_eq!(may_rename(&owner, &facts, NOW).is_ok(), open_above, "{closed} {rolled:03b}");
+            assert_eq!(may_rekey(&owner, &facts, NOW).err(), (!open_above).then_some(Denial::EpochClosed));
+            assert!(may_list(&owner, &facts, NOW).is_ok(), "reading goes on");
+        }
+    }
+}
+
+#[test]
+fn new_keys_go_down_the_path_in_one_call() {
+    let owner = actor(9, Rank::User);
+    let closed = NodeFacts { path: vec![step(10, 0, 0), step(11, 0, 0), step(12, 5, 0)], ..facts(9) };
+    assert_eq!(may_rekey(&owner, &closed, NOW), Err(Denial::EpochClosed));
+    assert_eq!(may_rekey_after(&owner, &closed, &[node(12)], NOW), Err(Denial::EpochClosed));
+    assert!(may_rekey_after(&owner, &closed, &[node(12), node(11)], NOW).is_ok());
+    assert_eq!(may_rekey_after(&actor(1, Rank::Admin), &closed, &[node(12), node(11)], NOW), Err(Denial::NotFound));
+}
+
+#[test]
+fn moves() {
+    let me = actor(9, Rank::User);
+    let moved = facts(9);
+    let target = NodeFacts { node: node(20), path: vec![step(20, 0, 0), step(12, 0, 0)], rights: 2, ..facts(9) };
+    let permit = may_move(&me, &moved, &target, NOW).unwrap();
+    assert_eq!((permit.on(), permit.revision(), permit.rights()), (MoveTo { node: node(10), target: node(20) }, 4, 2));
+    for (target, expected) in [
+        (NodeFacts { owner: id(8), grants: vec![GrantFact { node: node(20), ..grant(1, Verbs::ALL) }], ..target.clone() }, Denial::OtherOwner),
+        (NodeFacts { owner: id(8), ..target.clone() }, Denial::NotFound),
+        (NodeFacts { kind: NodeKind::File, ..target.clone() }, Denial::NotADirectory),
+        (NodeFacts { path: vec![step(20, 0, 0), step(10, 0, 0), step(12, 0, 0)], ..target.clone() }, Denial::IntoItself),
+        (moved.clone(), Denial::IntoItself),
+        (NodeFacts { trashed: Trashed::Above, ..target.clone() }, Denial::AboveInTrash),
+        (NodeFacts { path: vec![step(20, 0, 0), step(12, 1, 1)], ..target.clone() }, Denial::EpochClosed),
+        (NodeFacts { path: vec![step(20, 0, 0); limits::DEPTH_MAX], ..target.clone() }, Denial::TooDeep),
+    ] {
+        assert_eq!(may_move(&me, &moved, &target, NOW), Err(expected));
+    }
+}
+
+#[test]
+fn roots_stay_and_are_rekeyed_by_their_owner() {
+    let root = NodeFacts { parent: None, path: vec![step(10, 5, 1)], ..facts(9) };
+    let owner = actor(9, Rank::User);
+    assert_eq!(may_rename(&owner, &root, NOW), Err(Denial::IsRoot));
+    assert_eq!(may_trash(&owner, &root, NOW), Err(Denial::IsRoot));
+    assert_eq!(may_delete(&owner, &root, NOW), Err(Denial::IsRoot));
+    assert!(may_rekey(&owner, &root, NOW).is_ok(), "closed as it is");
+    let holder = GrantFact { node: node(10), ..grant(1, Verbs::ALL) };
+    let root = NodeFacts { grants: vec![holder], ..root };
+    assert_eq!(may_rekey(&actor(1, Rank::SuperAdmin), &root, NOW), Err(Denial::NoEdit));
+    assert!(may_create_home(&owner, false, NOW).is_ok());
+    assert_eq!(may_create_home(&owner, true, NOW), Err(Denial::HomeExists));
+}
+
+#[test]
+fn only_the_owner_deletes_for_good_and_only_from_the_trash() {
+    let editor = actor(1, Rank::SuperAdmin);
+    for (trashed, by_owner) in
+        [(Trashed::No, Some(Denial::NotInTrash)), (Trashed::Itself, None), (Trashed::Above, Some(Denial::AboveInTrash))]
+    {
+        let facts = NodeFacts { trashed, grants: vec![grant(1, Verbs::ALL)], ..facts(9) };
+        assert_eq!(may_delete(&actor(9, Rank::User), &facts, NOW).err(), by_owner);
+        assert_eq!(may_delete(&editor, &facts, NOW), Err(Denial::NotOwner));
+    }
+}
+
+#[test]
+fn a_writers_authority_is_one_living_grant() {
+    let me = actor(1, Rank::User);
+    let facts = NodeFacts { grants: vec![grant(1, Verbs::VIEW), grant(2, Verbs::ALL)], ..facts(9) };
+    assert!(facts.stands_on(&me, Some(&[2; 32]), Verbs::EDIT, NOW));
+    assert!(!facts.stands_on(&me, Some(&[1; 32]), Verbs::EDIT, NOW));
+    assert!(!facts.stands_on(&me, Some(&[3; 32]), Verbs::VIEW, NOW));
+    assert!(!facts.stands_on(&me, None, Verbs::VIEW, NOW), "only the owner needs none");
+    assert!(facts.stands_on(&actor(9, Rank::User), None, Verbs::ALL, NOW));
+}

@@ -1,0 +1,138 @@
+//! Permits: proof that a rule was asked, carried to the write that it allows.
+//!
+//! A permit names what it was decided about ([`Verb::On`]), so a write takes the id from the permit and not from the
+//! request; and it remembers the state it was decided on, so the write is refused as stale when that has changed.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use ticrypt_types::{GrantId, NodeId, Operation, SessionId, UserId, VersionId};
+
+/// A verb one may be permitted, as a type without values.
+pub trait Verb {
+    /// What a permit for it is about.
+    type On: Copy + fmt::Debug + PartialEq + Send + Sync + 'static;
+    /// The operation it belongs to; its name stands in the audit row.
+    const OPERATION: Operation;
+}
+
+/// Leave to do `V` once, on one thing, as things stood when it was decided.
+#[must_use = "a permit is spent by the write it allows"]
+pub struct Permit<V: Verb> {
+    actor: UserId,
+    on: V::On,
+    revision: u64,
+    rights: u64,
+    verb: PhantomData<fn() -> V>,
+}
+
+impl<V: Verb> Permit<V> {
+    /// Only rules in this crate make permits.
+    pub(crate) fn new(actor: UserId, on: V::On, revision: u64, rights: u64) -> Self {
+        Self { actor, on, revision, rights, verb: PhantomData }
+    }
+
+    /// Who acts. At a registration or a login: the account in question.
+    pub fn actor(&self) -> UserId {
+        self.actor
+    }
+
+    /// What it was decided about.
+    pub fn on(&self) -> V::On {
+        self.on
+    }
+
+    /// The revision of that thing; 0 where the rule does not depend on one.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The deployment's count of losses of rights (the closure counter) when the facts were read; 0 where no share matters.
+    pub fn rights(&self) -> u64 {
+        self.rights
+    }
+}
+
+impl<V: Verb> fmt::Debug for Permit<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Permit({} on {:?} by {:?} at {}/{})", V::OPERATION.name(), self.on, self.actor, self.revision, self.rights)
+    }
+}
+
+impl<V: Verb> PartialEq for Permit<V> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.actor, self.revision, self.rights) == (other.actor, other.revision, other.rights) && self.on == other.on
+    }
+}
+
+/// A grant together with the node it opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantOn {
+    pub grant: GrantId,
+    pub node: NodeId,
+}
+
+/// A move, from where the node is into another directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MoveTo {
+    pub node: NodeId,
+    pub target: NodeId,
+}
+
+macro_rules! verbs {
+    ($($(#[$doc:meta])* $name:ident on $on:ty = $operation:ident;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $name {}
+
+        impl Verb for $name {
+            type On = $on;
+            const OPERATION: Operation = Operation::$operation;
+        }
+    )+};
+}
+
+verbs! {
+    /// The first account of a deployment, made by its operator at the server.
+    Bootstrap on UserId = UserState;
+    UserRegister on UserId = UserRegister;
+    UserLookup on UserId = UserLookup;
+    UserActivate on UserId = UserState;
+    UserDeactivate on UserId = UserState;
+    UserDisable on UserId = UserState;
+    UserRank on UserId = UserState;
+    /// An administrator accepts a new identity of somebody who lost theirs.
+    UserReset on UserId = UserState;
+    BundleRotate on UserId = BundleRotate;
+
+    SessionLogin on UserId = SessionLogin;
+    SessionEnd on SessionId = SessionEnd;
+
+    HomeCreate on UserId = HomeCreate;
+    NodeList on NodeId = NodeList;
+    NodeStat on NodeId = NodeStat;
+    NodeCreate on NodeId = NodeCreate;
+    NodeRename on NodeId = NodeRename;
+    NodeMove on MoveTo = NodeMove;
+    NodeTrash on NodeId = NodeTrash;
+    NodeRestore on NodeId = NodeRestore;
+    NodeDelete on NodeId = NodeDelete;
+    NodeRekey on NodeId = NodeRekey;
+    NodeHistory on NodeId = NodeHistory;
+    TrashList on NodeId = TrashList;
+
+    /// On the file, or on the directory in which a new file will be.
+    UploadBegin on NodeId = UploadBegin;
+    UploadAbandon on VersionId = UploadAbandon;
+    ChunkWrite on VersionId = ChunkWrite;
+    VersionPublish on NodeId = VersionPublish;
+    VersionList on NodeId = VersionList;
+    ContentOpen on NodeId = ContentOpen;
+    /// Opening to keep a copy; an honest client asks for it (docs/formats.md §6).
+    ContentDownload on NodeId = ContentOpen;
+
+    GrantCreate on NodeId = GrantCreate;
+    GrantRevoke on GrantOn = GrantRevoke;
+    GrantLeave on GrantOn = GrantLeave;
+    GrantList on NodeId = GrantList;
+}

@@ -1,0 +1,236 @@
+//! The rules printed as tables, kept in `tests/output/` so that a change of a rule is seen in review as a change of a table.
+//! `UPDATE_GOLDENS=1 cargo test -p ticrypt-policy` writes them anew.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fmt::Write;
+
+use ticrypt_policy::grant::{GrantFacts, GrantTerms, may_create_grant, may_leave, may_list_grants, may_revoke};
+use ticrypt_policy::node::{GrantFact, NodeFacts, PathStep, Trashed};
+use ticrypt_policy::user::{self, UserFacts};
+use ticrypt_policy::{Actor, Denial, audit, node, session, version};
+use ticrypt_types::{GrantId, NodeId, NodeKind, Rank, Timestamp, UserId, UserState, Verbs};
+
+const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+fn golden(name: &str, text: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/output").join(name);
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == text, "{} differs from the rules; run with UPDATE_GOLDENS=1 and read the difference\n{text}", path.display());
+}
+
+fn word<T>(outcome: Result<T, Denial>) -> &'static str {
+    match outcome {
+        Ok(_) => "yes",
+        Err(denial) => denial.code(),
+    }
+}
+
+fn user(n: u8) -> UserId {
+    UserId::from_random([n; 16])
+}
+
+fn place(n: u8) -> NodeId {
+    NodeId::from_random([n; 16])
+}
+
+fn actor(n: u8, rank: Rank) -> Actor {
+    Actor { user: user(n), rank, state: UserState::Active, disabled_until: Timestamp::ABSENT, epoch: 1, session_epoch: 1 }
+}
+
+fn step(n: u8, closure_seq: u64) -> PathStep {
+    PathStep { node: place(n), closure_seq, rolled_seq: 1 }
+}
+
+fn grant(on: u8, verbs: Verbs) -> GrantFact {
+    GrantFact { grant: GrantId::from_random([1; 16]), hash: [1; 32], node: place(on), verbs, expires: Timestamp::ABSENT, ended: false }
+}
+
+/// Who asks: the owner, strangers of every kind, holders of every set of verbs, on the node and above it.
+fn askers() -> Vec<(String, Actor, Vec<GrantFact>)> {
+    let mut rows = vec![("owner".to_owned(), actor(9, Rank::User), vec![])];
+    for rank in Rank::ALL {
+        rows.push((format!("stranger, {rank}"), actor(1, *rank), vec![]));
+    }
+    let expired = GrantFact { expires: NOW, ..grant(11, Verbs::ALL) };
+    rows.push(("holder, expired".to_owned(), actor(1, Rank::User), vec![expired]));
+    rows.push(("holder, ended".to_owned(), actor(1, Rank::User), vec![GrantFact { ended: true, ..grant(11, Verbs::ALL) }]));
+    for (on, where_) in [(11, "above"), (10, "itself")] {
+        for verbs in (0..=15).filter_map(Verbs::from_bits) {
+            let words = if verbs == Verbs::NONE { "names only".to_owned() } else { verbs.words().join("+") };
+            rows.push((format!("{where_}: {words}"), actor(1, Rank::User), vec![grant(on, verbs)]));
+        }
+    }
+    rows
+}
+
+/// A node in each state it can be in.
+fn states(kind: NodeKind) -> Vec<(&'static str, NodeFacts)> {
+    let live = NodeFacts {
+        node: place(10), owner: user(9), kind, revision: 1, head_counter: 1, epoch: 1, parent: Some(place(11)), trashed: Trashed::No,
+        path: vec![step(10, 0), step(11, 0), step(12, 0)], grants: vec![], rights: 0,
+    };
+    let root = NodeFacts { parent: None, path: vec![step(10, 0)], ..live.clone() };
+    let mut states = vec![
+        ("live", live.clone()),
+        ("closed itself", NodeFacts { path: vec![step(10, 2), step(11, 0), step(12, 0)], ..live.clone() }),
+        ("closed above", NodeFacts { path: vec![step(10, 0), step(11, 2), step(12, 0)], ..live.clone() }),
+        ("in the trash", NodeFacts { trashed: Trashed::Itself, ..live.clone() }),
+        ("below the trash", NodeFacts { trashed: Trashed::Above, ..live }),
+    ];
+    if kind == NodeKind::Directory {
+        states.push(("root", root));
+    }
+    states
+}
+
+type Rule = Box<dyn Fn(&Actor, &NodeFacts) -> &'static str>;
+
+fn node_table(kind: NodeKind, rules: &[(&str, Rule)]) -> String {
+    let mut text = String::new();
+    for (state, facts) in states(kind) {
+        writeln!(text, "== {state}").unwrap();
+        write!(text, "{:<34}", "").unwrap();
+        for (verb, _) in rules {
+            write!(text, " {verb:<15}").unwrap();
+        }
+        text.push('\n');
+        for (who, me, grants) in askers() {
+            let facts = NodeFacts { grants, ..facts.clone() };
+            write!(text, "{who:<34}").unwrap();
+            for (_, rule) in rules {
+                write!(text, " {:<15}", rule(&me, &facts)).unwrap();
+            }
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn rule(rule: impl Fn(&Actor, &NodeFacts) -> &'static str + 'static) -> Rule {
+    Box::new(rule)
+}
+
+#[test]
+fn directories() {
+    let target = |facts: &NodeFacts| NodeFacts {
+        node: place(20), trashed: Trashed::No, parent: Some(place(11)), path: vec![step(20, 0), step(11, 0), step(12, 0)], kind: NodeKind::Directory, ..facts.clone()
+    };
+    let rules = [
+        ("stat", rule(|me, facts| word(node::may_stat(me, facts, NOW)))),
+        ("list", rule(|me, facts| word(node::may_list(me, facts, NOW)))),
+        ("create", rule(|me, facts| word(node::may_create(me, facts, NOW)))),
+        ("upload", rule(|me, facts| word(version::may_upload(me, facts, NOW)))),
+        ("rename", rule(|me, facts| word(node::may_rename(me, facts, NOW)))),
+        ("move", rule(move |me, facts| word(node::may_move(me, facts, &target(facts), NOW)))),
+        ("trash", rule(|me, facts| word(node::may_trash(me, facts, NOW)))),
+        ("list trash", rule(|me, facts| word(node::may_list_trash(me, facts, NOW)))),
+        ("restore", rule(|me, facts| word(node::may_restore(me, facts, NOW)))),
+        ("delete", rule(|me, facts| word(node::may_delete(me, facts, NOW)))),
+        ("rekey", rule(|me, facts| word(node::may_rekey(me, facts, NOW)))),
+        ("history", rule(|me, facts| word(audit::may_read_history(me, facts, NOW)))),
+    ];
+    golden("directory.txt", &node_table(NodeKind::Directory, &rules));
+}
+
+#[test]
+fn files() {
+    let rules = [
+        ("stat", rule(|me, facts| word(node::may_stat(me, facts, NOW)))),
+        ("open", rule(|me, facts| word(version::may_open(me, facts, NOW)))),
+        ("download", rule(|me, facts| word(version::may_download(me, facts, NOW)))),
+        ("versions", rule(|me, facts| word(version::may_list_versions(me, facts, NOW)))),
+        ("upload", rule(|me, facts| word(version::may_upload(me, facts, NOW)))),
+        ("publish", rule(|me, facts| word(version::may_publish(me, facts, NOW)))),
+        ("rename", rule(|me, facts| word(node::may_rename(me, facts, NOW)))),
+        ("trash", rule(|me, facts| word(node::may_trash(me, facts, NOW)))),
+        ("delete", rule(|me, facts| word(node::may_delete(me, facts, NOW)))),
+        ("list", rule(|me, facts| word(node::may_list(me, facts, NOW)))),
+        ("create", rule(|me, facts| word(node::may_create(me, facts, NOW)))),
+    ];
+    golden("file.txt", &node_table(NodeKind::File, &rules));
+}
+
+#[test]
+fn shares() {
+    let terms = |me: &Actor, verbs, expires| GrantTerms {
+        recipient: user(5), recipient_active: true, verbs, expires, authority: (me.user != user(9)).then_some([1; 32]),
+    };
+    let given = |sealer, recipient| GrantFacts { grant: GrantId::from_random([7; 16]), sealer: user(sealer), recipient: user(recipient), ended: false };
+    let rules = [
+        ("give names", rule(move |me, facts| word(may_create_grant(me, facts, &terms(me, Verbs::NONE, Timestamp::ABSENT), NOW)))),
+        ("give view", rule(move |me, facts| word(may_create_grant(me, facts, &terms(me, Verbs::VIEW, Timestamp::ABSENT), NOW)))),
+        ("give all", rule(move |me, facts| word(may_create_grant(me, facts, &terms(me, Verbs::ALL, Timestamp::from_millis(2_000)), NOW)))),
+        ("list", rule(|me, facts| word(may_list_grants(me, facts, NOW)))),
+        ("end own gift", rule(move |me, facts| word(may_revoke(me, facts, &given(1, 5), NOW)))),
+        ("end another's", rule(move |me, facts| word(may_revoke(me, facts, &given(6, 5), NOW)))),
+        ("leave", rule(move |me, facts| word(may_leave(me, facts, &given(6, 1), NOW)))),
+    ];
+    golden("grant.txt", &node_table(NodeKind::Directory, &rules));
+}
+
+#[test]
+fn people() {
+    let mut text = String::new();
+    for own in Rank::ALL {
+        writeln!(text, "== by {own}").unwrap();
+        writeln!(
+            text,
+            "{:<24} {:<20} {:<20} {:<20} {:<20} {:<20} {:<20} {:<20} {:<20}",
+            "", "activate", "deactivate", "disable", "reset", "to user", "to sub-admin", "to admin", "to super-admin"
+        )
+        .unwrap();
+        for theirs in Rank::ALL {
+            for state in UserState::ALL {
+                for active_super_admins in if *theirs == Rank::SuperAdmin { vec![1, 2] } else { vec![2] } {
+                    let me = actor(1, *own);
+                    let them = UserFacts {
+                        user: user(2), rank: *theirs, state: *state, disabled_until: Timestamp::ABSENT, revision: 1, active_super_admins,
+                    };
+                    let last = if active_super_admins == 1 { ", last" } else { "" };
+                    write!(text, "{:<24}", format!("{theirs}, {state}{last}")).unwrap();
+                    let mut cells = vec![
+                        word(user::may_activate(&me, &them, NOW)),
+                        word(user::may_deactivate(&me, &them, "left", NOW)),
+                        word(user::may_disable(&me, &them, Timestamp::from_millis(2_000), NOW)),
+                        word(user::may_reset(&me, &them, NOW)),
+                    ];
+                    cells.extend(Rank::ALL.iter().map(|rank| word(user::may_set_rank(&me, &them, *rank, NOW))));
+                    for cell in cells {
+                        write!(text, " {cell:<20}").unwrap();
+                    }
+                    text.push('\n');
+                }
+            }
+        }
+        text.push('\n');
+    }
+    let text: String = text.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    golden("user.txt", &text);
+}
+
+#[test]
+fn accounts_and_lists() {
+    let mut text = format!("{:<30} {:<20} {:<20} {:<20} {:<20}\n", "", "any request", "list users", "audit entries", "list sessions");
+    for rank in Rank::ALL {
+        for state in UserState::ALL {
+            for (what, until, session_epoch) in [("", 0, 1), (", disabled", 2_000, 1), (", old session", 0, 0)] {
+                let me = Actor { state: *state, disabled_until: Timestamp::from_millis(until), session_epoch, ..actor(1, *rank) };
+                let row = format!("{rank}, {state}{what}");
+                let cells = [
+                    word(me.check(NOW)),
+                    word(user::may_list_users(&me, NOW)),
+                    word(audit::may_read_entries(&me, NOW)),
+                    word(session::may_list_sessions(&me, NOW)),
+                ];
+                writeln!(text, "{row:<34} {:<20} {:<20} {:<20} {:<20}", cells[0], cells[1], cells[2], cells[3]).unwrap();
+            }
+        }
+    }
+    let text: String = text.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    golden("account.txt", &text);
+}

@@ -1,0 +1,50 @@
+//! The server's memory: metadata in SQLite or PostgreSQL, chunks in a folder or an S3 bucket.
+//!
+//! ```text
+//! reads   ──▶ pool of connections ───────────────────────────┐
+//!                                                            ├──▶ SQLite (WAL) or PostgreSQL
+//! writes  ──▶ bounded queue ──▶ one writer task: many        │
+//!             (closures over    writes in one transaction, ──┘
+//!              a transaction)   each in its own savepoint
+//! ```
+//!
+//! Ciphertext is never parsed here: a signed record is kept as the bytes it came in, beside the columns the caller took out of
+//! it. Every column is classed in `columns.toml`. There is no clock: times are parameters.
+//!
+//! # API, by noun
+//! Every write takes a [`Permit`](ticrypt_policy::Permit) and is conditional on the state it was decided on; when that has
+//! changed it answers [`StoreError::Stale`] and the caller loads the facts and decides again. A write is durable when its
+//! future answers. What must happen together goes through [`Store::write`], whose [`Tx`] has the same writes as methods.
+//!
+//! | noun | reads | writes |
+//! |---|---|---|
+//! | [`setting`] | `setting` | `set_setting`, `remove_setting`, `advance_clock`, `next_closure_seq` |
+//! | [`user`] | `user`, `user_by_name`, `users`, `user_facts`, `has_users`, `bundle`, `bundles_of`, `newest_bundle`, `statements_of` | `bootstrap`, `register`, `activate`, `deactivate`, `disable`, `set_rank`, `reset`, `rotate`, `close_reachable` |
+//! | [`session`] | `session`, `session_by_token`, `sessions`, `login_facts` | `begin_session`, `fail_login`, `touch_session`, `end_session` |
+//! | [`node`] | `node`, `node_facts`, `home`, `list_entries`, `directory_leaves`, `subtree` | `create_home`, `create_nodes`, `rename`, `move_nodes`, `trash`, `restore`, `delete`, `rekey` |
+//! | [`version`] | `upload`, `chunks`, `small_contents`, `versions`, `manifests` | `begin_uploads`, `record_chunk`, `publish`, `abandon`, `abandon_stale`, `forget_abandoned` |
+//! | [`grant`] | `grant`, `grant_by_hash`, `grants_on`, `grants_resting_on`, `shared_with`, `shared_by` | `insert_grant`, `end_grants`, `leave_grant`, `end_expired` |
+//! | [`audit`] | `open_rows`, `history` | `index_events`, `open_row`, `close_row` |
+//! | [`check`] | `stored_versions`, `abandoned_before` | |
+//! | [`blobs`] | `ChunkStore`: `get`, `list` | `put`, `replace`, `delete`, `delete_version` |
+
+pub mod audit;
+pub mod blobs;
+pub mod check;
+mod column;
+mod connect;
+mod error;
+pub mod grant;
+mod migrations;
+pub mod node;
+pub mod session;
+pub mod setting;
+mod table;
+pub mod user;
+pub mod version;
+mod writer;
+
+pub use column::Digest;
+pub use connect::{Backend, Options, Store};
+pub use error::{StoreError, Taken};
+pub use writer::Tx;

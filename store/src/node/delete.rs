@@ -1,0 +1,80 @@
+//! Deleting for good: the rows go in one transaction, and the caller is told whose chunks must follow.
+//!
+//! Chunks are deleted after the commit. A crash in between leaves chunks without rows, which the sweep finds; never rows
+//! without chunks.
+
+use sea_orm::FromQueryResult;
+use ticrypt_policy::Permit;
+use ticrypt_policy::permit::NodeDelete;
+use ticrypt_types::{NodeId, VersionId};
+
+use super::subtree_cte;
+use crate::column::{bytes, count, id, placeholders};
+use crate::connect::Store;
+use crate::error::StoreError;
+use crate::writer::Tx;
+
+/// A version whose rows are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeletedVersion {
+    pub file: NodeId,
+    pub version: VersionId,
+    pub chunk_count: u64,
+}
+
+#[derive(FromQueryResult)]
+pub(crate) struct DeletedRow {
+    id: Vec<u8>,
+    file_id: Vec<u8>,
+    chunk_count: i64,
+}
+
+impl TryFrom<DeletedRow> for DeletedVersion {
+    type Error = StoreError;
+    fn try_from(row: DeletedRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            file: id("versions.file_id", &row.file_id)?,
+            version: id("versions.id", &row.id)?,
+            chunk_count: count("versions.chunk_count", row.chunk_count)?,
+        })
+    }
+}
+
+impl Store {
+    /// Deletes nodes that are in the trash, and all below them.
+    pub async fn delete(&self, permits: Vec<Permit<NodeDelete>>) -> Result<Vec<DeletedVersion>, StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.delete(permits).await })).await
+    }
+}
+
+impl Tx {
+    pub async fn delete(&self, permits: Vec<Permit<NodeDelete>>) -> Result<Vec<DeletedVersion>, StoreError> {
+        let nodes = self.decided(permits.iter().map(|permit| (permit.on(), permit.revision()))).await?;
+        if nodes.values().any(|node| node.trashed.is_none()) {
+            return Err(StoreError::Stale("node"));
+        }
+        let ids: Vec<NodeId> = nodes.into_keys().collect();
+        let mut deleted = Vec::new();
+        for some in ids.chunks(1_000) {
+            let values = || some.iter().map(|id| bytes(id.as_bytes())).collect();
+            let below = subtree_cte(&placeholders(1, some.len()));
+            // Uploads for files that were never made lie in a directory of the subtree.
+            let gone = "(file_id IN (SELECT id FROM down) OR directory_id IN (SELECT id FROM down))";
+            let sql = format!("{below} SELECT id, file_id, chunk_count FROM versions WHERE {gone}");
+            for row in self.rows::<DeletedRow>(&sql, values()).await? {
+                deleted.push(DeletedVersion::try_from(row)?);
+            }
+            for statement in [
+                format!("DELETE FROM small_chunks WHERE version_id IN (SELECT id FROM versions WHERE {gone})"),
+                format!("DELETE FROM chunks WHERE version_id IN (SELECT id FROM versions WHERE {gone})"),
+                format!("DELETE FROM versions WHERE {gone}"),
+                "DELETE FROM manifests WHERE file_id IN (SELECT id FROM down)".to_owned(),
+                "DELETE FROM grants WHERE node_id IN (SELECT id FROM down)".to_owned(),
+                "DELETE FROM nodes WHERE id IN (SELECT id FROM down)".to_owned(),
+            ] {
+                self.run(&format!("{below} {statement}"), values()).await?;
+            }
+        }
+        Ok(deleted)
+    }
+}

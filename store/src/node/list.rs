@@ -1,0 +1,153 @@
+//! Reading nodes: one, a directory's entries, everything below.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{FromQueryResult, Value};
+use ticrypt_types::{NodeId, UserId};
+
+use super::{Node, subtree_cte};
+use crate::column::{Digest, bytes, digest, id, number, placeholders};
+use crate::connect::Store;
+use crate::error::StoreError;
+use crate::table::node::nodes;
+use crate::version::{CurrentRow, Manifest, Version};
+
+/// A node with what makes up its current content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub node: Node,
+    /// `None` for a directory, and for a file without content yet.
+    pub current: Option<Current>,
+}
+
+/// A file's current manifest and the version it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Current {
+    pub manifest: Manifest,
+    pub version: Version,
+}
+
+/// Which entries of a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// What the signed head commits to.
+    Live,
+    /// What was put into the trash from here.
+    Trashed,
+    /// Both: what gets new entries when the directory gets new keys.
+    All,
+}
+
+impl Which {
+    const fn filter(self) -> &'static str {
+        match self {
+            Self::Live => " AND n.trashed_ms IS NULL",
+            Self::Trashed => " AND n.trashed_ms IS NOT NULL",
+            Self::All => "",
+        }
+    }
+}
+
+const CURRENT: &str = "SELECT m.file_id, m.sequence, m.hash, m.envelope, m.props_key, m.version_id, m.writer_id, m.conflict, m.at_ms, \
+     v.state, v.content_wrap, v.size, v.chunk_count, v.created_by, v.created_ms \
+     FROM nodes n JOIN manifests m ON m.file_id = n.id AND m.sequence = n.current_sequence AND NOT m.conflict \
+     JOIN versions v ON v.id = m.version_id";
+
+#[derive(FromQueryResult)]
+struct LeafRow {
+    id: Vec<u8>,
+    leaf_hash: Vec<u8>,
+}
+
+#[derive(FromQueryResult)]
+struct IdRow {
+    id: Vec<u8>,
+}
+
+impl Store {
+    pub async fn node(&self, node: NodeId) -> Result<Option<Node>, StoreError> {
+        let rows = self.rows::<nodes::Model>("SELECT * FROM nodes WHERE id = $1", vec![bytes(node.as_bytes())]).await?;
+        rows.into_iter().next().map(Node::try_from).transpose()
+    }
+
+    /// The root of a person's own tree.
+    pub async fn home(&self, owner: UserId) -> Result<Option<Node>, StoreError> {
+        let sql = "SELECT * FROM nodes WHERE owner_id = $1 AND parent_id IS NULL ORDER BY created_ms, id LIMIT 1";
+        self.rows::<nodes::Model>(sql, vec![bytes(owner.as_bytes())]).await?.into_iter().next().map(Node::try_from).transpose()
+    }
+
+    /// Entries of a directory in the order of their ids, those after `after`. Two queries, whatever the directory's size.
+    pub async fn list_entries(
+        &self,
+        directory: NodeId,
+        which: Which,
+        after: Option<NodeId>,
+        limit: u64,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let filter = which.filter();
+        let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
+        let sql = format!("SELECT n.* FROM nodes n WHERE n.parent_id = $1 AND n.id > $2{filter} ORDER BY n.id LIMIT $3");
+        let values: Vec<Value> = vec![bytes(directory.as_bytes()), after.clone().into(), number(limit)?.into()];
+        let rows = self.rows::<nodes::Model>(&sql, values).await?;
+        let Some(last) = rows.last().map(|row| row.id.clone()) else { return Ok(Vec::new()) };
+        let sql = format!("{CURRENT} WHERE n.parent_id = $1 AND n.id > $2 AND n.id <= $3{filter}");
+        let current = self.rows::<CurrentRow>(&sql, vec![bytes(directory.as_bytes()), after.into(), last.into()]).await?;
+        entries(rows, current)
+    }
+
+    /// Nodes by id, in the order of their ids; those that do not exist are left out.
+    pub async fn entries(&self, ids: &[NodeId]) -> Result<Vec<Entry>, StoreError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for some in ids.chunks(2_000) {
+            let list = placeholders(1, some.len());
+            let values = || some.iter().map(|id| bytes(id.as_bytes())).collect();
+            let rows = self.rows::<nodes::Model>(&format!("SELECT * FROM nodes WHERE id IN ({list}) ORDER BY id"), values()).await?;
+            let current = self.rows::<CurrentRow>(&format!("{CURRENT} WHERE n.id IN ({list})"), values()).await?;
+            found.extend(entries(rows, current)?);
+        }
+        Ok(found)
+    }
+
+    /// What a directory's signed head commits to: its live entries' leaves, in the order of their ids.
+    pub async fn directory_leaves(&self, directory: NodeId) -> Result<Vec<(NodeId, Digest)>, StoreError> {
+        let sql = "SELECT id, leaf_hash FROM nodes WHERE parent_id = $1 AND trashed_ms IS NULL ORDER BY id";
+        let rows = self.rows::<LeafRow>(sql, vec![bytes(directory.as_bytes())]).await?;
+        rows.into_iter().map(|row| Ok((id("nodes.id", &row.id)?, digest("nodes.leaf_hash", &row.leaf_hash)?))).collect()
+    }
+
+    /// The node and everything below it, trash included; the node itself is first, the rest in no order.
+    pub async fn subtree(&self, node: NodeId) -> Result<Vec<NodeId>, StoreError> {
+        let sql = format!("{} SELECT id FROM down ORDER BY CASE WHEN id = $1 THEN 0 ELSE 1 END", subtree_cte("$1"));
+        let rows = self.rows::<IdRow>(&sql, vec![bytes(node.as_bytes())]).await?;
+        rows.into_iter().map(|row| id("nodes.id", &row.id)).collect()
+    }
+
+    /// Nodes below `node` (itself included) whose keys are older than a closure on their path: what is left to `ticrypt rekey`.
+    pub async fn closed_below(&self, node: NodeId, limit: u64) -> Result<Vec<NodeId>, StoreError> {
+        // The youngest closure above the node comes down with the walk.
+        let sql = "WITH RECURSIVE \
+             up (id) AS (SELECT parent_id FROM nodes WHERE id = $1 AND parent_id IS NOT NULL UNION \
+                 SELECT n.parent_id FROM nodes n JOIN up ON n.id = up.id WHERE n.parent_id IS NOT NULL), \
+             above (closure_seq) AS (SELECT COALESCE(MAX(n.closure_seq), 0) FROM nodes n JOIN up ON n.id = up.id), \
+             down (id, closure_seq, rolled_seq) AS ( \
+                 SELECT n.id, CASE WHEN n.closure_seq > a.closure_seq THEN n.closure_seq ELSE a.closure_seq END, n.rolled_seq \
+                     FROM nodes n, above a WHERE n.id = $1 UNION ALL \
+                 SELECT n.id, CASE WHEN n.closure_seq > d.closure_seq THEN n.closure_seq ELSE d.closure_seq END, n.rolled_seq \
+                     FROM nodes n JOIN down d ON n.parent_id = d.id) \
+             SELECT id FROM down WHERE closure_seq > rolled_seq LIMIT $2";
+        let rows = self.rows::<IdRow>(sql, vec![bytes(node.as_bytes()), number(limit)?.into()]).await?;
+        rows.into_iter().map(|row| id("nodes.id", &row.id)).collect()
+    }
+}
+
+fn entries(rows: Vec<nodes::Model>, current: Vec<CurrentRow>) -> Result<Vec<Entry>, StoreError> {
+    let mut contents = BTreeMap::new();
+    for row in current {
+        contents.insert(row.file_id.clone(), row.split()?);
+    }
+    let entry = |row: nodes::Model| {
+        let current = contents.remove(&row.id).map(|(manifest, version)| Current { manifest, version });
+        Ok(Entry { node: Node::try_from(row)?, current })
+    };
+    rows.into_iter().map(entry).collect()
+}

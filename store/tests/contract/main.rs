@@ -1,0 +1,79 @@
+//! The contract of the store: every case runs on SQLite and on PostgreSQL, and both must agree.
+//!
+//! On SQLite each case is a test of its own. On PostgreSQL all are one test, so that one server serves them, each in a fresh
+//! database; it names every case that failed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod contents;
+mod lab;
+mod nodes;
+mod people;
+mod postgres;
+mod rekey;
+mod schema;
+mod shares;
+mod together;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use lab::Db;
+
+type Case = fn(Db) -> BoxFuture<'static, ()>;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn on_sqlite(case: Case) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("a ?&%name#.db").display());
+    runtime().block_on(case(Db { url }));
+}
+
+macro_rules! cases {
+    ($($module:ident: $($case:ident),+;)+) => {
+        mod sqlite {
+            use super::*;
+            $($(#[test] fn $case() { on_sqlite(|db| super::$module::$case(db).boxed()); })+)+
+        }
+
+        const ALL: &[(&str, Case)] = &[$($((stringify!($case), |db| $module::$case(db).boxed())),+),+];
+    };
+}
+
+cases! {
+    schema: a_new_database_has_the_known_schema, a_newer_schema_is_refused, an_older_schema_is_named_and_migrated_with_its_data,
+        every_column_is_classed, addresses_are_checked;
+    people: the_first_account_is_made_once, accounts_change_on_the_revision_decided_on, losing_ends_sessions,
+        two_super_admins_cannot_demote_each_other, identities_rotate_in_order, sessions_live_and_end, failed_logins_are_counted,
+        settings_and_the_clock, lists_keep_to_their_scope, audit_rows_open_and_close;
+    nodes: a_home_is_made_once, many_nodes_in_one_transaction, nested_directories_at_once, names_are_unique_until_trashed,
+        heads_follow_one_another, renaming, moving, moving_out_of_a_share_closes, cycles_and_depth_are_refused, the_trash_and_back,
+        deleting_for_good_tells_whose_chunks_go, facts_of_many_nodes, listing_in_pages, permits_go_stale;
+    contents: uploads_from_begin_to_publish, an_upload_that_is_not_complete_or_not_ones_own, small_contents_travel_with_the_node,
+        a_lost_race_stays_as_a_conflict, older_versions_come_back, abandoned_uploads_are_swept, walking_over_all_versions;
+    shares: a_share_opens_and_its_end_closes, a_decision_from_before_an_end_is_stale, leaving, expiry_closes, new_terms_replace_old_ones,
+        who_shares_what, a_compromised_identity_closes_what_it_reached;
+    rekey: new_keys_open_again, nobody_is_left_out, new_keys_from_the_top_down, a_file_gets_new_wraps, a_closure_meanwhile_still_holds;
+    together: a_failed_write_undoes_itself_only, a_panic_undoes_itself_only, two_creates_with_one_name, two_publishes,
+        eight_writers_at_once, answers_come_after_the_commit, closing_finishes_what_was_accepted, a_caller_that_leaves_does_not_stop_a_write,
+        ten_thousand_nodes;
+}
+
+#[test]
+fn postgres() {
+    let server = postgres::Server::start();
+    let mut failed = Vec::new();
+    for (name, case) in ALL {
+        let url = server.fresh_database(name);
+        let started = std::time::Instant::now();
+        if catch_unwind(AssertUnwindSafe(|| runtime().block_on(case(Db { url })))).is_err() {
+            failed.push(*name);
+        }
+        println!("{name}: {:?}", started.elapsed());
+    }
+    assert!(failed.is_empty(), "on PostgreSQL these failed: {failed:?}");
+}
