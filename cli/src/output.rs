@@ -31,10 +31,6 @@ impl Output {
         self.json
     }
 
-    pub fn is_terminal(&self) -> bool {
-        self.stdout_terminal
-    }
-
     /// Prints a result: the value as JSON, or what `human` writes.
     pub fn result<T: Serialize>(&self, value: &T, human: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
         let mut stdout = io::BufWriter::new(io::stdout().lock());

@@ -190,9 +190,20 @@ async fn versions_names_and_the_trash() {
     let deleted = vault.delete(&[trash[1].node]).await.unwrap();
     assert_eq!((deleted.nodes, deleted.versions), (1, 1));
     assert!(vault.trash_list().await.unwrap().is_empty());
+}
 
-    let history = vault.history(&path("/a/renamed/note (2)"), 100).await.unwrap();
-    for operation in ["node.create", "version.publish", "node.move", "node.trash", "node.restore"] {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_what_was_done_with_a_file() {
+    let mut system = System::start();
+    let ann = system.person("ann").await;
+    let place = tempfile::tempdir().unwrap();
+    let note = place.path().join("note");
+    std::fs::write(&note, "first").unwrap();
+    put(&ann.vault, &note, "/", IfExists::Fail).await;
+    std::fs::write(&note, "second").unwrap();
+    put(&ann.vault, &note, "/", IfExists::Force).await;
+    let history = ann.vault.history(&path("/note"), 100).await.unwrap();
+    for operation in ["node.create", "version.publish"] {
         assert!(history.iter().any(|row| row.operation == operation), "{operation}: {history:?}");
     }
 }

@@ -34,7 +34,7 @@ impl Signers {
         if payload.user != user || bundle.hash() != Digest::new(hash) {
             return Err(FileError::Corrupt("a stored bundle is somebody else's"));
         }
-        let signer = Arc::new(Signer { user, bundle: bundle.hash(), generation: payload.generation, key: payload.signing_key.clone() });
+        let signer = Arc::new(Signer { user, bundle: bundle.hash(), generation: payload.generation, key: payload.signing_key });
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED_MAX {
             known.clear();

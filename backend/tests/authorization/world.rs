@@ -56,9 +56,6 @@ pub struct World {
     deleted: NodeId,
     large: NodeId,
     upload: VersionId,
-    upload_ticket: Blob,
-    upload_content: Content,
-    read_ticket: Blob,
     view_grant: GrantPayload,
     leave_grant: GrantPayload,
     friends_grant: GrantPayload,
@@ -164,14 +161,8 @@ impl World {
         }
         let request = TrashRequest { directory: docs.node, head: docs.advance(owner), nodes: vec![ids[4], ids[5]] };
         let _: HeadReply = wire.ask(Operation::NodeTrash, &[], &request).await.unwrap();
-        let request = OpenRequest { items: vec![OpenItem { file: large, manifest: None }] };
-        let opened: OpenReply = wire.ask(Operation::ContentOpen, &[], &request).await.unwrap();
-        let read_ticket = opened.files[0].ticket.as_ref().unwrap().ticket.clone();
-
-        let upload_content = Content::new(200_000);
-        let begun: UploadBeginReply =
-            wire.ask(Operation::UploadBegin, &[], &upload(upload_content.version, file.node, None, upload_content.size)).await.unwrap();
-        let upload_ticket = begun.tickets[0].ticket.clone();
+        let unfinished = new_version();
+        let _: UploadBeginReply = wire.ask(Operation::UploadBegin, &[], &upload(unfinished, file.node, None, 200_000)).await.unwrap();
 
         let view_grant = grant(owner, grantee, docs.node, NodeKind::Directory, owner.user, Verbs::VIEW);
         let leave_grant = grant(owner, grantee, left.node, NodeKind::Directory, owner.user, Verbs::VIEW);
@@ -188,7 +179,7 @@ impl World {
         subjects.insert(OWNER, at_home);
         Self {
             server, subjects, friend, docs, other, file, rekeyed, moved: ids[2], trashed: ids[3], restored: ids[4], deleted: ids[5], large,
-            upload: upload_content.version, upload_ticket, upload_content, read_ticket, view_grant, leave_grant, friends_grant,
+            upload: unfinished, view_grant, leave_grant, friends_grant,
             spare_session, count: 0,
         }
     }
@@ -219,7 +210,6 @@ impl World {
         wire.ticket = None;
         if answer.status != 200 {
             let problem = answer.problem();
-            eprintln!("REASON {} {subject} {}", operation.name(), problem.reason);
             return format!("{}:{}", problem.status, problem.code);
         }
         self.docs = attempt.docs.unwrap_or_else(|| self.docs.clone());
@@ -335,15 +325,14 @@ impl World {
                 body(page(), operation, &OpenRequest { items: vec![OpenItem { file: self.large, manifest: None }] })
             }
             // With the owner's ticket in everybody's hand.
-            Operation::ChunkWrite => Attempt {
-                parameters: vec![self.upload.to_string(), "0".to_owned()],
-                ticket: Some(self.upload_ticket.clone()),
-                body: self.upload_content.chunks[0].clone(),
-                ..page()
-            },
+            Operation::ChunkWrite => {
+                let (content, ticket) = self.begin_upload().await;
+                let parameters = vec![content.version.to_string(), "0".to_owned()];
+                Attempt { parameters, ticket: Some(ticket), body: content.chunks[0].clone(), ..page() }
+            }
             Operation::ChunkRead => {
-                let version = self.read_version().await;
-                Attempt { parameters: vec![version.to_string(), "0".to_owned()], ticket: Some(self.read_ticket.clone()), ..page() }
+                let (version, ticket) = self.open_large().await;
+                Attempt { parameters: vec![version.to_string(), "0".to_owned()], ticket: Some(ticket), ..page() }
             }
             Operation::GrantCreate => {
                 // Whoever is not the owner must name a grant they share under; a made-up one is as good as any for a stranger.
@@ -372,12 +361,24 @@ impl World {
         }
     }
 
-    /// The version of the large file, as its manifest says.
-    async fn read_version(&mut self) -> VersionId {
+    /// The owner begins a new version of the file, for its ticket.
+    async fn begin_upload(&mut self) -> (Content, Blob) {
+        let content = Content::new(200_000);
+        let upload = NewUpload {
+            file: self.file.node, directory: None, version: content.version, content_wrap: Blob(random_vec(60)), size_bytes: content.size,
+        };
+        let request = UploadBeginRequest { uploads: vec![upload] };
+        let begun: UploadBeginReply = self.subjects[OWNER].wire.ask(Operation::UploadBegin, &[], &request).await.unwrap();
+        (content, begun.tickets[0].ticket.clone())
+    }
+
+    /// The owner opens the large file, for its ticket.
+    async fn open_large(&mut self) -> (VersionId, Blob) {
         let request = OpenRequest { items: vec![OpenItem { file: self.large, manifest: None }] };
         let opened: OpenReply = self.subjects[OWNER].wire.ask(Operation::ContentOpen, &[], &request).await.unwrap();
         let manifest = &opened.files[0].manifest.manifest.0;
-        Envelope::parse(manifest).unwrap().claimed::<ticrypt_crypto::manifest::ManifestPayload>().unwrap().version
+        let version = Envelope::parse(manifest).unwrap().claimed::<ticrypt_crypto::manifest::ManifestPayload>().unwrap().version;
+        (version, opened.files[0].ticket.as_ref().unwrap().ticket.clone())
     }
 }
 

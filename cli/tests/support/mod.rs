@@ -44,7 +44,9 @@ impl Backend {
         std::fs::write(dir.path().join("backend.toml"), config).unwrap();
         let (child, lines) = Self::spawn(dir.path());
         let value = |word: &str| lines.iter().find_map(|line| line.strip_prefix(word)).unwrap_or_else(|| panic!("no {word} in {lines:?}")).trim().to_owned();
-        Self { code: value("one-time code"), deployment_file: value("deployment file").into(), fingerprint: value("fingerprint"), child, dir, port }
+        // What follows the code explains it.
+        let code = value("one-time code").split_whitespace().next().unwrap().to_owned();
+        Self { code, deployment_file: value("deployment file").into(), fingerprint: value("fingerprint"), child, dir, port }
     }
 
     fn spawn(dir: &Path) -> (Child, Vec<String>) {

@@ -133,6 +133,10 @@ impl System {
     fn start_with(&mut self, recorded: bool) -> Result<Duration> {
         let began = Instant::now();
         self.backend = None;
+        // The code of the first start is printed last.
+        let starts = |said: &str| said.matches("listening on").count();
+        let earlier = self.said();
+        let before = starts(&earlier);
         let mut command = self.command("run")?;
         if let (true, Some(recorder)) = (recorded, &self.recorder) {
             command.envs(recorder.environment());
@@ -140,9 +144,11 @@ impl System {
         let mut process = Process::spawn("ticrypt-backend", &mut command, &self.log_file())?;
         await_until("the backend starts", PATIENCE, || {
             if let Some(status) = process.ended()? {
-                bail!("the backend ended with {status}:\n{}", last_lines(&process.said(), 20));
+                let said = process.said();
+                let now = said.get(earlier.len()..).unwrap_or(&said);
+                bail!("the backend ended with {status}: {}", last_lines(now, 20));
             }
-            Ok(is_ready(self.health).then_some(()))
+            Ok((starts(&process.said()) > before && is_ready(self.health)).then_some(()))
         })?;
         self.backend = Some(process);
         Ok(began.elapsed())

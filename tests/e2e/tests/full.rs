@@ -7,6 +7,7 @@ use std::process::Command;
 use ticrypt_e2e::chance::Chance;
 use ticrypt_e2e::load::read_back;
 use ticrypt_e2e::person::{Person, two_people};
+use ticrypt_e2e::process::last_lines;
 use ticrypt_e2e::system::{Options, System};
 use ticrypt_e2e::tree;
 
@@ -41,9 +42,10 @@ fn put_files(person: &Person, chance: &mut Chance, name: &str, sizes: &[usize]) 
 
 /// What a refusal for want of room must look like.
 fn assert_clear(outcome: &ticrypt_e2e::process::Outcome) {
-    assert_eq!(outcome.code(), 5, "{outcome:?}");
+    // Unavailable, or only a part was done.
+    assert!([1, 5].contains(&outcome.code()), "{outcome:?}");
     let told = outcome.stderr.to_lowercase();
-    assert!(["full", "room", "space", "cannot be written", "log"].iter().any(|word| told.contains(word)), "{}", outcome.stderr);
+    assert!(["full", "room", "space", "cannot be written"].iter().any(|word| told.contains(word)), "{}", outcome.stderr);
     assert!(!told.contains("panicked"), "{}", outcome.stderr);
 }
 
@@ -61,8 +63,9 @@ fn a_full_disk_loses_nothing() {
         assert_clear(&refused);
     }
     system.recorder().unwrap().set_full(false).unwrap();
-    // A log that could not be written is not trusted again by the process that failed.
-    system.stop().unwrap();
+    // A log that could not be written is not trusted again by the process that failed, which says so when it ends.
+    let ended = system.stop().unwrap_err().to_string();
+    assert!(ended.contains("log"), "{ended}");
     system.restart().unwrap();
     put_files(&ann, &mut chance, "after", &[10, 200_000]).success().unwrap();
     let scratch = tempfile::tempdir().unwrap();
@@ -95,9 +98,12 @@ fn a_small_file_system_fills_up_and_is_emptied() {
     };
     println!("full after {kept} batches: {}", refused.stderr.trim());
     assert!(kept > 2);
+    println!("{}", last_lines(&system.said(), 6));
     assert_clear(&refused);
     // Room comes from outside: the ballast that an operator removes.
-    system.stop().unwrap();
+    if let Err(error) = system.stop() {
+        println!("the full server ended so: {error}");
+    }
     let remounted = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk.0).status().unwrap();
     assert!(remounted.success());
     system.restart().unwrap();

@@ -125,7 +125,7 @@ fn a_missing_sync_is_noticed() {
         ("the journal", |path| path == "journal"),
     ];
     for (what, distrust) in distrusts {
-        let disk = || recording.recorder.disk().distrusting(distrust);
+        let disk = || recording.recorder.disk().distrusting(move |_, path| distrust(path));
         let (_, found) = cut_everywhere(&recording, disk, |_| Survival::Strict, 1);
         assert!(!found.is_empty(), "not syncing {what} looks sound");
         let mut whole = disk();

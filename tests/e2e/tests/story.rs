@@ -92,7 +92,7 @@ fn story(options: &Options, with_witness: bool) {
     ann.run(&["unshare", "/project", "ben"]).unwrap().success().unwrap();
     assert_eq!(ben.run(&["ls", "/@shared/ann/project"]).unwrap().code(), 4);
     ann.put(&note, "/project").unwrap().success().unwrap();
-    assert_eq!(read(&ann, "/project/note.txt"), "first");
+    assert_eq!(read(&ann, "/project/note.txt"), "second");
 
     // Gone for good.
     ann.run(&["rm", "/archive/old note.txt", "--forever", "--yes"]).unwrap().success().unwrap();

@@ -1,6 +1,6 @@
 //! Who has what: on one node, or everything one gave. Signed records are handed out, never the sealed keys.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use ticrypt_api::ApiError;
 use ticrypt_api::Blob;
@@ -69,11 +69,10 @@ impl FileRole {
 
     async fn grant_views(&self, grants: Vec<Grant>) -> Result<Vec<GrantView>, FileError> {
         let mut names: HashMap<UserId, UserName> = HashMap::new();
-        for user in grants.iter().flat_map(|grant| [grant.sealer, grant.recipient]) {
-            if !names.contains_key(&user) {
-                let account = self.store.user(user).await?.ok_or(FileError::Corrupt("a grant of somebody without an account"))?;
-                names.insert(user, account.name);
-            }
+        let people: BTreeSet<UserId> = grants.iter().flat_map(|grant| [grant.sealer, grant.recipient]).collect();
+        for user in people {
+            let account = self.store.user(user).await?.ok_or(FileError::Corrupt("a grant of somebody without an account"))?;
+            names.insert(user, account.name);
         }
         let name = |user: &UserId| names.get(user).cloned().ok_or(FileError::Corrupt("a grant of somebody without an account"));
         let view = |grant: Grant| {

@@ -27,7 +27,7 @@ pub enum Survival {
     Everything,
 }
 
-type Distrust = Box<dyn Fn(&str) -> bool>;
+type Distrust = Box<dyn Fn(u64, &str) -> bool>;
 
 /// A directory tree under replay.
 pub struct Disk {
@@ -68,16 +68,16 @@ impl Disk {
             by_inode: HashMap::from([(root_inode, 0)]),
             root: 0,
             next: 1,
-            distrust: Box::new(|_| false),
+            distrust: Box::new(|_, _| false),
             ignored_syncs: 0,
             syncs: 0,
         }
     }
 
-    /// Takes syncs of paths for which `ignore` says so as never made. Paths are relative to the root (itself `/`), those of
-    /// directories end with a slash.
+    /// Takes syncs for which `ignore` says so as never made: by where they stand in the recording and by path. Paths are relative to the
+    /// root (itself `/`), those of directories end with a slash.
     #[must_use]
-    pub fn distrusting(mut self, ignore: impl Fn(&str) -> bool + 'static) -> Self {
+    pub fn distrusting(mut self, ignore: impl Fn(u64, &str) -> bool + 'static) -> Self {
         self.distrust = Box::new(ignore);
         self
     }
@@ -137,7 +137,7 @@ impl Disk {
                 Ok(())
             }
             Change::Sync { object, covers, path } => {
-                if (self.distrust)(path) {
+                if (self.distrust)(at, path) {
                     self.ignored_syncs += 1;
                     return Ok(());
                 }
