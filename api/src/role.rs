@@ -11,7 +11,7 @@ use ticrypt_types::{NodeId, Operation, Rank, RequestId, SessionId, Timestamp, Us
 
 use crate::error::ApiError;
 use crate::grant::{GrantCreateRequest, GrantEndReply, GrantListReply, GrantListRequest, GrantRevokeRequest};
-use crate::log::{EntriesReply, EntriesRequest, LogName};
+use crate::log::{EntriesReply, EntriesRequest, LogName, LoggedEvent};
 use crate::node::*;
 use crate::upload::{UploadBeginReply, UploadBeginRequest, UploadStatusReply};
 use crate::user::KeyLeaf;
@@ -79,6 +79,8 @@ pub trait Audit: Send + Sync + fmt::Debug {
     /// `None`: no such tile.
     async fn tile(&self, log: LogName, path: &str) -> Result<Option<Bytes>, ApiError>;
     async fn entries(&self, log: LogName, request: EntriesRequest) -> Result<EntriesReply, ApiError>;
+    /// Rows of the audit log about a subject, newest first, those before an index.
+    async fn about(&self, subject: [u8; 16], before: Option<u64>, limit: u32) -> Result<Vec<LoggedEvent>, ApiError>;
 }
 
 /// What a leaf of the key log is about.
@@ -131,7 +133,7 @@ pub struct Reply<T> {
 /// The storage role: chunks move only with a ticket of the file role (security C16).
 #[async_trait]
 pub trait Chunks: Send + Sync + fmt::Debug {
-    /// Durable on return. Sending the same chunk again is fine; other bytes for a number replace what is not yet published.
+    /// Durable on return. Sending the same chunk again is fine; other bytes for a number that is recorded are refused.
     async fn write(&self, caller: &Caller, ticket: &[u8], version: VersionId, number: u64, bytes: Bytes) -> Result<(), ApiError>;
     async fn read(&self, caller: &Caller, ticket: &[u8], version: VersionId, number: u64) -> Result<Bytes, ApiError>;
     /// For the file role after a deletion is committed; what cannot be deleted now is left to `sweep`.

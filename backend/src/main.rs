@@ -6,9 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use ticrypt_backend::check;
+use ticrypt_backend::clock::Clock;
 use ticrypt_backend::config::{Config, DEFAULT_DATA, Role};
 use ticrypt_backend::wiring::{self, Paths};
 use ticrypt_backend::{deployment, openapi, tls};
+use ticrypt_types::Timestamp;
 
 #[derive(Parser)]
 #[command(name = "ticrypt-backend", version, about = "The ticrypt server: keeps ciphertext, rules of access and two logs; opens nothing.")]
@@ -35,6 +38,26 @@ enum Verb {
     CheckConfig,
     /// Bring the database up to this program's schema; refuses a newer one.
     Migrate,
+    /// Prove that what is stored holds together: rows, chunks, signatures and both logs. Works beside a running server.
+    Check {
+        /// Read every chunk and compare its hash.
+        #[arg(long)]
+        deep: bool,
+        /// Print the report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove uploads that were given up, and chunks that no row names.
+    Sweep {
+        /// Uploads untouched for this long count as given up.
+        #[arg(long, value_name = "HOURS", default_value_t = 24)]
+        older_than: u64,
+        /// Only count.
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(long)]
+        json: bool,
+    },
     /// The server's TLS keys.
     #[command(subcommand)]
     Tls(Tls),
@@ -106,6 +129,21 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
             println!("schema {before} -> {}", store.schema_version().await?);
             store.close().await?;
         }
+        Verb::Check { deep, json } => {
+            let place = wiring::place(&config, &paths).await?;
+            let report = check::check(&place, deep, |progress| eprintln!("{progress}")).await?;
+            place.store.close().await?;
+            show(json, &report)?;
+            return Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Verb::Sweep { older_than, dry_run, json } => {
+            let place = wiring::place(&config, &paths).await?;
+            let now = place.store.advance_clock(Clock::default().now()).await?;
+            let before = Timestamp::from_millis(now.as_millis().saturating_sub(older_than.saturating_mul(3_600_000)));
+            let swept = check::sweep(&place, before, now, dry_run, |progress| eprintln!("{progress}")).await?;
+            place.store.close().await?;
+            show(json, &swept)?;
+        }
         Verb::Tls(Tls::Rotate) => {
             tls::Identity::rotate(&paths.tls(), config.server.tls.as_ref(), "ticrypt")?;
             let (path, fingerprint) = write_deployment(&config, &paths).await?;
@@ -127,6 +165,16 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Verb::Openapi => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// For people, or for programs.
+fn show<T: std::fmt::Display + serde::Serialize>(json: bool, result: &T) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(result)?);
+    } else {
+        println!("{result}");
+    }
+    Ok(())
 }
 
 async fn write_deployment(config: &Config, paths: &Paths) -> anyhow::Result<(PathBuf, String)> {

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::events::EventsFile;
+use crate::check::{LogPlace, Place};
 use crate::audit::{AuditError, LogAudit, LogKeys, recovery, witness};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -30,12 +31,14 @@ use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::rest::{Parts, Rest, route};
 use crate::tls::{Identity, TlsError};
-use crate::{deployment, listener, tls};
+use crate::{deployment, links, listener, tls};
 
 /// How often leases are looked at; a stream outlives its session by no more than this and the grace of a cut.
 const LEASE: Duration = Duration::from_millis(250);
 const KEEP_CLOCK: Duration = Duration::from_secs(10);
 const KEEP_MARK: Duration = Duration::from_secs(10);
+/// How often the index over the audit log follows it without being asked.
+const FOLLOW_LOG: Duration = Duration::from_secs(5);
 
 /// Why the backend does not start.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +127,24 @@ pub async fn describe(
     Ok((deployment, file, identity, logs))
 }
 
+/// What the operator's verbs look at.
+pub async fn place(config: &Config, paths: &Paths) -> Result<Place, StartError> {
+    let store = open_store(config, paths).await?;
+    let deployment = Deployment::load_or_make(&store).await?;
+    let keys = LogKeys::load_or_make(&paths.keys(), deployment.id)?;
+    let LogOptions { witnesses, quorum, .. } = log_options(config);
+    let log = |name: &'static str, key: &VerifierKey| LogPlace {
+        name,
+        directory: paths.log().join(name),
+        key: key.clone(),
+        witnesses: witnesses.clone(),
+        quorum,
+    };
+    let logs = vec![log("audit", keys.audit.verifier()), log("keys", keys.keys.verifier())];
+    let chunks = links::chunk_store(config, paths)?;
+    Ok(Place { store, chunks, logs })
+}
+
 /// The settings of the logs.
 pub fn log_options(config: &Config) -> LogOptions {
     LogOptions {
@@ -179,8 +200,8 @@ pub async fn start(config: Config, data: &Path) -> Result<Running, StartError> {
         }
         None => None,
     };
-    let (log_path, options) = (paths.log(), log_options(&config));
-    let opened = tokio::task::spawn_blocking(move || LogAudit::open(&log_path, &signers, options, events));
+    let (log_path, options, indexed) = (paths.log(), log_options(&config), store.clone());
+    let opened = tokio::task::spawn_blocking(move || LogAudit::open(&log_path, &signers, options, events, indexed));
     let audit = Arc::new(opened.await.map_err(|_| StartError::Task)??);
     let clock = start_clock(&store).await?;
     complete_rows(&audit, &store, &paths, &clock).await?;
@@ -293,6 +314,15 @@ impl Running {
         self.background.spawn(async move {
             while stop.run_until_cancelled(keep.tick()).await.is_some() {
                 keep_mark(&audit, &directory).await;
+            }
+        });
+        let (stop, audit) = (self.stop_background.clone(), Arc::clone(&self.audit));
+        let mut follow = every(FOLLOW_LOG);
+        self.background.spawn(async move {
+            while stop.run_until_cancelled(follow.tick()).await.is_some() {
+                if let Err(error) = audit.follow().await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the index of the audit log does not follow");
+                }
             }
         });
         for log in [self.audit.audit_log(), self.audit.key_log()] {

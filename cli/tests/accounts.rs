@@ -17,7 +17,7 @@ fn from_the_first_start_to_a_logged_out_person() {
     // Somebody else: pending, refused, activated with the fingerprint that was compared.
     let ann = Device::new(&backend);
     let fingerprint = ann.register("ann", &[]);
-    ann.run(&["login"]).fails(3, "activate");
+    ann.run(&["login"]).fails(3, "waits for an administrator");
     ann.run(&["whoami"]).fails(3, "ticrypt login");
     let wrong = fingerprint.replacen(&fingerprint[..4], "0000", 1);
     admin.run(&["users", "activate", "ann", "--fingerprint", &wrong]).fails(3, "compare it with the person");
@@ -152,7 +152,12 @@ fn mistakes_are_told_with_their_exit_codes() {
 fn help_completion_and_manual_pages_come_without_a_server() {
     let dir = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_ticrypt")).arg("--home").arg(dir.path().join("home")).args(arguments).output().unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_ticrypt"))
+            .arg("--home")
+            .arg(dir.path().join("home"))
+            .args(arguments)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     };

@@ -48,11 +48,17 @@ pub struct Settled {
 /// Rows of the audit log from `start` on, at most `count`; each is checked against the mirrored log.
 pub async fn rows(session: &Session, start: u64, count: u32) -> Result<(Vec<Row>, u64)> {
     let mut rows = Vec::new();
-    let mut size = 0;
-    let (mut next, mut left) = (start, count);
-    while left > 0 {
+    let mut size = None;
+    let mut next = start;
+    // Asking is itself a row of the log: where it ended at the first question, the list ends.
+    loop {
+        let end = start.saturating_add(count.into()).min(size.unwrap_or(u64::MAX));
+        let left = u32::try_from(end.saturating_sub(next)).unwrap_or(u32::MAX);
+        if left == 0 {
+            break;
+        }
         let reply = entries(session, LogName::Audit, next, left.min(PAGE)).await?;
-        size = reply.size;
+        size.get_or_insert(reply.size);
         if reply.events.is_empty() {
             break;
         }
@@ -63,10 +69,9 @@ pub async fn rows(session: &Session, start: u64, count: u32) -> Result<(Vec<Row>
             session.mirrors.audit.verify_inclusion(logged.index, &logged.leaf.0).await?;
             rows.push(Row { index: logged.index, event: event_of(&logged.leaf.0)? });
             next += 1;
-            left = left.saturating_sub(1);
         }
     }
-    Ok((rows, size))
+    Ok((rows, size.unwrap_or(0)))
 }
 
 /// Reads a leaf of the audit log.

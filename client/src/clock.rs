@@ -8,6 +8,7 @@ use ticrypt_types::limits::CLOCK_SKEW_MAX_MS;
 use crate::error::{ClientError, Kind, Result};
 
 /// Now, in whole milliseconds UTC; 0 for a clock set before 1970.
+#[allow(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))

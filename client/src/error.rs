@@ -31,9 +31,12 @@ pub enum Kind {
     Broken,
 }
 
-/// What went wrong, then what to do.
+/// What went wrong, then what to do. One word wide, because nearly every function can return it.
 #[derive(Debug)]
-pub struct ClientError {
+pub struct ClientError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     kind: Kind,
     /// The server's stable word, or ours.
     code: String,
@@ -48,7 +51,15 @@ pub type Result<T, E = ClientError> = std::result::Result<T, E>;
 
 impl ClientError {
     pub fn new(kind: Kind, code: &str, message: impl Into<String>) -> Self {
-        Self { kind, code: code.to_owned(), message: message.into(), request: None, nodes: Vec::new(), retry_after_ms: None, source: None }
+        Self(Box::new(Inner {
+            kind,
+            code: code.to_owned(),
+            message: message.into(),
+            request: None,
+            nodes: Vec::new(),
+            retry_after_ms: None,
+            source: None,
+        }))
     }
 
     pub fn invalid(message: impl Into<String>) -> Self {
@@ -82,39 +93,39 @@ impl ClientError {
     /// Keeps the cause for the chain; its text is not repeated in the message.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.0.kind
     }
 
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The server's id of the failed request.
     pub fn request(&self) -> Option<RequestId> {
-        self.request
+        self.0.request
     }
 
     /// Nodes to act on first; for `epoch_closed`, those that need new keys, from the top down.
     pub fn nodes(&self) -> &[NodeId] {
-        &self.nodes
+        &self.0.nodes
     }
 
     pub fn retry_after_ms(&self) -> Option<u64> {
-        self.retry_after_ms
+        self.0.retry_after_ms
     }
 
     /// Whether the server refused a write because keys must be replaced first.
     pub fn is_epoch_closed(&self) -> bool {
-        self.code == "epoch_closed"
+        self.0.code == "epoch_closed"
     }
 
     /// From a problem document. Its words come from outside: control characters are shown, not obeyed.
@@ -132,15 +143,15 @@ impl ClientError {
             ErrorKind::TooMany | ErrorKind::Unavailable => Kind::Unavailable,
             ErrorKind::Broken => Kind::Broken,
         };
-        Self { kind, code, message, request: Some(request), nodes, retry_after_ms, source: None }
+        Self(Box::new(Inner { kind, code, message, request: Some(request), nodes, retry_after_ms, source: None }))
     }
 }
 
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        f.write_str(&self.0.message)?;
         // Only a fault of the server is worth an administrator's search in the log.
-        match (self.kind, self.request) {
+        match (self.0.kind, self.0.request) {
             (Kind::Broken, Some(request)) => write!(f, " (request {request})"),
             _ => Ok(()),
         }
@@ -149,7 +160,7 @@ impl fmt::Display for ClientError {
 
 impl std::error::Error for ClientError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.0.source.as_deref().map(|source| source as _)
     }
 }
 

@@ -147,6 +147,7 @@ pub struct Lock {
 
 impl Lock {
     /// Waits for the lock `name` in a directory.
+    #[allow(clippy::disallowed_methods, reason = "the system tells nobody when a file lock of another process is free")]
     pub fn acquire(dir: &Path, name: &str) -> Result<Self> {
         let began = Instant::now();
         loop {
@@ -241,8 +242,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = Lock::acquire(dir.path(), "lock").unwrap();
         let path = dir.path().to_owned();
-        let second = std::thread::spawn(move || Lock::acquire(&path, "lock").map(|_| Instant::now()));
-        std::thread::sleep(Duration::from_millis(50));
+        let (begun, begins) = std::sync::mpsc::channel();
+        let second = std::thread::spawn(move || {
+            begun.send(()).unwrap();
+            Lock::acquire(&path, "lock").map(|_| Instant::now())
+        });
+        begins.recv().unwrap();
+        assert!(Lock::try_acquire(dir.path(), "lock").unwrap().is_none());
         let released = Instant::now();
         drop(first);
         assert!(second.join().unwrap().unwrap() >= released);

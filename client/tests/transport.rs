@@ -53,11 +53,7 @@ fn unlocked() -> Arc<Unlocked> {
 #[tokio::test]
 async fn only_a_pinned_key_is_spoken_to() {
     let server = Server::start(|_| Act::ok(stat_reply())).await;
-    for (pins, good) in [
-        (vec![server.pin], true),
-        (vec![Hash([1; 32]), server.pin], true),
-        (vec![Hash([1; 32]), Hash([2; 32])], false),
-    ] {
+    for (pins, good) in [(vec![server.pin], true), (vec![Hash([1; 32]), server.pin], true), (vec![Hash([1; 32]), Hash([2; 32])], false)] {
         let device = device(&file(vec![server.url.clone()], pins));
         let result = stat(&Transport::new(&device.deployment, quick()).unwrap()).await;
         if good {
@@ -212,10 +208,30 @@ async fn each_connection_is_bound_once_to_the_session_and_receipts_are_kept() {
 }
 
 #[tokio::test]
+async fn what_anyone_may_ask_is_asked_outside_the_session() {
+    let server =
+        Server::start(|seen| if seen.target.starts_with("/v1/log") { Act::ok(b"checkpoint".to_vec()) } else { Act::ok(stat_reply()) })
+            .await;
+    let (transport, _device) = to(&server).await;
+    let keys = unlocked();
+    keys.new_session_key().await.unwrap();
+    let capability = Capability::new(SessionId::from_random([5; 16]), Secret::new("token".into()), Timestamp::from_millis(u64::MAX), keys);
+    let transport = transport.with_session(Arc::new(capability), None).unwrap();
+    transport.get_raw(Operation::LogCheckpoint, &["keys"], &()).await.unwrap();
+    stat(&transport).await.unwrap();
+    let requests = server.requests();
+    assert_eq!((requests[0].header("authorization"), requests[0].header("ticrypt-binding")), (None, None));
+    // The server has not looked at a binding yet, so it comes now, on the same connection.
+    assert_eq!(requests[0].connection, requests[1].connection);
+    assert!(requests[1].header("ticrypt-binding").is_some());
+}
+
+#[tokio::test]
 async fn chunks_travel_as_they_are() {
     let chunk: Vec<u8> = (0..8 * 1024 * 1024 + 64).map(|i: u32| i.to_le_bytes()[1]).collect();
     let stored = chunk.clone();
-    let server = Server::start(move |seen| if seen.method == "PUT" { Act::Reply(204, vec![], vec![]) } else { Act::ok(stored.clone()) }).await;
+    let server =
+        Server::start(move |seen| if seen.method == "PUT" { Act::Reply(204, vec![], vec![]) } else { Act::ok(stored.clone()) }).await;
     let device = device(&file(vec![server.url.clone()], vec![server.pin]));
     let patient = ticrypt_client::transport::Options { transfer_timeout: Duration::from_secs(30), ..quick() };
     let transport = Transport::new(&device.deployment, patient).unwrap();

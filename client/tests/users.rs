@@ -39,7 +39,8 @@ struct Shown {
 }
 
 fn person(name: &str) -> (Identity, Bundle) {
-    let (deployment, user) = (DeploymentId::from_random(support::DEPLOYMENT), UserId::from_random(ticrypt_client::entropy::bytes().unwrap()));
+    let (deployment, user) =
+        (DeploymentId::from_random(support::DEPLOYMENT), UserId::from_random(ticrypt_client::entropy::bytes().unwrap()));
     let identity = Identity::generate(&SystemRandom::new(), deployment, user, name.parse().unwrap()).unwrap();
     let bundle = identity.bundle(Timestamp::from_millis(1)).unwrap();
     (identity, bundle)
@@ -67,12 +68,8 @@ impl World {
     async fn with(signer: NoteSigner) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log = open_log(&dir.path().join("log"), &signer);
-        let shown = Arc::new(Shown {
-            log: Mutex::new(log),
-            cards: Mutex::default(),
-            bundles: Mutex::default(),
-            pin_reports: Mutex::new(0),
-        });
+        let shown =
+            Arc::new(Shown { log: Mutex::new(log), cards: Mutex::default(), bundles: Mutex::default(), pin_reports: Mutex::new(0) });
         let server = Server::start({
             let shown = shown.clone();
             move |seen| shown.answer(seen)
@@ -88,7 +85,14 @@ impl World {
     }
 
     async fn append(&self, kind: KeyEventKind, user: UserId, body: Vec<u8>) -> KeyLeaf {
-        let event = KeyEvent { version: 1, salt: ByteArray::from([7; 16]), time_ms: 1, kind, user: ByteArray::from(user.to_bytes()), body: ByteVec::from(body) };
+        let event = KeyEvent {
+            version: 1,
+            salt: ByteArray::from([7; 16]),
+            time_ms: 1,
+            kind,
+            user: ByteArray::from(user.to_bytes()),
+            body: ByteVec::from(body),
+        };
         let leaf = event.to_leaf().unwrap();
         let log = self.shown.log.lock().unwrap().clone();
         let index = log.append(leaf.clone()).await.unwrap().index;
@@ -242,7 +246,10 @@ async fn another_key_blocks_until_people_compared_it() {
     assert_eq!(world.pin_reports(), 1);
     assert_eq!(session.users.bundle(&reset.hash()).await.unwrap_err().code(), "pin_changed");
 
-    assert_eq!(session.users.verify(&name("ann"), ann.bundle(Timestamp::from_millis(9)).unwrap().fingerprint()).await.unwrap_err().kind(), Kind::Refused);
+    assert_eq!(
+        session.users.verify(&name("ann"), ann.bundle(Timestamp::from_millis(9)).unwrap().fingerprint()).await.unwrap_err().kind(),
+        Kind::Refused
+    );
     session.users.verify(&name("ann"), reset.fingerprint()).await.unwrap();
     assert_eq!(session.users.lookup(&name("ann")).await.unwrap().bundle.hash(), reset.hash());
 }
@@ -350,9 +357,9 @@ async fn a_log_that_forgets_or_forks_is_refused_and_the_evidence_kept() {
     assert_eq!(error.kind(), Kind::Untrusted);
     assert!(error.to_string().contains("contradict"), "{error}");
     assert_eq!(session.mirrors.keys.last().await.unwrap().size, seen);
-    let kept = std::fs::read_dir(session.mirrors.keys.dir()).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("refused-")
-    });
+    let kept = std::fs::read_dir(session.mirrors.keys.dir())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("refused-"));
     assert_eq!(kept.count(), 2);
 }
 

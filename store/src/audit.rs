@@ -22,6 +22,12 @@ impl From<NodeId> for Subject {
     }
 }
 
+impl From<[u8; 16]> for Subject {
+    fn from(id: [u8; 16]) -> Self {
+        Self(id)
+    }
+}
+
 impl From<UserId> for Subject {
     fn from(user: UserId) -> Self {
         Self(user.to_bytes())

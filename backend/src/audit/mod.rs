@@ -10,6 +10,7 @@
 
 pub mod audited;
 pub mod events;
+pub mod index;
 pub mod recovery;
 pub mod rows;
 pub mod witness;
@@ -27,9 +28,11 @@ use ticrypt_api::user::KeyLeaf;
 use ticrypt_api::{ApiError, Blob, ErrorKind};
 use ticrypt_log::event::audit::{AuditEvent, Phase};
 use ticrypt_log::{Hash, Log, LogError, NoteSigner, Options, SignatureType, leaf_hash};
+use ticrypt_store::Store;
 use ticrypt_types::{DeploymentId, Timestamp, UserId};
 
 use self::events::EventsFile;
+use self::index::{Index, IndexError};
 use self::rows::OpenRows;
 
 pub use audited::audited;
@@ -113,6 +116,7 @@ pub struct LogAudit {
     accepting: AtomicBool,
     events: Option<EventsFile>,
     quorum: usize,
+    index: Index,
 }
 
 impl fmt::Debug for LogAudit {
@@ -123,7 +127,7 @@ impl fmt::Debug for LogAudit {
 
 impl LogAudit {
     /// Opens both logs under `directory` (`audit` and `keys`). Blocks while journals are read.
-    pub fn open(directory: &Path, signers: &LogKeys, options: Options, events: Option<EventsFile>) -> Result<Self, AuditError> {
+    pub fn open(directory: &Path, signers: &LogKeys, options: Options, events: Option<EventsFile>, store: Store) -> Result<Self, AuditError> {
         let open = |log: &'static str, signer: &NoteSigner| {
             Log::open(&directory.join(log), signer.verifier().name(), signer.clone(), options.clone())
                 .map(|(opened, recovery)| {
@@ -139,6 +143,7 @@ impl LogAudit {
             accepting: AtomicBool::new(true),
             events,
             quorum: options.quorum,
+            index: Index::new(store),
         })
     }
 
@@ -165,6 +170,11 @@ impl LogAudit {
     /// Below this index every opening row has its closing row.
     pub fn settled_below(&self) -> u64 {
         self.rows().settled_below(self.audit.durable_size())
+    }
+
+    /// Brings the index over the audit log up to date.
+    pub async fn follow(&self) -> Result<(), IndexError> {
+        self.index.follow(&self.audit).await
     }
 
     /// Publishes the last checkpoints and ends the logs.
@@ -312,6 +322,25 @@ impl Audit for LogAudit {
         })
         .await?;
         Ok(EntriesReply { events, size })
+    }
+
+    async fn about(&self, subject: [u8; 16], before: Option<u64>, limit: u32) -> Result<Vec<LoggedEvent>, ApiError> {
+        let derived = |error: IndexError| {
+            tracing::error!(error = &error as &dyn std::error::Error, "the index of the audit log cannot be used");
+            ApiError::broken()
+        };
+        self.follow().await.map_err(derived)?;
+        let indices = self.index.about(subject, before, limit).await.map_err(derived)?;
+        let log = self.audit.clone();
+        blocking(move || {
+            let mut events = Vec::with_capacity(indices.len());
+            for index in indices {
+                let leaves = log.entries(index..index + 1)?;
+                events.extend(leaves.into_iter().map(|leaf| LoggedEvent { index, leaf: Blob(leaf) }));
+            }
+            Ok(events)
+        })
+        .await
     }
 }
 

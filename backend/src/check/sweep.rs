@@ -10,6 +10,8 @@
 use std::collections::HashMap;
 
 use futures::TryStreamExt;
+use std::fmt;
+
 use serde::Serialize;
 use ticrypt_policy::Scope;
 use ticrypt_types::{Timestamp, UserName, VersionId};
@@ -27,6 +29,20 @@ pub struct Swept {
     /// Objects in the chunk store that were not written by this program; they are left alone.
     pub foreign_objects: u64,
     pub dry_run: bool,
+}
+
+impl fmt::Display for Swept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} abandoned uploads, {} orphaned chunks ({} bytes); {} foreign objects left alone",
+            if self.dry_run { "would remove" } else { "removed" },
+            self.abandoned_uploads,
+            self.orphaned_chunks,
+            self.orphaned_bytes,
+            self.foreign_objects
+        )
+    }
 }
 
 /// Sweeps uploads last touched before `before`; `now` is the server's time. A dry run only counts.

@@ -1,11 +1,9 @@
 //! What has been done with a node: rows of the audit log, newest first, for whoever holds a living share of it.
 
 use ticrypt_api::ApiError;
-use ticrypt_api::log::{EntriesRequest, LogName};
 use ticrypt_api::node::{HistoryReply, PageQuery};
 use ticrypt_api::role::{Caller, Reply};
 use ticrypt_policy::audit::may_read_history;
-use ticrypt_store::audit::Subject;
 use ticrypt_types::{NodeId, Operation};
 
 use super::FileRole;
@@ -32,17 +30,11 @@ impl FileRole {
         let actor = self.actor(caller).await?;
         let facts = self.facts_of(&actor, node).await?;
         let _permit = may_read_history(&actor, &facts, caller.now)?;
-        let indices = self.store.history(Subject::from(node), before, u64::from(limit)).await?;
-        let next = match indices.last() {
-            Some(last) if indices.len() as u64 == u64::from(limit) => Some(page::after(&last.to_be_bytes())),
+        let events = self.audit.about(node.to_bytes(), before, limit).await?;
+        let next = match events.last() {
+            Some(last) if events.len() as u64 == u64::from(limit) => Some(page::after(&last.index.to_be_bytes())),
             _ => None,
         };
-        let mut events = Vec::with_capacity(indices.len());
-        for start in indices {
-            let entries = self.audit.entries(LogName::Audit, EntriesRequest { start, count: 1 }).await?;
-            // The index is derived; a row that is not in the log after all is left out rather than made up.
-            events.extend(entries.events.into_iter().filter(|found| found.index == start));
-        }
         Ok(HistoryReply { events, next })
     }
 }

@@ -99,4 +99,15 @@ impl Audit for MemoryAudit {
         let events = events.map(|(i, row)| LoggedEvent { index: i as u64, leaf: Blob(format!("{row:?}").into_bytes()) }).collect();
         Ok(EntriesReply { events, size: rows.len() as u64 })
     }
+
+    async fn about(&self, subject: [u8; 16], before: Option<u64>, limit: u32) -> Result<Vec<LoggedEvent>, ApiError> {
+        let rows = self.rows.lock().unwrap();
+        let newest_first = rows.iter().enumerate().rev().map(|(i, row)| (i as u64, row));
+        let of_subject = newest_first.filter(|(i, row)| {
+            before.is_none_or(|before| *i < before)
+                && matches!(row, Row::Opened(event) | Row::Fact(event, _) if event.subjects.contains(&subject))
+        });
+        let events = of_subject.take(limit as usize).map(|(index, row)| LoggedEvent { index, leaf: Blob(format!("{row:?}").into_bytes()) });
+        Ok(events.collect())
+    }
 }

@@ -203,10 +203,10 @@ fn shown(row: &Row) -> Shown {
             Phase::Fact => "fact",
         },
         operation: row.event.operation.clone(),
-        actor: row.event.actor.as_ref().map(|actor| uuid(&**actor)),
+        actor: row.event.actor.as_ref().map(|actor| uuid(actor)),
         outcome: row.event.outcome.clone(),
         opening: row.event.opening,
-        subjects: row.event.subjects.iter().map(|subject| uuid(&**subject)).collect(),
+        subjects: row.event.subjects.iter().map(|subject| uuid(subject)).collect(),
         detail: row.event.detail.clone(),
         request: id(&*row.event.request),
     }

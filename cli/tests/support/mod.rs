@@ -43,7 +43,9 @@ impl Backend {
         );
         std::fs::write(dir.path().join("backend.toml"), config).unwrap();
         let (child, lines) = Self::spawn(dir.path());
-        let value = |word: &str| lines.iter().find_map(|line| line.strip_prefix(word)).unwrap_or_else(|| panic!("no {word} in {lines:?}")).trim().to_owned();
+        let value = |word: &str| {
+            lines.iter().find_map(|line| line.strip_prefix(word)).unwrap_or_else(|| panic!("no {word} in {lines:?}")).trim().to_owned()
+        };
         // What follows the code explains it.
         let code = value("one-time code").split_whitespace().next().unwrap().to_owned();
         Self { code, deployment_file: value("deployment file").into(), fingerprint: value("fingerprint"), child, dir, port }
@@ -79,6 +81,7 @@ impl Backend {
     }
 
     /// Ends it as an operator would, and waits.
+    #[allow(clippy::disallowed_methods, reason = "the end of a process is waited for with a limit")]
     pub fn stop(&mut self) {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let began = Instant::now();

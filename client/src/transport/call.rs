@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ticrypt_api::endpoint::{BINDING_HEADER, RECEIPT_HEADER, TICKET_HEADER, VERSION_HEADER};
 use ticrypt_api::{Codec, Endpoint, Method, wire};
-use ticrypt_types::operation::Effect;
+use ticrypt_types::operation::{Caller, Effect};
 use ticrypt_types::{Operation, VersionId};
 
 use super::reply::{CBOR_MAX_BYTES, CHUNK_MAX_BYTES, JSON_MAX_BYTES, LOG_MAX_BYTES, read_body, read_problem};
@@ -155,7 +155,8 @@ impl Transport {
 
     async fn send(&self, lease: &mut Lease, prepared: &Prepared) -> Result<Vec<u8>, Failure> {
         let gone = || Failure::NotSent(ClientError::unavailable("the connection was lost; try again"));
-        let session = self.session();
+        // What anyone may ask is asked without the session: the server would not look at the binding, and we would believe it had.
+        let session = self.session().filter(|_| prepared.endpoint.operation.caller() == Caller::Session);
         let connection = lease.connection().ok_or_else(gone)?;
         connection
             .sender
@@ -178,8 +179,8 @@ impl Transport {
             if unsent { Failure::NotSent(error) } else { Failure::Lost(error) }
         })?;
         let success = response.status().is_success();
-        if success {
-            connection.bound = session.as_ref().map(|session| session.session);
+        if success && let Some(session) = &session {
+            connection.bound = Some(session.session);
         }
         self.note(&response);
         if success { read_body(response, prepared.reply_max_bytes).await } else { Err(read_problem(response).await) }

@@ -108,15 +108,8 @@ impl Chain {
         if pin.name != self.name || self.bundles().any(|bundle| pin.contradicts(bundle)) {
             return false;
         }
-        let later = self.bundles().take_while(|bundle| bundle.payload().generation > pin.generation);
-        let mut later = later.peekable();
-        let rotations_only = {
-            let mut all = true;
-            while let Some(bundle) = later.next() {
-                all &= bundle.payload().reason.is_rotation();
-            }
-            all
-        };
+        let mut later = self.bundles().take_while(|bundle| bundle.payload().generation > pin.generation);
+        let rotations_only = later.all(|bundle| bundle.payload().reason.is_rotation());
         rotations_only && self.bundles().any(|bundle| bundle.hash() == pin.fingerprint)
     }
 

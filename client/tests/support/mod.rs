@@ -107,7 +107,8 @@ impl Server {
     ) -> Self {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         // Names and dates mean nothing to the client: this one is of another name.
-        let certificate: CertificateDer<'static> = CertificateParams::new(vec!["elsewhere.example".into()]).unwrap().self_signed(&key).unwrap().into();
+        let certificate: CertificateDer<'static> =
+            CertificateParams::new(vec!["elsewhere.example".into()]).unwrap().self_signed(&key).unwrap().into();
         let pin = tls::pin_of(&certificate).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
@@ -132,7 +133,8 @@ impl Server {
                         let Ok(stream) = acceptor.accept(tcp).await else { return };
                         let connection = connections.fetch_add(1, Ordering::SeqCst);
                         let channel = stream.get_ref().1.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None).unwrap();
-                        let service = hyper::service::service_fn(move |request| answer(request, connection, channel, handler.clone(), seen.clone()));
+                        let service =
+                            hyper::service::service_fn(move |request| answer(request, connection, channel, handler.clone(), seen.clone()));
                         let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                     });
                 }
@@ -196,7 +198,8 @@ async fn answer(
         Act::Close => Err(Closed),
         Act::Cut(length, body) => {
             let frames: [Result<Frame<Bytes>, Closed>; 2] = [Ok(Frame::data(body.into())), Err(Closed)];
-            let stream: Pin<Box<dyn futures::Stream<Item = Result<Frame<Bytes>, Closed>> + Send + Sync>> = Box::pin(futures::stream::iter(frames));
+            let stream: Pin<Box<dyn futures::Stream<Item = Result<Frame<Bytes>, Closed>> + Send + Sync>> =
+                Box::pin(futures::stream::iter(frames));
             Ok(Response::builder().header("content-length", length).body(StreamBody::new(stream).boxed()).unwrap())
         }
     }

@@ -49,6 +49,14 @@ impl Witness {
         Ok(Self { key, address, _process: process })
     }
 
+    /// Waits until both logs of a server have a head with this witness's countersignature.
+    pub fn await_countersignatures(&self, data: &Path) -> Result<()> {
+        await_until("the witness countersigns", PATIENCE, || {
+            let both = ["audit", "keys"].iter().all(|log| data.join("log").join(log).join("checkpoint.witnessed").exists());
+            Ok(both.then_some(()))
+        })
+    }
+
     /// What the backend's configuration needs to know of it.
     pub fn configuration(&self) -> String {
         format!(

@@ -40,6 +40,8 @@ fn story(options: &Options, with_witness: bool) {
         system.configure(&started.configuration()).unwrap();
         system.stop().unwrap();
         system.restart().unwrap();
+        // Before that the server has nothing to show that a client would believe.
+        started.await_countersignatures(system.data()).unwrap();
         witness = Some(started);
     }
     let [ann, ben] = two_people(&system).unwrap();
