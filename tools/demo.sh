@@ -6,7 +6,7 @@ source tools/system.sh
 tree=${DEMO_TREE:-/usr/share/doc}
 
 echo "building"
-cargo build --quiet --locked -p ticrypt-backend -p ticrypt-witness -p ticrypt
+cargo build --quiet --locked --workspace --bins
 folder=$(mktemp -d "${TMPDIR:-/tmp}/ticrypt-demo.XXXXXX")
 ticrypt=$PWD/target/debug/ticrypt
 
@@ -59,7 +59,8 @@ refuse pi login
 
 step "the administrator compares fingerprints and activates"
 for person in pi student; do
-  show admin users activate $person --fingerprint "$(as $person users fingerprint --json | sed -nE 's/.*"fingerprint": ?"([^"]+)".*/\1/p' | head -n 1)"
+  fingerprint=$(as $person key check --json | sed -nE 's/.*"fingerprint": *"([^"]+)".*/\1/p' | head -n 1)
+  show admin users activate $person --fingerprint "$fingerprint"
   show $person login
 done
 

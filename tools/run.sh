@@ -12,7 +12,7 @@ if [ "${1:-}" = stop ]; then
 fi
 
 echo "building (some minutes the first time)"
-cargo build --quiet --locked -p ticrypt-backend -p ticrypt-witness -p ticrypt
+cargo build --quiet --locked --workspace --bins
 mkdir -p "$folder/bin"
 ln -sf "$PWD/target/debug/ticrypt" "$folder/bin/ticrypt"
 

@@ -23,7 +23,7 @@ fi
 step "lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 step "programs"
-cargo build --workspace --locked
+cargo build --workspace --bins --locked
 step "tests"
 cargo nextest run --workspace --locked --no-fail-fast
 step "fuzz"

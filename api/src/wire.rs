@@ -105,10 +105,7 @@ macro_rules! text_schema {
     ($type:ident, $name:literal, $describe:literal) => {
         impl utoipa::PartialSchema for $type {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                utoipa::openapi::ObjectBuilder::new()
-                    .schema_type(utoipa::openapi::schema::Type::String)
-                    .description(Some($describe))
-                    .into()
+                utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String).description(Some($describe)).into()
             }
         }
         impl utoipa::ToSchema for $type {
@@ -162,7 +159,13 @@ mod tests {
 
     #[test]
     fn one_type_both_codings() {
-        let sample = Sample { id: NodeId::from_random([7; 16]), blob: Blob(vec![0, 255]), hash: Some(Hash([3; 32])), list: vec![Blob(vec![])], count: 1 << 40 };
+        let sample = Sample {
+            id: NodeId::from_random([7; 16]),
+            blob: Blob(vec![0, 255]),
+            hash: Some(Hash([3; 32])),
+            list: vec![Blob(vec![])],
+            count: 1 << 40,
+        };
         for codec in [Codec::Json, Codec::Cbor] {
             let bytes = encode(codec, &sample).unwrap();
             assert_eq!(decode::<Sample>(codec, &bytes).unwrap(), sample);

@@ -310,7 +310,10 @@ impl Config {
         ];
         fault(times.iter().any(|ms| !(1..=86_400_000).contains(ms)), "times are between 1 ms and a day");
         let sessions = self.session;
-        fault(sessions.idle_ms == 0 || sessions.absolute_ms < sessions.idle_ms, "session.idle_ms is above 0 and at most session.absolute_ms");
+        fault(
+            sessions.idle_ms == 0 || sessions.absolute_ms < sessions.idle_ms,
+            "session.idle_ms is above 0 and at most session.absolute_ms",
+        );
         let limits = self.limits;
         let rates = [limits.address_per_second, limits.address_burst, limits.person_per_second, limits.person_burst];
         fault(rates.contains(&0), "limits are at least 1");
@@ -368,7 +371,10 @@ mod tests {
             ("[log]\nquorum = 1", "log.quorum"),
             ("[store]\nurl = \"mysql://x\"", "store.url"),
             ("[limits]\nperson_burst = 0", "limits"),
-            ("[chunks]\nkind = \"s3\"\nendpoint = \"http://a\"\nregion = \"r\"\nbucket = \"b\"\naccess_key_file = \"a\"\nsecret_key_file = \"s\"", "allow_http"),
+            (
+                "[chunks]\nkind = \"s3\"\nendpoint = \"http://a\"\nregion = \"r\"\nbucket = \"b\"\naccess_key_file = \"a\"\nsecret_key_file = \"s\"",
+                "allow_http",
+            ),
             ("roles = [\"rest\"]", "file, storage, audit"),
         ] {
             let why = parse(text).unwrap_err();

@@ -71,14 +71,7 @@ pub async fn serve(listener: TcpListener, tls: TlsAcceptor, router: Router, limi
     }
 }
 
-async fn serve_connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    tls: TlsAcceptor,
-    router: Router,
-    limits: &Server,
-    stop: CancellationToken,
-) {
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, tls: TlsAcceptor, router: Router, limits: &Server, stop: CancellationToken) {
     // Answers are small and wanted at once.
     let _ = stream.set_nodelay(true);
     let handshake = tokio::time::timeout(Duration::from_millis(limits.handshake_timeout_ms), tls.accept(stream));

@@ -82,7 +82,8 @@ enum Tls {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TICRYPT_LOG").unwrap_or_else(|_| "info,sqlx=warn,sea_orm_migration=warn".into());
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("TICRYPT_LOG").unwrap_or_else(|_| "info,sqlx=warn,sea_orm_migration=warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -145,15 +145,19 @@ fn describe(endpoint: &Endpoint, request: Option<&Shape>, reply: Option<&Shape>)
         builder = builder.parameter(parameter(BINDING_HEADER, ParameterIn::Header, Required::False, SESSION));
     }
     if matches!(operation, Operation::ChunkRead | Operation::ChunkWrite) {
-        builder = builder.parameter(parameter(TICKET_HEADER, ParameterIn::Header, Required::True, "base64url of a ticket of the file role"));
+        builder =
+            builder.parameter(parameter(TICKET_HEADER, ParameterIn::Header, Required::True, "base64url of a ticket of the file role"));
     }
     let content = |shape: Option<&Shape>| match shape {
         Some(shape) => ContentBuilder::new().schema(Some(Ref::from_schema_name(&shape.name))).build(),
-        None => ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String).description(Some("bytes")).build())).build(),
+        None => {
+            ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String).description(Some("bytes")).build())).build()
+        }
     };
     let media = endpoint.codec.media_type();
     if request.is_some() || (endpoint.codec == Codec::Raw && endpoint.method == Method::Put) {
-        builder = builder.request_body(Some(RequestBodyBuilder::new().content(media, content(request)).required(Some(Required::True)).build()));
+        builder =
+            builder.request_body(Some(RequestBodyBuilder::new().content(media, content(request)).required(Some(Required::True)).build()));
     }
     let mut done = ResponseBuilder::new().description("done");
     if reply.is_some() || endpoint.codec == Codec::Raw {

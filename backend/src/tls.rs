@@ -105,10 +105,12 @@ impl Identity {
     }
 
     fn load(certificate: &Path, key: &Path, next: &Path) -> Result<Self, TlsError> {
-        let pem = |path: &Path| { let path = path.to_path_buf(); move |source| TlsError::Pem { path, source } };
-        let certificates = CertificateDer::pem_file_iter(certificate)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(pem(certificate))?;
+        let pem = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| TlsError::Pem { path, source }
+        };
+        let certificates =
+            CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(pem(certificate))?;
         let private = PrivateKeyDer::from_pem_file(key).map_err(pem(key))?;
         let pins = [pin(&load_key(key)?), pin(&load_key(next)?)];
         Ok(Self { certificates, key: private, pins })
@@ -120,8 +122,7 @@ impl Identity {
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(TlsError::Configuration)?
             .with_no_client_auth();
-        let mut config =
-            builder.with_single_cert(self.certificates.clone(), self.key.clone_key()).map_err(TlsError::Configuration)?;
+        let mut config = builder.with_single_cert(self.certificates.clone(), self.key.clone_key()).map_err(TlsError::Configuration)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
@@ -164,11 +165,11 @@ fn pin(key: &KeyPair) -> Hash {
 /// A directory for secrets, mode 0700.
 pub fn make_directory(path: &Path) -> Result<(), TlsError> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| TlsError::Io { step: "make the directory", path: path.to_path_buf(), source })
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| TlsError::Io {
+        step: "make the directory",
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 /// Replaces a file of mode 0600 so that after a power cut the old or the new one is there.

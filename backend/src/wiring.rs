@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::events::EventsFile;
-use crate::check::{LogPlace, Place};
 use crate::audit::{AuditError, LogAudit, LogKeys, recovery, witness};
+use crate::check::{LogPlace, Place};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::deployment::{Deployment, DeploymentError};

@@ -14,11 +14,11 @@ use ticrypt_log::event::audit::AuditEvent;
 use ticrypt_log::mirror::MirrorError;
 use ticrypt_log::tile::{TILE_WIDTH, TileLevel, TilePath, level_count, level_total, push_entry, tile_at};
 use ticrypt_log::verify::{Trust, VerifyError};
-use ticrypt_log::{Checkpoint, Mirror, Report, leaf_hash, verify_dir, verify_receipt};
+use ticrypt_log::{Checkpoint, Mirror, Report, verify_dir, verify_receipt};
 use ticrypt_types::Operation;
 
 use crate::deployment::Deployment;
-use crate::error::{ClientError, Kind, Result};
+use crate::error::{ClientError, Result};
 use crate::home;
 use crate::mirror::{LogMirror, log_word};
 use crate::receipts::Receipts;
@@ -232,14 +232,4 @@ async fn entries(session: &Session, log: LogName, start: u64, count: u32) -> Res
 /// Where an export of a log stands below a common directory.
 pub fn directory_of(base: &Path, log: LogName) -> PathBuf {
     base.join(log_word(log))
-}
-
-/// Whether an error means that the caller is no administrator, so that only the public part can be checked.
-pub fn is_refused(error: &ClientError) -> bool {
-    matches!(error.kind(), Kind::Refused | Kind::NotFound)
-}
-
-/// The hash under which a leaf stands in the tree; for showing.
-pub fn hash_of(leaf: &[u8]) -> String {
-    leaf_hash(leaf).to_base64()
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ticrypt_client::Kind;
+use ticrypt_client::vault::Vault;
 use ticrypt_client::vault::exclude::Exclude;
 use ticrypt_client::vault::get::{GetLinks, GetOptions};
 use ticrypt_client::vault::listing::{ListedKind, Query};
@@ -15,7 +16,6 @@ use ticrypt_client::vault::plan::IfExists;
 use ticrypt_client::vault::progress::{Cancel, Outcome, Quiet, Report};
 use ticrypt_client::vault::put::PutOptions;
 use ticrypt_client::vault::source::{Links, Reading};
-use ticrypt_client::vault::Vault;
 use vault_system::{System, path, tree};
 
 async fn put(vault: &Vault, source: &Path, to: &str, if_exists: IfExists) -> Report {
@@ -95,7 +95,10 @@ async fn a_tree_comes_back_as_it_was() {
     assert_eq!(names.len(), 1 + 8 + 6);
     let usage = ann.vault.usage(&path("/"), 1).await.unwrap();
     let total: u64 = [0, 1, 65_472, 65_473, 300_000, CHUNK, CHUNK + 1, 2 * CHUNK + 12_345].iter().map(|n| *n as u64).sum();
-    assert_eq!(usage.iter().map(|u| (u.path.as_str(), u.files, u.directories, u.bytes)).collect::<Vec<_>>(), [("/tree", 8, 5, total), ("/", 8, 6, total)]);
+    assert_eq!(
+        usage.iter().map(|u| (u.path.as_str(), u.files, u.directories, u.bytes)).collect::<Vec<_>>(),
+        [("/tree", 8, 5, total), ("/", 8, 6, total)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,10 +114,8 @@ async fn many_small_files_and_what_cannot_be_put() {
     symlink("file 00001", root.join("link")).unwrap();
     std::fs::write(root.join("left.out"), b"").unwrap();
     std::fs::write(root.join(std::ffi::OsString::from(unsafe_name())), b"").unwrap();
-    let options = PutOptions {
-        reading: Reading { links: Links::Record, exclude: Exclude::parse(&["*.out"]).unwrap() },
-        ..PutOptions::default()
-    };
+    let options =
+        PutOptions { reading: Reading { links: Links::Record, exclude: Exclude::parse(&["*.out"]).unwrap() }, ..PutOptions::default() };
     let report = ann.vault.put(&[root.clone()], &path("/"), &options, &Quiet, &Cancel::new()).await.unwrap();
     assert_eq!((report.files, report.directories), (4_322, 1));
     assert_eq!(report.notes.iter().map(|note| note.outcome).collect::<Vec<_>>(), [Outcome::Failed]);
@@ -247,7 +248,11 @@ async fn an_interrupted_upload_and_download_go_on_where_they_stopped() {
     assert!(journal().is_none());
     assert_eq!(read(&ann.vault, "/large").await, content);
     // The chunks of the first attempt are those that were published.
-    let version: String = before.lines().next().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["version"].as_str().unwrap().to_owned()).unwrap();
+    let version: String = before
+        .lines()
+        .next()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["version"].as_str().unwrap().to_owned())
+        .unwrap();
     let (_, versions) = ann.vault.versions(&path("/large")).await.unwrap();
     assert_eq!(versions[0].version.to_string(), version);
 

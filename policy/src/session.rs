@@ -81,7 +81,12 @@ mod tests {
 
     fn facts(failed_logins: u32, last_failure: u64) -> LoginFacts {
         LoginFacts {
-            user: id(1), state: UserState::Active, disabled_until: Timestamp::ABSENT, epoch: 7, failed_logins, last_failure: at(last_failure),
+            user: id(1),
+            state: UserState::Active,
+            disabled_until: Timestamp::ABSENT,
+            epoch: 7,
+            failed_logins,
+            last_failure: at(last_failure),
         }
     }
 

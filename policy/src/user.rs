@@ -18,9 +18,15 @@ pub enum Registration {
     /// Anyone who reaches the port may register, and then waits for an administrator.
     Open,
     /// The token of the deployment file was checked; the answer is here.
-    Token { matches: bool },
+    Token {
+        matches: bool,
+    },
     /// A code given to one person.
-    Code { matches: bool, used: bool, expires: Timestamp },
+    Code {
+        matches: bool,
+        used: bool,
+        expires: Timestamp,
+    },
     Closed,
 }
 
@@ -246,9 +252,7 @@ mod tests {
     #[test]
     fn the_last_active_super_admin_stays() {
         let me = actor(1, Rank::SuperAdmin);
-        for (state, count, held) in
-            [(UserState::Active, 1, true), (UserState::Active, 2, false), (UserState::Pending, 1, false)]
-        {
+        for (state, count, held) in [(UserState::Active, 1, true), (UserState::Active, 2, false), (UserState::Pending, 1, false)] {
             let them = UserFacts { active_super_admins: count, state, ..facts(2, Rank::SuperAdmin) };
             let expected = held.then_some(Denial::LastSuperAdmin);
             assert_eq!(may_set_rank(&me, &them, Rank::Admin, NOW).err(), expected);
@@ -264,7 +268,9 @@ mod tests {
         for (reason, ok) in [("", false), (" \n", false), ("left", true), (&"x".repeat(500)[..], true), (&"x".repeat(501)[..], false)] {
             assert_eq!(may_deactivate(&me, &them, reason, NOW).is_ok(), ok, "{} bytes", reason.len());
         }
-        for (until, now, expected) in [(0, 0, Some(Denial::NoChange)), (1_000, 0, Some(Denial::DateInPast)), (1_001, 0, None), (0, 5_000, None)] {
+        for (until, now, expected) in
+            [(0, 0, Some(Denial::NoChange)), (1_000, 0, Some(Denial::DateInPast)), (1_001, 0, None), (0, 5_000, None)]
+        {
             let them = UserFacts { disabled_until: Timestamp::from_millis(now), ..them };
             assert_eq!(may_disable(&me, &them, Timestamp::from_millis(until), NOW).err(), expected);
         }

@@ -70,8 +70,17 @@ fn askers() -> Vec<(String, Actor, Vec<GrantFact>)> {
 /// A node in each state it can be in.
 fn states(kind: NodeKind) -> Vec<(&'static str, NodeFacts)> {
     let live = NodeFacts {
-        node: place(10), owner: user(9), kind, revision: 1, head_counter: 1, epoch: 1, parent: Some(place(11)), trashed: Trashed::No,
-        path: vec![step(10, 0), step(11, 0), step(12, 0)], grants: vec![], rights: 0,
+        node: place(10),
+        owner: user(9),
+        kind,
+        revision: 1,
+        head_counter: 1,
+        epoch: 1,
+        parent: Some(place(11)),
+        trashed: Trashed::No,
+        path: vec![step(10, 0), step(11, 0), step(12, 0)],
+        grants: vec![],
+        rights: 0,
     };
     let root = NodeFacts { parent: None, path: vec![step(10, 0)], ..live.clone() };
     let mut states = vec![
@@ -118,7 +127,12 @@ fn rule(rule: impl Fn(&Actor, &NodeFacts) -> &'static str + 'static) -> Rule {
 #[test]
 fn directories() {
     let target = |facts: &NodeFacts| NodeFacts {
-        node: place(20), trashed: Trashed::No, parent: Some(place(11)), path: vec![step(20, 0), step(11, 0), step(12, 0)], kind: NodeKind::Directory, ..facts.clone()
+        node: place(20),
+        trashed: Trashed::No,
+        parent: Some(place(11)),
+        path: vec![step(20, 0), step(11, 0), step(12, 0)],
+        kind: NodeKind::Directory,
+        ..facts.clone()
     };
     let rules = [
         ("stat", rule(|me, facts| word(node::may_stat(me, facts, NOW)))),
@@ -158,9 +172,18 @@ fn files() {
 #[test]
 fn shares() {
     let terms = |me: &Actor, verbs, expires| GrantTerms {
-        recipient: user(5), recipient_active: true, verbs, expires, authority: (me.user != user(9)).then_some([1; 32]),
+        recipient: user(5),
+        recipient_active: true,
+        verbs,
+        expires,
+        authority: (me.user != user(9)).then_some([1; 32]),
     };
-    let given = |sealer, recipient| GrantFacts { grant: GrantId::from_random([7; 16]), sealer: user(sealer), recipient: user(recipient), ended: false };
+    let given = |sealer, recipient| GrantFacts {
+        grant: GrantId::from_random([7; 16]),
+        sealer: user(sealer),
+        recipient: user(recipient),
+        ended: false,
+    };
     let rules = [
         ("give names", rule(move |me, facts| word(may_create_grant(me, facts, &terms(me, Verbs::NONE, Timestamp::ABSENT), NOW)))),
         ("give view", rule(move |me, facts| word(may_create_grant(me, facts, &terms(me, Verbs::VIEW, Timestamp::ABSENT), NOW)))),
@@ -189,7 +212,12 @@ fn people() {
                 for active_super_admins in if *theirs == Rank::SuperAdmin { vec![1, 2] } else { vec![2] } {
                     let me = actor(1, *own);
                     let them = UserFacts {
-                        user: user(2), rank: *theirs, state: *state, disabled_until: Timestamp::ABSENT, revision: 1, active_super_admins,
+                        user: user(2),
+                        rank: *theirs,
+                        state: *state,
+                        disabled_until: Timestamp::ABSENT,
+                        revision: 1,
+                        active_super_admins,
                     };
                     let last = if active_super_admins == 1 { ", last" } else { "" };
                     write!(text, "{:<24}", format!("{theirs}, {state}{last}")).unwrap();

@@ -96,11 +96,8 @@ impl Tx {
     }
 
     pub async fn open_row(&self, row: OpenRow) -> Result<(), StoreError> {
-        let row = audit_open::Model {
-            event_index: number(row.event_index)?,
-            operation: row.operation.name().to_owned(),
-            at_ms: row.at.to_i64(),
-        };
+        let row =
+            audit_open::Model { event_index: number(row.event_index)?, operation: row.operation.name().to_owned(), at_ms: row.at.to_i64() };
         insert_all::<audit_open::Entity, audit_open::ActiveModel>(&self.conn, vec![row]).await
     }
 

@@ -40,7 +40,8 @@ impl Store {
 
     /// Abandoned uploads last touched before `before`: their chunks may go, and then their rows by `forget_abandoned`.
     pub async fn abandoned_before(&self, before: Timestamp, limit: u64) -> Result<Vec<DeletedVersion>, StoreError> {
-        let sql = "SELECT id, file_id, chunk_count FROM versions WHERE state = 'abandoned' AND touched_ms < $1 ORDER BY touched_ms, id LIMIT $2";
+        let sql =
+            "SELECT id, file_id, chunk_count FROM versions WHERE state = 'abandoned' AND touched_ms < $1 ORDER BY touched_ms, id LIMIT $2";
         let rows = self.rows::<DeletedRow>(sql, vec![before.to_i64().into(), number(limit)?.into()]).await?;
         rows.into_iter().map(DeletedVersion::try_from).collect()
     }

@@ -109,7 +109,9 @@ impl Store {
         const TABLE: &str = "seaql_migrations";
         let exists = match self.backend() {
             Backend::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name = $1",
-            Backend::Postgres => "SELECT table_name::text AS name FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = $1",
+            Backend::Postgres => {
+                "SELECT table_name::text AS name FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = $1"
+            }
         };
         if self.rows::<Name>(exists, vec![TABLE.into()]).await?.is_empty() {
             return Ok(Vec::new());
@@ -136,11 +138,7 @@ impl Store {
     }
 }
 
-pub(crate) async fn rows<R: FromQueryResult>(
-    conn: &impl ConnectionTrait,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<R>, StoreError> {
+pub(crate) async fn rows<R: FromQueryResult>(conn: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Vec<R>, StoreError> {
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
     Ok(R::find_by_statement(statement).all(conn).await?)
 }

@@ -149,14 +149,7 @@ impl Store {
         self.page("sealer_id = $1 AND recipient_id <> $1", user, now, after, limit).await
     }
 
-    async fn page(
-        &self,
-        filter: &str,
-        user: UserId,
-        now: Timestamp,
-        after: Option<GrantId>,
-        limit: u64,
-    ) -> Result<Vec<Grant>, StoreError> {
+    async fn page(&self, filter: &str, user: UserId, now: Timestamp, after: Option<GrantId>, limit: u64) -> Result<Vec<Grant>, StoreError> {
         let sql = format!(
             "SELECT * FROM grants WHERE {filter} AND ended_ms IS NULL AND (expires_ms = 0 OR expires_ms > $2) AND id > $3 ORDER BY id LIMIT $4"
         );

@@ -12,8 +12,8 @@ use ticrypt_types::{Rank, Timestamp, UserId, UserName, UserState};
 use crate::column::{Digest, bytes, count, digest, id, number, time};
 use crate::connect::Store;
 use crate::error::{StoreError, Taken};
-use crate::table::user::{bundles, statements, users};
 use crate::table::insert_all;
+use crate::table::user::{bundles, statements, users};
 use crate::writer::Tx;
 
 /// An account.
@@ -130,8 +130,7 @@ struct Count {
 
 const ANY_USER: &str = "SELECT COUNT(*) AS n FROM (SELECT id FROM users LIMIT 1) some_user";
 
-const SUPER_ADMINS: &str =
-    "SELECT COUNT(*) AS n FROM users WHERE rank = 'super-admin' AND state = 'active' AND disabled_until_ms <= $1";
+const SUPER_ADMINS: &str = "SELECT COUNT(*) AS n FROM users WHERE rank = 'super-admin' AND state = 'active' AND disabled_until_ms <= $1";
 
 impl Store {
     pub async fn user(&self, user: UserId) -> Result<Option<User>, StoreError> {
@@ -197,7 +196,13 @@ impl Store {
     }
 
     /// The first account: an active super-admin who vouches for themselves.
-    pub async fn bootstrap(&self, permit: Permit<Bootstrap>, user: UserNew, bundle: Bundle, statement: Statement) -> Result<(), StoreError> {
+    pub async fn bootstrap(
+        &self,
+        permit: Permit<Bootstrap>,
+        user: UserNew,
+        bundle: Bundle,
+        statement: Statement,
+    ) -> Result<(), StoreError> {
         self.write(move |tx| Box::pin(async move { tx.bootstrap(permit, user, bundle, statement).await })).await
     }
 
@@ -243,7 +248,13 @@ impl Store {
 }
 
 impl Tx {
-    pub async fn bootstrap(&self, permit: Permit<Bootstrap>, user: UserNew, bundle: Bundle, statement: Statement) -> Result<(), StoreError> {
+    pub async fn bootstrap(
+        &self,
+        permit: Permit<Bootstrap>,
+        user: UserNew,
+        bundle: Bundle,
+        statement: Statement,
+    ) -> Result<(), StoreError> {
         if self.rows::<Count>(ANY_USER, vec![]).await?.iter().any(|row| row.n > 0) {
             return Err(StoreError::Stale("list of users"));
         }

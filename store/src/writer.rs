@@ -162,8 +162,7 @@ async fn drain(db: DatabaseConnection, mut queue: mpsc::Receiver<Message>, group
 /// One transaction. Works that did not run when it breaks are dropped, which tells their callers.
 async fn run_group(db: &DatabaseConnection, works: Vec<Work>, answers: &mut Vec<Box<dyn Answer>>) -> Result<(), DbErr> {
     let sqlite = db.get_database_backend() == DbBackend::Sqlite;
-    let options =
-        TransactionOptions { sqlite_transaction_mode: sqlite.then_some(SqliteTransactionMode::Immediate), ..Default::default() };
+    let options = TransactionOptions { sqlite_transaction_mode: sqlite.then_some(SqliteTransactionMode::Immediate), ..Default::default() };
     let transaction = db.begin_with_options(options).await?;
     if !sqlite {
         transaction.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({POSTGRES_LOCK})")).await?;

@@ -59,7 +59,11 @@ async fn contract(chunks: ChunkStore) {
     let found = stored(&chunks).await;
     assert_eq!(found.len(), 9);
     assert!(found.iter().any(|stored| stored.key == Some(key(3, 2, 10)) && stored.size_bytes == 3));
-    assert!(found.iter().any(|stored| stored.path == "chunks/01/01/01010101-0101-4101-8101-010101010101/01010101-0101-4101-8101-010101010101/0"));
+    assert!(
+        found
+            .iter()
+            .any(|stored| stored.path == "chunks/01/01/01010101-0101-4101-8101-010101010101/01010101-0101-4101-8101-010101010101/0")
+    );
     assert!(found.iter().all(|stored| stored.key.is_some()));
 
     chunks.delete(key(3, 2, 0)).await.unwrap();

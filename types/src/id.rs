@@ -25,11 +25,7 @@ fn random_uuid(random: [u8; 16]) -> Uuid {
 }
 
 fn check(id: Uuid) -> Result<Uuid, IdError> {
-    if id.get_version_num() == 4 && id.get_variant() == uuid::Variant::RFC4122 {
-        Ok(id)
-    } else {
-        Err(IdError::NotRandom)
-    }
+    if id.get_version_num() == 4 && id.get_variant() == uuid::Variant::RFC4122 { Ok(id) } else { Err(IdError::NotRandom) }
 }
 
 macro_rules! ids {

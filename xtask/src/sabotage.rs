@@ -66,7 +66,10 @@ fn load(folder: &Path) -> Result<Vec<Sabotage>> {
         }
         let text = std::fs::read_to_string(&patch)?;
         let field = |key: &str| {
-            text.lines().find_map(|l| l.strip_prefix(key)).map(|v| v.trim().to_owned()).with_context(|| format!("{}: no line `{key}`", patch.display()))
+            text.lines()
+                .find_map(|l| l.strip_prefix(key))
+                .map(|v| v.trim().to_owned())
+                .with_context(|| format!("{}: no line `{key}`", patch.display()))
         };
         let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         all.push(Sabotage { name, breaks: field("Breaks:")?, package: field("Package:")?, test: field("Test:")?, patch: patch.clone() });
@@ -103,7 +106,12 @@ fn refresh(root: &Path, copy: &Path) -> Result<()> {
 }
 
 fn git_apply(copy: &Path, patch: &Path) -> Result<bool> {
-    let status = Command::new("patch").args(["-p1", "--forward", "--no-backup-if-mismatch", "--fuzz=2", "-i"]).arg(patch).current_dir(copy).output()?.status;
+    let status = Command::new("patch")
+        .args(["-p1", "--forward", "--no-backup-if-mismatch", "--fuzz=2", "-i"])
+        .arg(patch)
+        .current_dir(copy)
+        .output()?
+        .status;
     Ok(status.success())
 }
 

@@ -19,6 +19,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -37,6 +38,9 @@ use self::rows::OpenRows;
 
 pub use audited::audited;
 
+/// How long the first countersignature is waited for.
+const WITNESS_PATIENCE: Duration = Duration::from_secs(10);
+const WITNESS_POLL: Duration = Duration::from_millis(50);
 /// Most leaves in one answer.
 pub const ENTRIES_MAX: u32 = 10_000;
 /// Leaf bytes after which an answer is not made longer.
@@ -88,7 +92,8 @@ impl LogKeys {
             } else {
                 crate::tls::make_directory(directory).map_err(|e| error(e.into()))?;
                 let random = aws_lc_rs::rand::SystemRandom::new();
-                let signer = NoteSigner::generate(&origin(deployment, log), SignatureType::Ed25519, &random).map_err(|e| error(e.into()))?;
+                let signer =
+                    NoteSigner::generate(&origin(deployment, log), SignatureType::Ed25519, &random).map_err(|e| error(e.into()))?;
                 crate::tls::write_private(&path, signer.secret_text().expose().as_bytes()).map_err(|e| error(e.into()))?;
                 signer
             };
@@ -127,7 +132,13 @@ impl fmt::Debug for LogAudit {
 
 impl LogAudit {
     /// Opens both logs under `directory` (`audit` and `keys`). Blocks while journals are read.
-    pub fn open(directory: &Path, signers: &LogKeys, options: Options, events: Option<EventsFile>, store: Store) -> Result<Self, AuditError> {
+    pub fn open(
+        directory: &Path,
+        signers: &LogKeys,
+        options: Options,
+        events: Option<EventsFile>,
+        store: Store,
+    ) -> Result<Self, AuditError> {
         let open = |log: &'static str, signer: &NoteSigner| {
             Log::open(&directory.join(log), signer.verifier().name(), signer.clone(), options.clone())
                 .map(|(opened, recovery)| {
@@ -275,13 +286,26 @@ impl Audit for LogAudit {
 
     async fn checkpoint(&self, log: LogName) -> Result<Bytes, ApiError> {
         let log = self.log(log);
-        // Where countersignatures are asked for, a client accepts nothing else.
-        let witnessed = if self.quorum > 0 { log.witnessed_checkpoint() } else { None };
-        let checkpoint = match witnessed {
-            Some(witnessed) => witnessed,
-            None => log.latest_checkpoint().map_err(|error| read_error(&error))?,
+        if self.quorum == 0 {
+            return log.latest_checkpoint().map(|latest| latest.to_bytes().into()).map_err(|error| read_error(&error));
+        }
+        // A client accepts nothing that is not countersigned, and the first countersignature takes a moment.
+        let wait = async {
+            loop {
+                if let Some(witnessed) = log.witnessed_checkpoint() {
+                    return witnessed;
+                }
+                tokio::time::sleep(WITNESS_POLL).await;
+            }
         };
-        Ok(checkpoint.to_bytes().into())
+        match tokio::time::timeout(WITNESS_PATIENCE, wait).await {
+            Ok(witnessed) => Ok(witnessed.to_bytes().into()),
+            Err(_) => Err(ApiError::new(
+                ErrorKind::Unavailable,
+                "not_witnessed",
+                "no witness has countersigned the log yet; try again, and if it stays so tell an administrator that the witness does not answer",
+            )),
+        }
     }
 
     async fn tile(&self, log: LogName, path: &str) -> Result<Option<Bytes>, ApiError> {

@@ -29,7 +29,8 @@ type Planned = Plan<(Permit<NodeCreate>, CreateNodes), HeadReply>;
 impl FileRole {
     pub(super) async fn node_create(&self, caller: &Caller, request: CreateRequest) -> Result<Reply<HeadReply>, ApiError> {
         let directory = request.directory;
-        let (children, request) = off_thread(move || Ok((children(&request.nodes)?, request))).await.map_err(|error| error.into_api(caller.now))?;
+        let (children, request) =
+            off_thread(move || Ok((children(&request.nodes)?, request))).await.map_err(|error| error.into_api(caller.now))?;
         let count = children.len();
         // The children first: a row has room for them, and the directory stands in the detail as well.
         let row = event(caller, Operation::NodeCreate, children.iter().copied().chain([directory]));
@@ -76,7 +77,12 @@ impl FileRole {
     }
 
     /// The head is not new. If all its nodes are there as the request has them, the request was carried out before.
-    async fn created_before(&self, head: &Signed<HeadPayload>, newcomers: &[Newcomer], children: Vec<NodeId>) -> Result<Planned, FileError> {
+    async fn created_before(
+        &self,
+        head: &Signed<HeadPayload>,
+        newcomers: &[Newcomer],
+        children: Vec<NodeId>,
+    ) -> Result<Planned, FileError> {
         let stored = self.store.entries(&children).await?;
         let stored: HashMap<NodeId, _> = stored.into_iter().map(|entry| (entry.node.id, entry.node)).collect();
         let same = |new: &Newcomer| stored.get(&new.node()).is_some_and(|node| node.leaf == new.read.leaf.to_bytes());

@@ -55,7 +55,10 @@ pub(crate) fn entry(read: &ReadEntry, directory: NodeId, epoch: u32) -> Result<(
         return Err(FileError::unfit("entry_parent", "an entry names another directory as its parent; make it for this one"));
     }
     if read.entry.parent_epoch != epoch {
-        return Err(FileError::unfit("entry_epoch", "an entry is wrapped under other keys of the directory than its present ones; load it again"));
+        return Err(FileError::unfit(
+            "entry_epoch",
+            "an entry is wrapped under other keys of the directory than its present ones; load it again",
+        ));
     }
     Ok(())
 }

@@ -47,7 +47,10 @@ impl FileRole {
         }
         let permit = may_create_home(&who.actor, home.is_some(), caller.now)?;
         if !grant.is_root_of(caller.user) || grant.epoch != 1 || grant.predecessor.is_some() || grant.expires != Timestamp::ABSENT {
-            return Err(FileError::unfit("grant_root", "the root of a tree is sealed by its owner to its owner, with all verbs and for ever"));
+            return Err(FileError::unfit(
+                "grant_root",
+                "the root of a tree is sealed by its owner to its owner, with all verbs and for ever",
+            ));
         }
         to_bundle(&grant, &who.signer)?;
         sealed_len(&grant, &request.grant.sealed)?;
@@ -56,7 +59,8 @@ impl FileRole {
             return Err(ticrypt_policy::Denial::NoAuthority.into());
         }
         let node = grant.node;
-        let home = HomeNew { node, head: head_new(&head, request.head), grant: grant_new(&grant, request.grant, caller.now), created: caller.now };
+        let home =
+            HomeNew { node, head: head_new(&head, request.head), grant: grant_new(&grant, request.grant, caller.now), created: caller.now };
         Ok(Plan::Do((permit, home)))
     }
 }

@@ -18,8 +18,8 @@ use super::FileRole;
 use super::audited::event;
 use super::authority::Named;
 use super::error::FileError;
-use super::view::{of_node, weight};
 use super::page;
+use super::view::{of_node, weight};
 
 /// Entries in one answer.
 const LIMIT_MAX: u32 = 4_000;

@@ -42,7 +42,8 @@ impl FileRole {
         let actor = self.actor(caller).await?;
         self.check_open(caller, &actor, &items).await?;
         let contents = self.contents(&items).await?;
-        let small: Vec<VersionId> = contents.iter().map(|(_, version)| version).filter(|version| may_be_small(version)).map(|version| version.id).collect();
+        let small: Vec<VersionId> =
+            contents.iter().map(|(_, version)| version).filter(|version| may_be_small(version)).map(|version| version.id).collect();
         let mut left = BATCH_BODY_MAX_BYTES - RESERVE_BYTES;
         let mut files = Vec::with_capacity(contents.len());
         let mut named = Named::default();

@@ -1,13 +1,13 @@
 //! A directory as it stands, for whoever wants to change its entries.
 
+use ticrypt_api::Blob;
 use ticrypt_crypto::Digest;
+use ticrypt_crypto::Signed;
+use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_policy::node::{NodeFacts, PathStep};
 use ticrypt_policy::{Actor, Denial};
 use ticrypt_store::node::{EntryNew, HeadNew};
 use ticrypt_types::NodeId;
-use ticrypt_api::Blob;
-use ticrypt_crypto::Signed;
-use ticrypt_crypto::directory::HeadPayload;
 
 use super::FileRole;
 use super::error::FileError;
@@ -30,11 +30,7 @@ impl Place {
     }
 
     /// The leaves with some nodes taken out and some put in.
-    pub(super) fn leaves_with<'a>(
-        &self,
-        without: &[NodeId],
-        with: impl IntoIterator<Item = &'a ReadEntry>,
-    ) -> Vec<(NodeId, Digest)> {
+    pub(super) fn leaves_with<'a>(&self, without: &[NodeId], with: impl IntoIterator<Item = &'a ReadEntry>) -> Vec<(NodeId, Digest)> {
         let without: std::collections::HashSet<&NodeId> = without.iter().collect();
         let mut leaves: Vec<_> = self.leaves.iter().filter(|(node, _)| !without.contains(node)).copied().collect();
         leaves.extend(with.into_iter().map(|read| (read.entry.child, read.leaf)));

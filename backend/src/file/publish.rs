@@ -78,7 +78,10 @@ impl FileRole {
         if before.is_some_and(|(before, _)| !before.conflict && before.sequence + 1 == manifest.sequence) {
             Ok(())
         } else {
-            Err(FileError::unfit("manifest_predecessor", "the manifest names another one as the one before than there was; load the file again"))
+            Err(FileError::unfit(
+                "manifest_predecessor",
+                "the manifest names another one as the one before than there was; load the file again",
+            ))
         }
     }
 
@@ -154,12 +157,9 @@ impl FileRole {
 /// A content as the store takes it. What was uploaded keeps the wrap it was begun with, or that new keys have given it since.
 pub(super) fn content_new(manifest: &Signed<ManifestPayload>, content: NewContent, older: bool) -> ContentNew {
     let source = match content.chunk {
-        Some(Blob(bytes)) => ContentSource::Small {
-            content_wrap: content.content_wrap.0,
-            size: manifest.size,
-            hash: Digest::of(&bytes).to_bytes(),
-            bytes,
-        },
+        Some(Blob(bytes)) => {
+            ContentSource::Small { content_wrap: content.content_wrap.0, size: manifest.size, hash: Digest::of(&bytes).to_bytes(), bytes }
+        }
         None if older => ContentSource::Older,
         None => ContentSource::Uploaded,
     };

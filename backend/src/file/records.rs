@@ -4,9 +4,9 @@
 //! one signature costs one ECDSA operation, because the reader remembers the roots it has verified.
 
 use ticrypt_api::Blob;
+use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::entry::{Entry, WRAP_LEN, leaf_hash};
 use ticrypt_crypto::grant::{GrantPayload, Revocation};
-use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::manifest::ManifestPayload;
 use ticrypt_crypto::record::Record;
 use ticrypt_crypto::signature::{Payload, VerifyCache};
@@ -85,7 +85,10 @@ impl<'a> Reader<'a> {
             return Err(FileError::unfit("other_signer", "the record names somebody else as its signer; sign it as yourself"));
         }
         if bundle != self.signer.bundle {
-            return Err(FileError::unfit("other_bundle", "the record names another bundle than your current one; sign it with your present key"));
+            return Err(FileError::unfit(
+                "other_bundle",
+                "the record names another bundle than your current one; sign it with your present key",
+            ));
         }
         // What was signed earlier may have waited for a slow line; what claims to be from the future has a wrong clock.
         if at.millis_since(self.now) > CLOCK_SKEW_MAX_MS {

@@ -11,8 +11,8 @@ use ticrypt_api::node::{HeadReply, RekeyRequest};
 use ticrypt_api::role::{Caller, Reply};
 use ticrypt_api::{ApiError, Blob, Hash};
 use ticrypt_crypto::Digest;
-use ticrypt_policy::node::{NodeFacts, Trashed, may_rekey};
 use ticrypt_policy::Denial;
+use ticrypt_policy::node::{NodeFacts, Trashed, may_rekey};
 use ticrypt_store::grant::{Grant, GrantNew};
 use ticrypt_store::node::{Entry, EntryNew, HeadNew, NewKeys, RekeyNode, Which};
 use ticrypt_types::{NodeId, NodeKind, Operation, VersionId};
@@ -101,7 +101,8 @@ impl FileRole {
 
     async fn standing(&self, who: &Who, facts: &NodeFacts) -> Result<Standing, FileError> {
         let directory = facts.kind == NodeKind::Directory;
-        let children = if directory { self.store.list_entries(facts.node, Which::All, None, u64::from(u32::MAX)).await? } else { Vec::new() };
+        let children =
+            if directory { self.store.list_entries(facts.node, Which::All, None, u64::from(u32::MAX)).await? } else { Vec::new() };
         let parent = match facts.parent {
             None => None,
             Some(parent) => Some((self.facts_of(&who.actor, parent).await?, self.place(parent).await?)),
@@ -109,7 +110,8 @@ impl FileRole {
         let (mut versions, mut manifests) = (BTreeSet::new(), BTreeSet::new());
         if !directory {
             versions.extend(self.store.contents_of(facts.node).await?.into_iter().map(|upload| upload.version.id));
-            manifests.extend(self.store.versions(facts.node, None, u64::from(u32::MAX)).await?.into_iter().map(|(manifest, _)| manifest.hash));
+            manifests
+                .extend(self.store.versions(facts.node, None, u64::from(u32::MAX)).await?.into_iter().map(|(manifest, _)| manifest.hash));
         }
         // The counters last: a change in between shows as a newer counter, and is stale.
         let node = self.place(facts.node).await?;
@@ -137,7 +139,8 @@ impl FileRole {
             sealed_len(&grant, &new.sealed)?;
             is_of(&grant, of)?;
             let before = grant.predecessor.and_then(|hash| living.remove(&hash.to_bytes()));
-            let before = before.ok_or_else(|| FileError::unfit("rekey_grants", "a new seal replaces no living share of the node; load them again"))?;
+            let before = before
+                .ok_or_else(|| FileError::unfit("rekey_grants", "a new seal replaces no living share of the node; load them again"))?;
             if (grant.recipient, grant.verbs, grant.expires) != (before.recipient, before.verbs, before.expires) {
                 return Err(FileError::unfit("rekey_terms", "a new seal changes the terms of the share; keep recipient, verbs and expiry"));
             }
@@ -155,7 +158,10 @@ impl FileRole {
             return Err(FileError::unfit("grant_commitment", "the new seals commit to different keys; seal the same to everybody"));
         }
         if !living.is_empty() {
-            return Err(FileError::unfit("rekey_grants", "somebody who holds a share got no new seal; seal the new keys to everybody who remains"));
+            return Err(FileError::unfit(
+                "rekey_grants",
+                "somebody who holds a share got no new seal; seal the new keys to everybody who remains",
+            ));
         }
         Ok(seals)
     }
@@ -189,7 +195,12 @@ fn place_under_parent(
             fit::authority(parent_facts, &who.actor, head.authority, who.now)?;
             Some(head_new(&head, bytes.clone()))
         }
-        _ => return Err(FileError::unfit("rekey_parent_head", "the directory's next head comes with what is not in the trash, and only with that")),
+        _ => {
+            return Err(FileError::unfit(
+                "rekey_parent_head",
+                "the directory's next head comes with what is not in the trash, and only with that",
+            ));
+        }
     };
     Ok((Some(entry_new(read)), head))
 }
@@ -205,7 +216,10 @@ fn new_directory(
     if !request.content_wraps.is_empty() || !request.props_keys.is_empty() {
         return Err(FileError::unfit("rekey_kind", "a directory has no contents of its own; leave them out"));
     }
-    let bytes = request.head.as_ref().ok_or_else(|| FileError::unfit("rekey_head", "the directory's head under its new keys is missing; sign it"))?;
+    let bytes = request
+        .head
+        .as_ref()
+        .ok_or_else(|| FileError::unfit("rekey_head", "the directory's head under its new keys is missing; sign it"))?;
     let head = reader.head(bytes)?;
     if head.counter <= standing.node.counter {
         return Err(FileError::Stale);
@@ -216,7 +230,8 @@ fn new_directory(
     for bytes in &request.entries {
         let read = entry(bytes.clone())?;
         let child = children.remove(&read.entry.child);
-        let child = child.ok_or_else(|| FileError::unfit("rekey_entries", "an entry is of no node in the directory, or twice; load it again"))?;
+        let child =
+            child.ok_or_else(|| FileError::unfit("rekey_entries", "an entry is of no node in the directory, or twice; load it again"))?;
         fit::entry(&read, facts.node, request.epoch)?;
         fit::entry_of(&read, child.node.id, child.node.kind, epoch(child.node.epoch)?)?;
         if child.node.trashed.is_none() {

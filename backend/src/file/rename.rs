@@ -11,7 +11,7 @@ use super::FileRole;
 use super::audited::{Plan, event};
 use super::error::FileError;
 use super::place::{above, decided, entry_new, epoch, head_new};
-use super::records::{Reader, ReadEntry, entry};
+use super::records::{ReadEntry, Reader, entry};
 use super::{fit, off_thread};
 
 type Planned = Plan<(RenameNode, HeadNew), HeadReply>;

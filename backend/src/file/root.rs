@@ -1,5 +1,6 @@
 //! Where a person's way into the vault begins: their own tree, and what is shared with them.
 
+use std::collections::HashMap;
 use ticrypt_api::ApiError;
 use ticrypt_api::Blob;
 use ticrypt_api::node::{RootView, RootsReply};
@@ -9,7 +10,6 @@ use ticrypt_policy::node::{NodeFacts, may_stat};
 use ticrypt_store::grant::Grant;
 use ticrypt_store::node::Entry;
 use ticrypt_types::{NodeId, Operation};
-use std::collections::HashMap;
 
 use super::FileRole;
 use super::audited::event;
@@ -21,7 +21,8 @@ const SHARED_MAX: u64 = 1_000;
 impl FileRole {
     pub(super) async fn vault_roots(&self, caller: &Caller) -> Result<Reply<RootsReply>, ApiError> {
         let answer = self.read_roots(caller).await;
-        let nodes: Vec<NodeId> = answer.iter().flat_map(|roots| roots.home.iter().chain(&roots.shared_with_me)).map(|root| root.entry.node.node).collect();
+        let nodes: Vec<NodeId> =
+            answer.iter().flat_map(|roots| roots.home.iter().chain(&roots.shared_with_me)).map(|root| root.entry.node.node).collect();
         self.hand_out(event(caller, Operation::VaultRoots, nodes), answer).await
     }
 
@@ -46,13 +47,16 @@ impl FileRole {
         let ids: Vec<NodeId> = grants.iter().map(|grant| grant.node).collect();
         let facts: HashMap<NodeId, NodeFacts> =
             self.store.node_facts(actor.user, &ids).await?.into_iter().map(|facts| (facts.node, facts)).collect();
-        let mut entries: HashMap<NodeId, Entry> =
-            self.store.entries(&ids).await?.into_iter().map(|entry| (entry.node.id, entry)).collect();
+        let mut entries: HashMap<NodeId, Entry> = self.store.entries(&ids).await?.into_iter().map(|entry| (entry.node.id, entry)).collect();
         let mut roots = Vec::with_capacity(grants.len());
         for grant in grants {
             let Some(facts) = facts.get(&grant.node).filter(|facts| may_stat(actor, facts, caller.now).is_ok()) else { continue };
             let Some(entry) = entries.get_mut(&grant.node).cloned() else { continue };
-            let entry = self.views(vec![(entry, facts.closure())], true, caller.now).await?.pop().ok_or(FileError::Corrupt("a node without a view"))?;
+            let entry = self
+                .views(vec![(entry, facts.closure())], true, caller.now)
+                .await?
+                .pop()
+                .ok_or(FileError::Corrupt("a node without a view"))?;
             let authority = self.rests_on(&grant).await?;
             roots.push(RootView { grant: Blob(grant.envelope), sealed: Blob(grant.sealed), authority, entry });
         }

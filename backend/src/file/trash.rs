@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use ticrypt_api::ApiError;
 use ticrypt_api::node::{HeadReply, PageQuery, RestoreRequest, TrashReply, TrashRequest};
 use ticrypt_api::role::{Caller, Reply};
-use ticrypt_policy::{Actor, Permit};
 use ticrypt_policy::node::{NodeFacts, Trashed, may_restore, may_trash};
 use ticrypt_policy::permit::NodeTrash;
+use ticrypt_policy::{Actor, Permit};
 use ticrypt_store::node::{Entry, HeadNew, RestoreNode};
 use ticrypt_types::limits::BATCH_MAX_NODES;
 use ticrypt_types::{NodeId, Operation};
@@ -130,7 +130,8 @@ impl FileRole {
             return Err(FileError::Bound("a page of the trash has 1 to 1000 entries"));
         }
         let after = query.page.as_deref().map(page::parse_after::<16>).transpose()?;
-        let after = after.map(|id| NodeId::try_from(id).map_err(|_| FileError::Bound("the page token is not one of this list"))).transpose()?;
+        let after =
+            after.map(|id| NodeId::try_from(id).map_err(|_| FileError::Bound("the page token is not one of this list"))).transpose()?;
         let actor = self.actor(caller).await?;
         actor.check(caller.now)?;
         let (stored, next) = self.own_trash(&actor, after, limit as usize).await?;

@@ -43,7 +43,9 @@ impl Call {
     }
 
     pub fn query<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        Query::try_from_uri(&self.uri).map(|Query(query)| query).map_err(|_| ApiError::invalid("the query is not the one this endpoint takes"))
+        Query::try_from_uri(&self.uri)
+            .map(|Query(query)| query)
+            .map_err(|_| ApiError::invalid("the query is not the one this endpoint takes"))
     }
 
     /// One of the path's parameters. What cannot be read names nothing, so it is not found.
@@ -146,9 +148,9 @@ pub async fn read_body(mut body: Body, expected: Option<usize>, limit: usize, st
     let mut first: Option<Bytes> = None;
     let mut rest: Option<BytesMut> = None;
     loop {
-        let frame = tokio::time::timeout(stall, body.frame()).await.map_err(|_| {
-            ApiError::new(ErrorKind::Unavailable, "body_stalled", "the body of the request stood still; send it again")
-        })?;
+        let frame = tokio::time::timeout(stall, body.frame())
+            .await
+            .map_err(|_| ApiError::new(ErrorKind::Unavailable, "body_stalled", "the body of the request stood still; send it again"))?;
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|_| ApiError::invalid("the body of the request broke off; send it again"))?;
         let Ok(data) = frame.into_data() else { continue };

@@ -71,7 +71,8 @@ impl Rest {
 
     fn check_binding(&self, session: &Session, connection: &Connection, headers: &HeaderMap) -> Result<(), ApiError> {
         let header = headers.get(BINDING_HEADER).and_then(|value| value.to_str().ok());
-        let header = header.ok_or_else(|| not_bound("the connection is not bound to the session; send the binding with the first request"))?;
+        let header =
+            header.ok_or_else(|| not_bound("the connection is not bound to the session; send the binding with the first request"))?;
         let wrong = |_| not_bound("the binding is not one of this session over this connection");
         let bytes = BASE64URL_NOPAD.decode(header.as_bytes()).map_err(|_| not_bound("the binding is not base64url"))?;
         let envelope = Envelope::parse(&bytes).map_err(wrong)?;

@@ -190,12 +190,7 @@ async fn admit(
 type Held<'a> = tokio::sync::SemaphorePermit<'a>;
 
 /// The body, once there is room for it.
-async fn take_body<'a>(
-    rest: &'a Rest,
-    endpoint: &Endpoint,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<(bytes::Bytes, Held<'a>), ApiError> {
+async fn take_body<'a>(rest: &'a Rest, endpoint: &Endpoint, headers: &HeaderMap, body: Body) -> Result<(bytes::Bytes, Held<'a>), ApiError> {
     let limit = body_limit(endpoint);
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
     if length.is_some_and(|length| length > limit) {

@@ -11,8 +11,8 @@ use ticrypt_api::session::{ChallengeReply, ChallengeRequest, LoginReply, LoginRe
 use ticrypt_api::{ApiError, ErrorKind, Hash};
 use ticrypt_crypto::Envelope;
 use ticrypt_crypto::login::LoginPayload;
-use ticrypt_policy::session::{LoginFacts, SessionFacts, may_end_session, may_list_sessions, may_login};
 use ticrypt_policy::Denial;
+use ticrypt_policy::session::{LoginFacts, SessionFacts, may_end_session, may_list_sessions, may_login};
 use ticrypt_store::session::SessionNew;
 use ticrypt_store::user::User;
 use ticrypt_types::limits::CLOCK_SKEW_MAX_MS;
@@ -33,7 +33,11 @@ const LIST_MAX: u64 = 1_000;
 
 /// One answer for every login that proves nothing, so that it tells nothing.
 fn login_failed() -> ApiError {
-    ApiError::new(ErrorKind::Unidentified, "login_failed", "the login was not signed by the current key of this account; check the name and the key file")
+    ApiError::new(
+        ErrorKind::Unidentified,
+        "login_failed",
+        "the login was not signed by the current key of this account; check the name and the key file",
+    )
 }
 
 fn unidentified(code: &str, message: impl Into<String>) -> ApiError {
@@ -133,15 +137,24 @@ impl Rest {
             return Err(unidentified("wrong_deployment", "the login is for another deployment; import the right deployment file"));
         }
         if login.bundle.as_bytes() != &user.bundle {
-            return Err(unidentified("bundle_outdated", "the login names another key than the account's current one; copy the newest key file to this device"));
+            return Err(unidentified(
+                "bundle_outdated",
+                "the login names another key than the account's current one; copy the newest key file to this device",
+            ));
         }
         if login.channel != call.connection.channel {
-            return Err(unidentified("wrong_channel", "the login was made for another connection; something stands between you and the server, or the client is broken"));
+            return Err(unidentified(
+                "wrong_channel",
+                "the login was made for another connection; something stands between you and the server, or the client is broken",
+            ));
         }
         let off = login.at.millis_since(call.now).max(call.now.millis_since(login.at));
         if off > CLOCK_SKEW_MAX_MS {
             let seconds = off / 1_000;
-            return Err(unidentified("clock_off", format!("the device's clock is {seconds} seconds off the server's ({}); set it", call.now)));
+            return Err(unidentified(
+                "clock_off",
+                format!("the device's clock is {seconds} seconds off the server's ({}); set it", call.now),
+            ));
         }
         Ok(())
     }

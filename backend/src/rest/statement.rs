@@ -54,7 +54,10 @@ impl Rest {
         let facts = self.store.user_facts(target, call.now).await.map_err(failed)?;
         let account = self.store.user(target).await.map_err(failed)?;
         let mut event = call.event(&[target]);
-        event.detail = vec![("action".to_owned(), format!("{:?}", statement.action).to_lowercase()), ("argument".to_owned(), statement.argument.clone())];
+        event.detail = vec![
+            ("action".to_owned(), format!("{:?}", statement.action).to_lowercase()),
+            ("argument".to_owned(), statement.argument.clone()),
+        ];
 
         // decide: the rank first, so that nobody else learns which accounts there are
         let decided = match (&facts, &account) {
@@ -104,7 +107,14 @@ impl Rest {
     }
 
     /// What was signed must be about this deployment, by this administrator, about this account's key, and of now.
-    fn check_statement(&self, statement: &StatementPayload, issuer: &User, account: &User, decided: &Decided, call: &Call) -> Result<(), ApiError> {
+    fn check_statement(
+        &self,
+        statement: &StatementPayload,
+        issuer: &User,
+        account: &User,
+        decided: &Decided,
+        call: &Call,
+    ) -> Result<(), ApiError> {
         let unfit = |message: &str| Err(ApiError::new(ErrorKind::Invalid, "statement_unfit", message));
         if statement.deployment != self.deployment.id || statement.user != account.id {
             return unfit("the statement is about another account or deployment");

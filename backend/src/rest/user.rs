@@ -5,10 +5,10 @@ use data_encoding::BASE64URL_NOPAD;
 use ticrypt_api::role::{Event, KeyEventKind};
 use ticrypt_api::user::{KeyLeaf, RegisterReply, RegisterRequest, UserCard, UserListQuery, UserListReply, UserView};
 use ticrypt_api::{ApiError, Blob, ErrorKind, Hash};
-use ticrypt_crypto::{Envelope, Signed};
 use ticrypt_crypto::bundle::Bundle;
 use ticrypt_crypto::signature::SignatureError;
 use ticrypt_crypto::statement::{Action, ActionCode, StatementPayload};
+use ticrypt_crypto::{Envelope, Signed};
 use ticrypt_policy::user::{Registration, RegistrationFacts, may_bootstrap, may_list_users, may_look_up, may_register};
 use ticrypt_store::user::{Bundle as BundleRow, Statement, User, UserNew};
 use ticrypt_types::{Timestamp, UserName, UserState};
@@ -51,7 +51,11 @@ impl Rest {
         let bundle = read_bundle(&request.bundle)?;
         let payload = bundle.payload();
         if payload.deployment != self.deployment.id {
-            return Err(ApiError::new(ErrorKind::Invalid, "wrong_deployment", "the bundle is for another deployment; import the right deployment file"));
+            return Err(ApiError::new(
+                ErrorKind::Invalid,
+                "wrong_deployment",
+                "the bundle is for another deployment; import the right deployment file",
+            ));
         }
         if payload.generation != 0 {
             return Err(ApiError::invalid("a registration brings a bundle of generation 0"));
@@ -94,7 +98,8 @@ impl Rest {
     /// The first super-admin's, with the code printed at first start; they vouch for themselves.
     async fn register_first(&self, call: &Call, newcomer: &Newcomer, event: Event) -> Result<Answer, ApiError> {
         let payload = newcomer.bundle.payload();
-        let (statement, envelope) = newcomer.statement.as_ref().ok_or_else(|| ApiError::invalid("a one-time code needs a bootstrap statement"))?;
+        let (statement, envelope) =
+            newcomer.statement.as_ref().ok_or_else(|| ApiError::invalid("a one-time code needs a bootstrap statement"))?;
         let fits = statement.deployment == self.deployment.id
             && statement.user == payload.user
             && statement.bundle == newcomer.bundle.hash()
@@ -162,7 +167,8 @@ impl Rest {
         let name: UserName = call.parameter(0)?;
         let (actor, _) = self.actor(call.session()?, call.now).await?;
         let found = self.store.user_by_name(&name).await.map_err(|error| store_failed(error, call.now))?;
-        let _permit = may_look_up(&actor, found.as_ref().map(|user| (user.id, user.state)), call.now).map_err(|denial| refuse(denial, call.now))?;
+        let _permit =
+            may_look_up(&actor, found.as_ref().map(|user| (user.id, user.state)), call.now).map_err(|denial| refuse(denial, call.now))?;
         let user = found.ok_or_else(ApiError::not_found)?;
         Answer::of(call, &self.card(&user, call.now).await?)
     }

@@ -134,7 +134,8 @@ impl StorageRole {
         let permit = may_write_chunk(&actor, &upload.facts(), caller.now)?;
         let recorded = self.store.chunks(version, number, 1).await?;
         // Hashing 8 MiB takes longer than an async thread should be held.
-        let (hash, bytes) = tokio::task::spawn_blocking(move || (Digest::of(&bytes).to_bytes(), bytes)).await.map_err(|_| StorageError::Task)?;
+        let (hash, bytes) =
+            tokio::task::spawn_blocking(move || (Digest::of(&bytes).to_bytes(), bytes)).await.map_err(|_| StorageError::Task)?;
         match recorded.first().filter(|chunk| chunk.number == number) {
             Some(chunk) if chunk.hash == hash => return Ok(()),
             Some(_) => return Err(StorageError::Recorded),

@@ -91,7 +91,10 @@ fn check(operation: Operation, cells: &[String]) {
         assert_eq!(owner, "200", "{name}: the holder of the ticket");
         assert!([stranger, grantee, admin, root].iter().all(|cell| *cell == "403:ticket"), "{name}: {cells:?}");
     }
-    if matches!(operation, Operation::NodeCreate | Operation::NodeRename | Operation::NodeTrash | Operation::VersionPublish | Operation::UploadBegin) {
+    if matches!(
+        operation,
+        Operation::NodeCreate | Operation::NodeRename | Operation::NodeTrash | Operation::VersionPublish | Operation::UploadBegin
+    ) {
         assert_eq!(grantee, "403:no_edit", "{name}: somebody who may only view");
     }
 }

@@ -18,7 +18,9 @@ use ticrypt_crypto::{Digest, Envelope};
 use ticrypt_keyring::SessionKey;
 use ticrypt_types::{NodeId, NodeKind, Operation, Rank, SessionId, Verbs, VersionId};
 
-use crate::records::{self, Content, Directory, Person, grant, hash_of, new_directory, new_node, new_version, random_vec, revocation, sealed, small_file};
+use crate::records::{
+    self, Content, Directory, Person, grant, hash_of, new_directory, new_node, new_version, random_vec, revocation, sealed, small_file,
+};
 use crate::support::{Server, Wire};
 
 pub const SUBJECTS: [&str; 8] = ["nobody", "pending", "inactive", "stranger", "grantee (view)", "owner", "admin", "super-admin"];
@@ -123,7 +125,8 @@ impl World {
         let grantee = &subjects[GRANTEE].person;
         let mut home = Directory::new(new_node(), None, owner.user);
         let own = grant(owner, owner, home.node, NodeKind::Directory, owner.user, Verbs::ALL);
-        let request = HomeCreateRequest { grant: NewGrant { grant: owner.sign(&own), sealed: sealed(Verbs::ALL) }, head: home.advance(owner) };
+        let request =
+            HomeCreateRequest { grant: NewGrant { grant: owner.sign(&own), sealed: sealed(Verbs::ALL) }, head: home.advance(owner) };
         let _: HeadReply = wire.ask(Operation::HomeCreate, &[], &request).await.unwrap();
         let (mut docs, docs_node) = new_directory(owner, &mut home, "docs");
         let (other, other_node) = new_directory(owner, &mut home, "other");
@@ -178,9 +181,24 @@ impl World {
         }
         subjects.insert(OWNER, at_home);
         Self {
-            server, subjects, friend, docs, other, file, rekeyed, moved: ids[2], trashed: ids[3], restored: ids[4], deleted: ids[5], large,
-            upload: unfinished, view_grant, leave_grant, friends_grant,
-            spare_session, count: 0,
+            server,
+            subjects,
+            friend,
+            docs,
+            other,
+            file,
+            rekeyed,
+            moved: ids[2],
+            trashed: ids[3],
+            restored: ids[4],
+            deleted: ids[5],
+            large,
+            upload: unfinished,
+            view_grant,
+            leave_grant,
+            friends_grant,
+            spare_session,
+            count: 0,
         }
     }
 
@@ -230,8 +248,15 @@ impl World {
         let to = |parameter: &dyn ToString| Attempt { parameters: vec![parameter.to_string()], ..Attempt::default() };
         let page = Attempt::default;
         match operation {
-            Operation::DeploymentRead | Operation::ApiDescribe | Operation::SessionLogout | Operation::SessionList | Operation::UserSelf
-            | Operation::UserList | Operation::VaultRoots | Operation::TrashList | Operation::SessionLogin => page(),
+            Operation::DeploymentRead
+            | Operation::ApiDescribe
+            | Operation::SessionLogout
+            | Operation::SessionList
+            | Operation::UserSelf
+            | Operation::UserList
+            | Operation::VaultRoots
+            | Operation::TrashList
+            | Operation::SessionLogin => page(),
             Operation::UserRegister => {
                 let person = Person::new(self.server.deployment(), &name);
                 body(page(), operation, &registration(&person, None))
@@ -309,7 +334,11 @@ impl World {
             Operation::NodeHistory => to(&docs.node),
             Operation::UploadBegin => {
                 let upload = NewUpload {
-                    file: self.file.node, directory: None, version: new_version(), content_wrap: Blob(random_vec(60)), size_bytes: 200_000,
+                    file: self.file.node,
+                    directory: None,
+                    version: new_version(),
+                    content_wrap: Blob(random_vec(60)),
+                    size_bytes: 200_000,
                 };
                 body(page(), operation, &UploadBeginRequest { uploads: vec![upload] })
             }
@@ -321,9 +350,7 @@ impl World {
                 body(page(), operation, &PublishRequest { file: self.file.node, content: content.wire(me.sign(&manifest), true) })
             }
             Operation::VersionList => to(&self.file.node),
-            Operation::ContentOpen => {
-                body(page(), operation, &OpenRequest { items: vec![OpenItem { file: self.large, manifest: None }] })
-            }
+            Operation::ContentOpen => body(page(), operation, &OpenRequest { items: vec![OpenItem { file: self.large, manifest: None }] }),
             // With the owner's ticket in everybody's hand.
             Operation::ChunkWrite => {
                 let (content, ticket) = self.begin_upload().await;
@@ -354,9 +381,7 @@ impl World {
                 body(page(), operation, &request)
             }
             Operation::LogCheckpoint => to(&"audit"),
-            Operation::LogTile => {
-                Attempt { query: "?path=tile/0/000.p/1", ..to(&"audit") }
-            }
+            Operation::LogTile => Attempt { query: "?path=tile/0/000.p/1", ..to(&"audit") },
             Operation::AuditEntries | Operation::KeyLeaves => body(page(), operation, &EntriesRequest { start: 0, count: 5 }),
         }
     }
@@ -365,7 +390,11 @@ impl World {
     async fn begin_upload(&mut self) -> (Content, Blob) {
         let content = Content::new(200_000);
         let upload = NewUpload {
-            file: self.file.node, directory: None, version: content.version, content_wrap: Blob(random_vec(60)), size_bytes: content.size,
+            file: self.file.node,
+            directory: None,
+            version: content.version,
+            content_wrap: Blob(random_vec(60)),
+            size_bytes: content.size,
         };
         let request = UploadBeginRequest { uploads: vec![upload] };
         let begun: UploadBeginReply = self.subjects[OWNER].wire.ask(Operation::UploadBegin, &[], &request).await.unwrap();

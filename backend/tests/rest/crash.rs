@@ -72,7 +72,8 @@ async fn a_log_that_cannot_be_written_stops_changes_and_nothing_else() {
     let user = server.running.store.user(ada.id()).await.unwrap().unwrap();
     assert_eq!(user, before, "no row, no work");
     let eva = Person::new(&server, "eva");
-    let refused = server.wire().await.ask::<_, RegisterReply>(Operation::UserRegister, &[], &eva.registration(None, None)).await.unwrap_err();
+    let refused =
+        server.wire().await.ask::<_, RegisterReply>(Operation::UserRegister, &[], &eva.registration(None, None)).await.unwrap_err();
     assert_eq!(refused.code, "log_unavailable");
     assert!(server.running.store.user(eva.id()).await.unwrap().is_none());
     // Reading goes on.

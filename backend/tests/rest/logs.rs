@@ -107,7 +107,8 @@ async fn checkpoints_are_countersigned_by_a_witness() {
                 request.extend_from_slice(&part[..n]);
                 let text = String::from_utf8_lossy(&request).into_owned();
                 let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                let length = head.to_lowercase().split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse::<usize>().unwrap();
+                let length =
+                    head.to_lowercase().split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse::<usize>().unwrap();
                 if body.len() >= length {
                     break body.to_owned();
                 }
@@ -128,7 +129,8 @@ async fn checkpoints_are_countersigned_by_a_witness() {
     let mut wire = server.wire().await;
     eventually("a countersigned checkpoint is served", async || {
         let answer = wire.send(Operation::LogCheckpoint, &["audit"], "", vec![]).await;
-        SignedCheckpoint::open(&answer.body, log.name(), &log, std::slice::from_ref(&key), 1).is_ok_and(|(signed, _)| signed.checkpoint().size > 0)
+        SignedCheckpoint::open(&answer.body, log.name(), &log, std::slice::from_ref(&key), 1)
+            .is_ok_and(|(signed, _)| signed.checkpoint().size > 0)
     })
     .await;
     let options = Options { witnesses: vec![key], quorum: 1, ..Options::default() };

@@ -203,7 +203,12 @@ impl Person {
     }
 
     /// Logs in on a connection; what the record says can be changed on the way.
-    pub async fn try_login_with(&mut self, server: &Server, wire: &mut Wire, alter: impl FnOnce(&mut LoginPayload)) -> Result<LoginReply, Problem> {
+    pub async fn try_login_with(
+        &mut self,
+        server: &Server,
+        wire: &mut Wire,
+        alter: impl FnOnce(&mut LoginPayload),
+    ) -> Result<LoginReply, Problem> {
         self.now = server.now();
         let challenge = self.challenge(wire).await.challenge;
         let key = SessionKey::generate().unwrap();
@@ -246,7 +251,12 @@ impl Person {
     }
 
     /// Asks on the connection that was logged in on.
-    pub async fn ask<Q: Serialize, A: DeserializeOwned>(&mut self, operation: Operation, parameters: &[&str], request: &Q) -> Result<A, Problem> {
+    pub async fn ask<Q: Serialize, A: DeserializeOwned>(
+        &mut self,
+        operation: Operation,
+        parameters: &[&str],
+        request: &Q,
+    ) -> Result<A, Problem> {
         let token = self.token();
         let wire = self.wire.as_mut().unwrap();
         wire.token = Some(token);
@@ -346,16 +356,17 @@ impl Wire {
     }
 
     /// Encodes, sends, decodes.
-    pub async fn ask<Q: Serialize, A: DeserializeOwned>(&mut self, operation: Operation, parameters: &[&str], request: &Q) -> Result<A, Problem> {
+    pub async fn ask<Q: Serialize, A: DeserializeOwned>(
+        &mut self,
+        operation: Operation,
+        parameters: &[&str],
+        request: &Q,
+    ) -> Result<A, Problem> {
         let endpoint = Endpoint::of(operation).unwrap();
         let has_body = matches!(endpoint.method, ticrypt_api::Method::Post | ticrypt_api::Method::Put);
         let body = if has_body { wire::encode(endpoint.codec, request).unwrap() } else { Vec::new() };
         let answer = self.send(operation, parameters, "", body).await;
-        if answer.status == 200 {
-            Ok(wire::decode(endpoint.codec, &answer.body).unwrap())
-        } else {
-            Err(answer.problem())
-        }
+        if answer.status == 200 { Ok(wire::decode(endpoint.codec, &answer.body).unwrap()) } else { Err(answer.problem()) }
     }
 }
 

@@ -12,7 +12,11 @@ use crate::world::{World, caller, code};
 
 async fn begin(world: &World, person: &Person, directory: NodeId, file: NodeId, content: &Content) -> Ticket {
     let uploads = vec![NewUpload {
-        file, directory: Some(directory), version: content.version, content_wrap: Blob(random_vec(60)), size_bytes: content.size,
+        file,
+        directory: Some(directory),
+        version: content.version,
+        content_wrap: Blob(random_vec(60)),
+        size_bytes: content.size,
     }];
     world.vault.begin_uploads(&caller(person), UploadBeginRequest { uploads }).await.unwrap().body.tickets.remove(0)
 }
@@ -108,7 +112,8 @@ async fn a_lost_share_voids_its_tickets_at_once() {
     world.create(&ada, &mut shared, vec![ticrypt_api::node::NewNode { entry, head: None, content: Some(new) }]).await.unwrap();
     let to_bob = world.share(&ada, &bob, &shared, Verbs::VIEW).await;
     let to_carol = ticrypt_crypto::grant::GrantPayload {
-        list_commitment: to_bob.list_commitment, tree_commitment: to_bob.tree_commitment,
+        list_commitment: to_bob.list_commitment,
+        tree_commitment: to_bob.tree_commitment,
         ..grant(&ada, &carol, shared.node, NodeKind::Directory, ada.user, Verbs::VIEW)
     };
     world.vault.create_grants(&caller(&ada), crate::sharing::one(&ada, &to_carol)).await.unwrap();

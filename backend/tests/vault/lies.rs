@@ -38,7 +38,11 @@ fn request(person: &Person, home: &Directory, attempt: &Attempt) -> CreateReques
     let mut head = home.next_head(person);
     (attempt.head)(&mut head);
     let content = content.wire(person.sign(&manifest), true);
-    CreateRequest { directory: home.node, head: person.sign(&head), nodes: vec![NewNode { entry: Blob(entry.to_bytes()), head: None, content: Some(content) }] }
+    CreateRequest {
+        directory: home.node,
+        head: person.sign(&head),
+        nodes: vec![NewNode { entry: Blob(entry.to_bytes()), head: None, content: Some(content) }],
+    }
 }
 
 #[tokio::test]

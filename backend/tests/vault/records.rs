@@ -75,10 +75,16 @@ fn identity(deployment: DeploymentId, user: UserId, name: UserName) -> (EcdsaKey
     let point = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
     let kem = [&[0; 1568][..], point.public_key().as_ref()].concat();
     let payload = BundlePayload {
-        deployment, user, name, generation: 0, suite: Suite::CURRENT,
+        deployment,
+        user,
+        name,
+        generation: 0,
+        suite: Suite::CURRENT,
         signing_key: PublicKey::from_bytes(key.public_key().as_ref()).unwrap(),
         kem_key: KemPublicKey::from_bytes(&kem).unwrap(),
-        predecessor: None, reason: Reason::First, created: Timestamp::from_millis(NOW),
+        predecessor: None,
+        reason: Reason::First,
+        created: Timestamp::from_millis(NOW),
     };
     let bytes = payload.to_bytes();
     let root = batch::leaf(&bytes);
@@ -99,9 +105,10 @@ fn sign_all<T: Payload>(key: &EcdsaKeyPair, records: &[T]) -> Vec<Blob> {
     let tree = batch::Tree::new(payloads.iter().map(|p| batch::leaf(p)).collect());
     let signature = signature(key, &message(T::NAMESPACE, &tree.root()));
     let count = u32::try_from(payloads.len()).unwrap();
-    let envelopes = payloads.iter().enumerate().map(|(i, payload)| {
-        Blob(Envelope::assemble(payload, u32::try_from(i).unwrap(), count, tree.path(i).unwrap(), signature))
-    });
+    let envelopes = payloads
+        .iter()
+        .enumerate()
+        .map(|(i, payload)| Blob(Envelope::assemble(payload, u32::try_from(i).unwrap(), count, tree.path(i).unwrap(), signature)));
     envelopes.collect()
 }
 
@@ -128,9 +135,17 @@ impl Directory {
     pub fn next_head(&self, writer: &Person) -> HeadPayload {
         let leaves = self.entries.iter().map(|(id, bytes)| (*id, ticrypt_crypto::entry::leaf_hash(bytes)));
         HeadPayload {
-            deployment: writer.deployment, directory: self.node, counter: self.counter + 1, epoch: self.epoch,
-            entry_count: self.entries.len() as u64, entries_root: entries_root(leaves).unwrap(), previous: self.head_hash,
-            writer: writer.user, writer_bundle: writer.bundle.hash(), authority: self.authority, at: Timestamp::from_millis(NOW),
+            deployment: writer.deployment,
+            directory: self.node,
+            counter: self.counter + 1,
+            epoch: self.epoch,
+            entry_count: self.entries.len() as u64,
+            entries_root: entries_root(leaves).unwrap(),
+            previous: self.head_hash,
+            writer: writer.user,
+            writer_bundle: writer.bundle.hash(),
+            authority: self.authority,
+            at: Timestamp::from_millis(NOW),
         }
     }
 
@@ -144,8 +159,16 @@ impl Directory {
 
     pub fn entry(&self, child: NodeId, kind: NodeKind, child_epoch: u32, name: &str) -> Entry {
         Entry {
-            parent: self.node, parent_epoch: self.epoch, child, kind, child_epoch, name_tag: tag(self.node, self.epoch, name),
-            name: random_vec(60), list_wrap: random_vec(60), tree_wrap: random_vec(60), props: random_vec(80),
+            parent: self.node,
+            parent_epoch: self.epoch,
+            child,
+            kind,
+            child_epoch,
+            name_tag: tag(self.node, self.epoch, name),
+            name: random_vec(60),
+            list_wrap: random_vec(60),
+            tree_wrap: random_vec(60),
+            props: random_vec(80),
         }
     }
 
@@ -191,9 +214,19 @@ impl Content {
 
     pub fn manifest(&self, writer: &Person, file: NodeId, sequence: u64, predecessor: Option<Digest>) -> ManifestPayload {
         ManifestPayload {
-            deployment: writer.deployment, file, sequence, predecessor, version: self.version, size: self.size,
-            chunk_count: self.chunks.len() as u64, chunk_root: chunk_root(&self.hashes()), key_commitment: self.commitment,
-            props: random_vec(90), writer: writer.user, writer_bundle: writer.bundle.hash(), authority: None,
+            deployment: writer.deployment,
+            file,
+            sequence,
+            predecessor,
+            version: self.version,
+            size: self.size,
+            chunk_count: self.chunks.len() as u64,
+            chunk_root: chunk_root(&self.hashes()),
+            key_commitment: self.commitment,
+            props: random_vec(90),
+            writer: writer.user,
+            writer_bundle: writer.bundle.hash(),
+            authority: None,
             at: Timestamp::from_millis(NOW),
         }
     }
@@ -201,7 +234,10 @@ impl Content {
     /// What goes over the wire; the chunk itself only if it is small.
     pub fn wire(&self, manifest: Blob, inline: bool) -> NewContent {
         NewContent {
-            version: self.version, content_wrap: Blob(random_vec(60)), manifest, props_key: Blob(random_vec(60)),
+            version: self.version,
+            content_wrap: Blob(random_vec(60)),
+            manifest,
+            props_key: Blob(random_vec(60)),
             chunk_hashes: self.hashes().into_iter().map(|hash| Hash(hash.to_bytes())).collect(),
             chunk: inline.then(|| Blob(self.chunks[0].clone())),
         }
@@ -229,11 +265,28 @@ pub fn new_directory(writer: &Person, parent: &mut Directory, name: &str) -> (Di
 /// Terms of a grant; change what a test is about.
 pub fn grant(sealer: &Person, recipient: &Person, node: NodeId, kind: NodeKind, owner: UserId, verbs: Verbs) -> GrantPayload {
     GrantPayload {
-        deployment: sealer.deployment, suite: Suite::CURRENT, grant: GrantId::from_random(random()), node, kind, epoch: 1,
-        list_commitment: Digest::new(random()), tree_commitment: Digest::new(random()), owner, sealer: sealer.user,
-        sealer_bundle: sealer.bundle.hash(), recipient_kind: RecipientKind::Person, recipient: recipient.user,
-        recipient_bundle: recipient.bundle.hash(), recipient_generation: 0, verbs, expires: Timestamp::ABSENT, predecessor: None,
-        authority: None, key_log_size: 0, key_log_root: None, issued: Timestamp::from_millis(NOW),
+        deployment: sealer.deployment,
+        suite: Suite::CURRENT,
+        grant: GrantId::from_random(random()),
+        node,
+        kind,
+        epoch: 1,
+        list_commitment: Digest::new(random()),
+        tree_commitment: Digest::new(random()),
+        owner,
+        sealer: sealer.user,
+        sealer_bundle: sealer.bundle.hash(),
+        recipient_kind: RecipientKind::Person,
+        recipient: recipient.user,
+        recipient_bundle: recipient.bundle.hash(),
+        recipient_generation: 0,
+        verbs,
+        expires: Timestamp::ABSENT,
+        predecessor: None,
+        authority: None,
+        key_log_size: 0,
+        key_log_root: None,
+        issued: Timestamp::from_millis(NOW),
     }
 }
 
@@ -247,7 +300,12 @@ pub fn hash_of<T: Record>(record: &T) -> Digest {
 
 pub fn revocation(issuer: &Person, grant: &GrantPayload) -> Revocation {
     Revocation {
-        deployment: issuer.deployment, grant: grant.grant, grant_hash: hash_of(grant), node: grant.node, issuer: issuer.user,
-        issuer_bundle: issuer.bundle.hash(), at: Timestamp::from_millis(NOW),
+        deployment: issuer.deployment,
+        grant: grant.grant,
+        grant_hash: hash_of(grant),
+        node: grant.node,
+        issuer: issuer.user,
+        issuer_bundle: issuer.bundle.hash(),
+        at: Timestamp::from_millis(NOW),
     }
 }

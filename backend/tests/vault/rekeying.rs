@@ -65,12 +65,22 @@ impl Scene {
         ];
         let entry = home.put(&home.entry(shared.node, NodeKind::Directory, 2, "shared"));
         let terms = GrantPayload {
-            grant: GrantId::from_random(random()), epoch: 2, list_commitment: Digest::new(random()), tree_commitment: Digest::new(random()),
-            predecessor: Some(hash_of(&self.kept)), ..self.kept.clone()
+            grant: GrantId::from_random(random()),
+            epoch: 2,
+            list_commitment: Digest::new(random()),
+            tree_commitment: Digest::new(random()),
+            predecessor: Some(hash_of(&self.kept)),
+            ..self.kept.clone()
         };
         let request = RekeyRequest {
-            node: shared.node, epoch: 2, entry: Some(entry), parent_head: Some(home.advance(&self.ada)), entries,
-            head: Some(shared.advance(&self.ada)), content_wraps: vec![], props_keys: vec![],
+            node: shared.node,
+            epoch: 2,
+            entry: Some(entry),
+            parent_head: Some(home.advance(&self.ada)),
+            entries,
+            head: Some(shared.advance(&self.ada)),
+            content_wraps: vec![],
+            props_keys: vec![],
             grants: vec![NewGrant { grant: self.ada.sign(&terms), sealed: sealed(terms.verbs) }],
         };
         (request, home, shared)
@@ -96,10 +106,15 @@ async fn writing_waits_for_new_keys_from_the_top_down() {
     // The file alone cannot go first.
     let (request, home, mut shared) = scene.request();
     let file_keys = |shared: &mut Directory| RekeyRequest {
-        node: *file, epoch: 2, entry: Some(shared.put(&shared.entry(*file, NodeKind::File, 2, "f"))),
-        parent_head: Some(shared.advance(ada)), entries: vec![], head: None,
+        node: *file,
+        epoch: 2,
+        entry: Some(shared.put(&shared.entry(*file, NodeKind::File, 2, "f"))),
+        parent_head: Some(shared.advance(ada)),
+        entries: vec![],
+        head: None,
         content_wraps: vec![(scene.version, Blob(random_vec(60)))],
-        props_keys: vec![(Hash(hash_of(&scene.first).to_bytes()), Blob(random_vec(60)))], grants: vec![],
+        props_keys: vec![(Hash(hash_of(&scene.first).to_bytes()), Blob(random_vec(60)))],
+        grants: vec![],
     };
     let early = world.vault.rekey(&caller(ada), file_keys(&mut scene.shared.clone())).await.unwrap_err();
     assert_eq!((early.code.as_str(), early.nodes), ("epoch_closed", vec![scene.shared.node]));
@@ -114,7 +129,11 @@ async fn writing_waits_for_new_keys_from_the_top_down() {
     assert_eq!((refused.code.as_str(), refused.nodes), ("epoch_closed", vec![*file]));
     for (bend, expected) in [(0, "rekey_contents"), (1, "rekey_props")] {
         let mut request = file_keys(&mut shared.clone());
-        if bend == 0 { request.content_wraps.clear() } else { request.props_keys[0].0 = Hash([1; 32]) }
+        if bend == 0 {
+            request.content_wraps.clear()
+        } else {
+            request.props_keys[0].0 = Hash([1; 32])
+        }
         assert_eq!(code(world.vault.rekey(&caller(ada), request).await), expected);
     }
     world.vault.rekey(&caller(ada), file_keys(&mut shared)).await.unwrap();
@@ -128,8 +147,12 @@ async fn incomplete_or_false_new_keys_are_refused() {
     let Scene { world, ada, bob, .. } = &scene;
     let reseal = |change: fn(&mut GrantPayload)| {
         let mut terms = GrantPayload {
-            grant: GrantId::from_random(random()), epoch: 2, list_commitment: Digest::new([5; 32]), tree_commitment: Digest::new([6; 32]),
-            predecessor: Some(hash_of(&scene.kept)), ..scene.kept.clone()
+            grant: GrantId::from_random(random()),
+            epoch: 2,
+            list_commitment: Digest::new([5; 32]),
+            tree_commitment: Digest::new([6; 32]),
+            predecessor: Some(hash_of(&scene.kept)),
+            ..scene.kept.clone()
         };
         change(&mut terms);
         vec![NewGrant { grant: ada.sign(&terms), sealed: sealed(terms.verbs) }]
@@ -143,8 +166,12 @@ async fn incomplete_or_false_new_keys_are_refused() {
     let old = scene.kept.list_commitment;
     let old_key = {
         let terms = GrantPayload {
-            grant: GrantId::from_random(random()), epoch: 2, list_commitment: old, tree_commitment: Digest::new([6; 32]),
-            predecessor: Some(hash_of(&scene.kept)), ..scene.kept.clone()
+            grant: GrantId::from_random(random()),
+            epoch: 2,
+            list_commitment: old,
+            tree_commitment: Digest::new([6; 32]),
+            predecessor: Some(hash_of(&scene.kept)),
+            ..scene.kept.clone()
         };
         vec![NewGrant { grant: ada.sign(&terms), sealed: sealed(terms.verbs) }]
     };
@@ -161,12 +188,15 @@ async fn incomplete_or_false_new_keys_are_refused() {
         ("rekey_head", with(&|r| r.head = None)),
         ("rekey_kind", with(&|r| r.props_keys.push((Hash([1; 32]), Blob(random_vec(60)))))),
         ("stale", with(&|r| r.epoch = 3)),
-        ("head_counter", with(&|r| {
-            let mut shared = scene.shared.clone();
-            shared.epoch = 2;
-            shared.counter += 1;
-            r.head = Some(shared.advance(ada));
-        })),
+        (
+            "head_counter",
+            with(&|r| {
+                let mut shared = scene.shared.clone();
+                shared.epoch = 2;
+                shared.counter += 1;
+                r.head = Some(shared.advance(ada));
+            }),
+        ),
     ];
     for (i, (expected, request)) in lies.into_iter().enumerate() {
         assert_eq!(code(world.vault.rekey(&caller(ada), request).await), expected, "lie {i}");

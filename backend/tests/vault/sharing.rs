@@ -123,8 +123,12 @@ async fn who_may_end_a_share() {
     world.vault.create_grants(&caller(&bob), one(&bob, &on)).await.unwrap();
     let third = GrantPayload { authority: Some(hash_of(&on)), ..GrantPayload { verbs: Verbs::VIEW, ..on.clone() } };
     let third = GrantPayload {
-        grant: ticrypt_types::GrantId::from_random(random()), sealer: carol.user, sealer_bundle: carol.bundle.hash(),
-        recipient: eve.user, recipient_bundle: eve.bundle.hash(), ..third
+        grant: ticrypt_types::GrantId::from_random(random()),
+        sealer: carol.user,
+        sealer_bundle: carol.bundle.hash(),
+        recipient: eve.user,
+        recipient_bundle: eve.bundle.hash(),
+        ..third
     };
     world.vault.create_grants(&caller(&carol), one(&carol, &third)).await.unwrap();
     let revoke = |by: &Person, terms: &GrantPayload| GrantRevokeRequest { revocation: by.sign(&revocation(by, terms)) };

@@ -81,16 +81,26 @@ async fn story(world: World) {
     let large = Content::new(9 * 1024 * 1024);
     let file = new_node();
     let begin = UploadBeginRequest {
-        uploads: vec![NewUpload { file, directory: Some(sub.node), version: large.version, content_wrap: Blob(random_vec(60)), size_bytes: large.size }],
+        uploads: vec![NewUpload {
+            file,
+            directory: Some(sub.node),
+            version: large.version,
+            content_wrap: Blob(random_vec(60)),
+            size_bytes: large.size,
+        }],
     };
     let tickets = world.vault.begin_uploads(&caller(&person), begin.clone()).await.unwrap().body.tickets;
     world.vault.begin_uploads(&caller(&person), begin).await.unwrap();
-    let (one, two) = tokio::join!(world.write(&person, &tickets[0], 0, &large.chunks[0]), world.write(&person, &tickets[0], 1, &large.chunks[1]));
+    let (one, two) =
+        tokio::join!(world.write(&person, &tickets[0], 0, &large.chunks[0]), world.write(&person, &tickets[0], 1, &large.chunks[1]));
     one.unwrap();
     two.unwrap();
     world.write(&person, &tickets[0], 1, &large.chunks[1]).await.unwrap();
     let status = world.vault.upload_status(&caller(&person), large.version).await.unwrap().body;
-    assert_eq!(status.stored.iter().map(|chunk| chunk.hash.0).collect::<Vec<_>>(), large.hashes().iter().map(|h| h.to_bytes()).collect::<Vec<_>>());
+    assert_eq!(
+        status.stored.iter().map(|chunk| chunk.hash.0).collect::<Vec<_>>(),
+        large.hashes().iter().map(|h| h.to_bytes()).collect::<Vec<_>>()
+    );
     let entry = sub.put(&sub.entry(file, NodeKind::File, 1, "large"));
     let manifest = large.manifest(&person, file, 1, None);
     let content = large.wire(person.sign(&manifest), false);

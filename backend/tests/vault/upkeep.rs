@@ -26,7 +26,11 @@ fn codes(report: &Report) -> Vec<&'static str> {
 async fn upload(world: &World, person: &Person, directory: &Directory, content: &Content) -> ticrypt_types::NodeId {
     let file = new_node();
     let uploads = vec![NewUpload {
-        file, directory: Some(directory.node), version: content.version, content_wrap: Blob(random_vec(60)), size_bytes: content.size,
+        file,
+        directory: Some(directory.node),
+        version: content.version,
+        content_wrap: Blob(random_vec(60)),
+        size_bytes: content.size,
     }];
     let tickets = world.vault.begin_uploads(&caller(person), UploadBeginRequest { uploads }).await.unwrap().body.tickets;
     world.write(person, &tickets[0], 0, &content.chunks[0]).await.unwrap();

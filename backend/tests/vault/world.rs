@@ -81,7 +81,15 @@ impl World {
     fn account(&self, person: &Person) -> (UserNew, Bundle, Statement) {
         let at = Timestamp::from_millis(NOW);
         let hash = person.bundle.hash().to_bytes();
-        let bundle = Bundle { hash, user: person.user, generation: 0, bytes: person.bundle.as_bytes().to_vec(), log_index: 0, log_leaf: vec![1], created: at };
+        let bundle = Bundle {
+            hash,
+            user: person.user,
+            generation: 0,
+            bytes: person.bundle.as_bytes().to_vec(),
+            log_index: 0,
+            log_leaf: vec![1],
+            created: at,
+        };
         let statement = Statement { user: person.user, bundle: hash, action: 1, envelope: vec![1], log_index: 0, log_leaf: vec![1], at };
         (UserNew { id: person.user, name: person.name.clone(), created: at }, bundle, statement)
     }
@@ -93,7 +101,14 @@ impl World {
         let (user, bundle, statement) = self.account(&person);
         let facts = RegistrationFacts { user: person.user, registration: Registration::Open, name_taken: false };
         self.store.register(may_register(&facts, at).unwrap(), user, bundle).await.unwrap();
-        let admin = Actor { user: self.admin.user, rank: Rank::SuperAdmin, state: UserState::Active, disabled_until: Timestamp::ABSENT, epoch: 1, session_epoch: 1 };
+        let admin = Actor {
+            user: self.admin.user,
+            rank: Rank::SuperAdmin,
+            state: UserState::Active,
+            disabled_until: Timestamp::ABSENT,
+            epoch: 1,
+            session_epoch: 1,
+        };
         let facts = self.store.user_facts(person.user, at).await.unwrap().unwrap();
         self.store.activate(may_activate(&admin, &facts, at).unwrap(), statement).await.unwrap();
         person

@@ -27,7 +27,9 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> anyhow::Resu
             return Err(ClientError::new(Kind::Invalid, "not_a_file", format!("`{path}` is a directory")).into());
         }
         if !found.held.root.verbs().contains(Verbs::DOWNLOAD) && !std::io::stdout().is_terminal() {
-            return Err(ClientError::refused("no_download", format!("the share of `{path}` does not let you download; ask for download")).into());
+            return Err(
+                ClientError::refused("no_download", format!("the share of `{path}` does not let you download; ask for download")).into()
+            );
         }
         let content = vault.open_one(Wanted { file: found.held, manifest: None }).await?;
         let mut failed = None;

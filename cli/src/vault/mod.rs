@@ -156,7 +156,11 @@ fn finished(report: &Report) -> anyhow::Result<()> {
     if failed == 0 {
         return Ok(());
     }
-    let what = if failed == 1 { "1 item was not done; what is said above tells why".to_owned() } else { format!("{failed} items were not done; what is said above tells why") };
+    let what = if failed == 1 {
+        "1 item was not done; what is said above tells why".to_owned()
+    } else {
+        format!("{failed} items were not done; what is said above tells why")
+    };
     Err(ClientError::new(Kind::Broken, "partial", what).into())
 }
 

@@ -1,8 +1,8 @@
 //! `ticrypt share`.
 
 use clap::Args;
-use ticrypt_client::vault::VaultPath;
 use ticrypt_client::ClientError;
+use ticrypt_client::vault::VaultPath;
 use ticrypt_types::{Timestamp, UserName, Verbs};
 
 use super::{complete, open, path};

@@ -51,7 +51,8 @@ pub(super) fn mode(listed: &Listed) -> String {
         ListedKind::Link => 'l',
         ListedKind::Sharer => '@',
     };
-    let bits = (0..9).map(|bit| if listed.mode >> (8 - bit) & 1 == 1 { b"rwxrwxrwx".get(bit).map_or('-', |c| char::from(*c)) } else { '-' });
+    let bits =
+        (0..9).map(|bit| if listed.mode >> (8 - bit) & 1 == 1 { b"rwxrwxrwx".get(bit).map_or('-', |c| char::from(*c)) } else { '-' });
     std::iter::once(first).chain(bits).collect()
 }
 

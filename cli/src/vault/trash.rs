@@ -48,13 +48,15 @@ pub(super) async fn run(command: Command, context: &Context) -> anyhow::Result<(
     let vault = open(context).await?;
     let all = vault.trash_list().await?;
     match command {
-        Command::List => context.output.table(&all, &["TRASHED", "ID", "PATH"], |item| {
-            vec![show::time(item.trashed_ms), item.node.to_string(), item.path.clone()]
-        }),
+        Command::List => context
+            .output
+            .table(&all, &["TRASHED", "ID", "PATH"], |item| vec![show::time(item.trashed_ms), item.node.to_string(), item.path.clone()]),
         Command::Restore(items) => {
             let chosen = choose(&all, &items.items)?;
             let paths: Vec<String> = vault.trash_restore(&chosen).await?.iter().map(|path| path.text()).collect();
-            context.output.result(&json!({ "restored": paths }), |out| paths.iter().try_for_each(|path| writeln!(out, "{}", Harmless(path))))
+            context
+                .output
+                .result(&json!({ "restored": paths }), |out| paths.iter().try_for_each(|path| writeln!(out, "{}", Harmless(path))))
         }
         Command::Delete(delete) => {
             let chosen = choose(&all, &delete.items.items)?;
@@ -78,7 +80,9 @@ fn choose(all: &[Trashed], items: &[String]) -> Result<Vec<Trashed>, ClientError
     let mut chosen: Vec<Trashed> = Vec::with_capacity(items.len());
     for item in items {
         let fits = |trashed: &&Trashed| {
-            trashed.path == *item || trashed.path.trim_start_matches('/') == item || item.len() >= 8 && trashed.node.to_string().starts_with(item)
+            trashed.path == *item
+                || trashed.path.trim_start_matches('/') == item
+                || item.len() >= 8 && trashed.node.to_string().starts_with(item)
         };
         let found: Vec<&Trashed> = all.iter().filter(fits).collect();
         match found.as_slice() {

@@ -71,9 +71,7 @@ pub(super) async fn run(command: Command, context: &Context) -> anyhow::Result<(
         }
         Command::Get(get) => {
             let bar = Bar::bytes(&context.output, "get");
-            let done = vault
-                .get_version(&get.of.path, &get.version, &get.destination, get.if_exists.into(), &bar, &on_interrupt())
-                .await;
+            let done = vault.get_version(&get.of.path, &get.version, &get.destination, get.if_exists.into(), &bar, &on_interrupt()).await;
             bar.done();
             let report = done?;
             show::report(&context.output, &report, "got")?;

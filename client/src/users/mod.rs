@@ -167,7 +167,9 @@ impl Users {
             None => self.fetch_bundle(&hash).await?,
         };
         match self.pins.get(known.payload().user)? {
-            Some(pin) if pin.contradicts(&known) => Err(self.changed(known.payload().user, known.payload().name.clone(), &pin, known.hash()).await),
+            Some(pin) if pin.contradicts(&known) => {
+                Err(self.changed(known.payload().user, known.payload().name.clone(), &pin, known.hash()).await)
+            }
             _ => Ok(()),
         }
     }
@@ -214,9 +216,7 @@ impl Users {
                 None => Err(ClientError::untrusted(format!("the server shows two people called {}; tell an administrator", payload.name))),
             },
             // Inactive people are not found any more, but what they wrote is still theirs.
-            Err(error) if error.kind() == Kind::NotFound && pin.is_none() => {
-                self.pins.put(payload.user, Pin::first(bundle, clock::now()))
-            }
+            Err(error) if error.kind() == Kind::NotFound && pin.is_none() => self.pins.put(payload.user, Pin::first(bundle, clock::now())),
             Err(error) => Err(error),
         }
     }

@@ -111,5 +111,9 @@ pub(super) fn hash_file(source: &Source) -> Result<Digest> {
 
 /// The error for a file that never held still.
 pub(super) fn changing(path: &std::path::Path) -> ClientError {
-    ClientError::new(Kind::Unavailable, "changing", format!("`{}` keeps changing while it is read; put it again when it rests", shown(path)))
+    ClientError::new(
+        Kind::Unavailable,
+        "changing",
+        format!("`{}` keeps changing while it is read; put it again when it rests", shown(path)),
+    )
 }

@@ -62,7 +62,12 @@ impl Vault {
             let loaded = self.load(&job.from, true).await?;
             let (directories, files): (Vec<Arc<Member>>, Vec<Arc<Member>>) =
                 loaded.sorted().into_iter().cloned().partition(|member| member.is_directory());
-            let files: Vec<_> = files.iter().map(|m| m.name.clone()).zip(self.currents(&loaded, &files)?).map(|(name, (held, current))| (held, current, name)).collect();
+            let files: Vec<_> = files
+                .iter()
+                .map(|m| m.name.clone())
+                .zip(self.currents(&loaded, &files)?)
+                .map(|(name, (held, current))| (held, current, name))
+                .collect();
             progress.expect(files.len() as u64, files.iter().map(|(_, current, _)| current.manifest.size).sum());
             let into = self.copy_files(&job.path, job.into, files, &mut report, progress).await?;
             let mut drafts = Vec::with_capacity(directories.len());

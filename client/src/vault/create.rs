@@ -68,5 +68,9 @@ impl Vault {
 }
 
 pub(super) fn taken_meanwhile(path: &VaultPath, name: &NodeName) -> ClientError {
-    ClientError::new(Kind::Taken, "exists", format!("`{}` exists; choose another name, or --skip, --keep-both or --force", path.child(name)))
+    ClientError::new(
+        Kind::Taken,
+        "exists",
+        format!("`{}` exists; choose another name, or --skip, --keep-both or --force", path.child(name)),
+    )
 }

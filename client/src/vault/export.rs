@@ -10,9 +10,9 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::stream::{self, StreamExt};
 use ticrypt_api::Blob;
+use ticrypt_crypto::Digest;
 use ticrypt_crypto::entry::Entry;
 use ticrypt_crypto::record::Record;
-use ticrypt_crypto::Digest;
 use ticrypt_types::{NodeId, VersionId};
 
 use super::Vault;
@@ -186,7 +186,9 @@ impl Vault {
         let made = folder.clone();
         blocking(move || std::fs::create_dir_all(&made).map_err(|e| unwritable(&made, e))).await??;
         let count = content.current.manifest.chunk_count;
-        let mut chunks = std::pin::pin!(stream::iter(0..count).map(|number| async move { (number, self.stored_chunk(content, number).await) }).buffered(4));
+        let mut chunks = std::pin::pin!(
+            stream::iter(0..count).map(|number| async move { (number, self.stored_chunk(content, number).await) }).buffered(4)
+        );
         while let Some((number, stored)) = chunks.next().await {
             let (stored, path) = (stored?, folder.join(number.to_string()));
             blocking(move || std::fs::write(&path, stored).map_err(|e| unwritable(&path, e))).await??;

@@ -145,7 +145,14 @@ impl Vault {
         Ok(listed)
     }
 
-    fn listed_one(&self, directory: &Directory, member: &Member, held: &Held, current: Option<&Current>, path: VaultPath) -> Result<Listed> {
+    fn listed_one(
+        &self,
+        directory: &Directory,
+        member: &Member,
+        held: &Held,
+        current: Option<&Current>,
+        path: VaultPath,
+    ) -> Result<Listed> {
         let props = directory.props(self.deployment(), member, held)?;
         Ok(Listed {
             path: path.to_string(),
@@ -214,7 +221,12 @@ impl Vault {
     }
 
     /// Walks a tree and hands over what it finds, directory by directory, each before what is in it; `false` does not enter a directory.
-    pub async fn walk_tree(&self, path: &VaultPath, max_depth: Option<usize>, mut take: impl FnMut(usize, &Listed) -> Result<bool>) -> Result<()> {
+    pub async fn walk_tree(
+        &self,
+        path: &VaultPath,
+        max_depth: Option<usize>,
+        mut take: impl FnMut(usize, &Listed) -> Result<bool>,
+    ) -> Result<()> {
         let found = self.resolve(path).await?;
         let start = self.stat_found(&found)?;
         if !take(0, &start)? || !found.is_directory() {
@@ -232,7 +244,8 @@ impl Vault {
                 }
                 for listed in self.listed(directory, &path)? {
                     let enter = take(depth, &listed)?;
-                    if enter && listed.kind == ListedKind::Directory
+                    if enter
+                        && listed.kind == ListedKind::Directory
                         && let Some(member) = directory.by_id(listed.node)
                     {
                         stack.push((depth + 1, listed.vault_path.clone(), self.descend(directory, member)?));

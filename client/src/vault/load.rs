@@ -80,7 +80,8 @@ impl Vault {
                 let items = vec![ListItem { directory: held.id, page: Some(page) }];
                 let reply = self.server().list(ListRequest { items, limit: LIST_LIMIT, manifests }).await?;
                 self.admit(&reply.grants, &reply.directories).await?;
-                let [view]: [DirectoryView; 1] = reply.directories.try_into().map_err(|_| lie("the server sent another page than was asked for"))?;
+                let [view]: [DirectoryView; 1] =
+                    reply.directories.try_into().map_err(|_| lie("the server sent another page than was asked for"))?;
                 if view.node.node != held.id || view.entries.is_empty() {
                     return Err(lie("the server sent another page than was asked for"));
                 }

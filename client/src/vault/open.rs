@@ -128,7 +128,10 @@ impl Vault {
             return Err(lie("the server sent another version than was asked for"));
         }
         let hashes: Vec<Digest> = opened.chunk_hashes.iter().map(|hash| Digest::new(hash.0)).collect();
-        current.manifest.verify_chunks(&hashes).map_err(|e| lie("the list of a file's chunks is not the one that was signed").because(e))?;
+        current
+            .manifest
+            .verify_chunks(&hashes)
+            .map_err(|e| lie("the list of a file's chunks is not the one that was signed").because(e))?;
         let key = match file.tree_key()?.unwrap_content(&place(current.manifest.version), &opened.content_wrap.0) {
             Ok(key) => key,
             Err(error) => return Err(self.unless_rolled(&file, super::tree::sealed("a content key", error)).await),

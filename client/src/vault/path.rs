@@ -236,7 +236,17 @@ mod tests {
 
     #[test]
     fn text_leads_back() {
-        for text in ["/", "/a", "/a/b c/d.txt", "/@shared", "/@shared/r.tal", "/@shared/r.tal/x", "/@shared/r.tal/x~00112233/y", "/@@shared", "/@@@shared/x"] {
+        for text in [
+            "/",
+            "/a",
+            "/a/b c/d.txt",
+            "/@shared",
+            "/@shared/r.tal",
+            "/@shared/r.tal/x",
+            "/@shared/r.tal/x~00112233/y",
+            "/@@shared",
+            "/@@@shared/x",
+        ] {
             assert_eq!(parse(text).text(), text);
         }
         assert_eq!(parse("docs//./a/../b/").text(), "/docs/b");

@@ -149,7 +149,8 @@ mod tests {
             assert_eq!(decide(thing(Kind::File, 5, 0), Some(thing(Kind::File, 5, 0)), mode), Step::Compare);
             assert_eq!(decide(thing(Kind::Link, 5, 1), Some(thing(Kind::Link, 5, 1)), mode), Step::Compare);
             assert_eq!(decide(file, Some(thing(Kind::File, 6, 100)), mode), differs(mode));
-            for (a, b) in [(Kind::File, Kind::Directory), (Kind::Directory, Kind::File), (Kind::Link, Kind::File), (Kind::File, Kind::Link)] {
+            for (a, b) in [(Kind::File, Kind::Directory), (Kind::Directory, Kind::File), (Kind::Link, Kind::File), (Kind::File, Kind::Link)]
+            {
                 let step = decide(thing(a, 5, 100), Some(thing(b, 5, 100)), mode);
                 assert!(!matches!(step, Step::Replace | Step::Enter | Step::Unchanged | Step::Create), "{a:?} over {b:?}: {step:?}");
             }

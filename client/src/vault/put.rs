@@ -162,8 +162,7 @@ impl Run<'_> {
     /// Puts what is directly in a directory; returns the directories below as jobs.
     async fn directory(&self, job: Job) -> Result<(Report, Vec<Job>)> {
         let mut report = Report::default();
-        let (local, relative, above, reading) =
-            (job.local.clone(), job.relative.clone(), job.above.clone(), self.options.reading.clone());
+        let (local, relative, above, reading) = (job.local.clone(), job.relative.clone(), job.above.clone(), self.options.reading.clone());
         let (sources, notes) = match blocking(move || source::read_directory(&local, &relative, &above, &reading)).await? {
             Ok(read) => read,
             Err(error) => {
@@ -229,7 +228,10 @@ impl Run<'_> {
                 }
             }
             if !given.insert(name.as_str().to_owned()) {
-                self.tell(&mut report, Note { path, outcome: Outcome::Failed, reason: "two of the things to be put have this name".into() });
+                self.tell(
+                    &mut report,
+                    Note { path, outcome: Outcome::Failed, reason: "two of the things to be put have this name".into() },
+                );
                 continue;
             }
             if step == Step::Enter {

@@ -109,7 +109,14 @@ impl Vault {
         Ok(follows.then(|| grant.record_hash()))
     }
 
-    fn terms(&self, held: &Held, recipient: &Bundle, verbs: Verbs, expires: Timestamp, predecessor: Option<Digest>) -> Result<GrantPayload> {
+    fn terms(
+        &self,
+        held: &Held,
+        recipient: &Bundle,
+        verbs: Verbs,
+        expires: Timestamp,
+        predecessor: Option<Digest>,
+    ) -> Result<GrantPayload> {
         let to = recipient.payload();
         // Without *view* the tree key is not given; its commitment then binds to nothing the recipient holds.
         let tree_commitment = match &held.keys.tree {
@@ -143,7 +150,13 @@ impl Vault {
     }
 
     /// Ends shares of a node and makes new keys below it. With nobody named, all that this person may end.
-    pub async fn unshare(&self, path: &VaultPath, people: &[UserName], progress: &dyn Progress, cancel: &Cancel) -> Result<(Vec<UserName>, Report)> {
+    pub async fn unshare(
+        &self,
+        path: &VaultPath,
+        people: &[UserName],
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<(Vec<UserName>, Report)> {
         let found = self.resolve(path).await?;
         let standing = self.grants_on(found.held.id).await?;
         let mine = |view: &&GrantView| found.held.root.owner() == self.me().user || view.sealer == self.me().user;
@@ -197,7 +210,11 @@ impl Vault {
         let found = self.resolve(path).await?;
         let share = found.share.filter(|share| !share.root.is_home);
         let share = share.ok_or_else(|| {
-            ClientError::new(Kind::Invalid, "not_a_share", format!("`{path}` is not a share itself; name one of `ticrypt shares --with-me`"))
+            ClientError::new(
+                Kind::Invalid,
+                "not_a_share",
+                format!("`{path}` is not a share itself; name one of `ticrypt shares --with-me`"),
+            )
         })?;
         self.server().leave_grant(share.root.grant.grant).await.map(|_| ())
     }

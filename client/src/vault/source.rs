@@ -292,7 +292,8 @@ mod tests {
 
     fn read(path: &Path, links: Links) -> (Vec<Source>, Vec<Note>) {
         let meta = std::fs::metadata(path).unwrap();
-        read_directory(path, Path::new(""), &[(meta.dev(), meta.ino())], &Reading { links, exclude: Exclude::parse(&["*.skip"]).unwrap() }).unwrap()
+        read_directory(path, Path::new(""), &[(meta.dev(), meta.ino())], &Reading { links, exclude: Exclude::parse(&["*.skip"]).unwrap() })
+            .unwrap()
     }
 
     #[test]

@@ -31,7 +31,10 @@ pub struct Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
     Directory,
-    File { size_bytes: u64, modified: Timestamp },
+    File {
+        size_bytes: u64,
+        modified: Timestamp,
+    },
     /// A link, a pipe, a device: never written to or through.
     Other,
 }
@@ -84,7 +87,10 @@ impl Target {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(flags(OFlags::DIRECTORY | OFlags::NOFOLLOW));
         let file = self.dir.open_with(name, &options).map_err(|_| {
-            ClientError::refused("not_a_directory", format!("`{}` is there already and is not a directory; it is left alone", self.path_of(name)))
+            ClientError::refused(
+                "not_a_directory",
+                format!("`{}` is there already and is not a directory; it is left alone", self.path_of(name)),
+            )
         })?;
         Ok((Self { dir: Arc::new(Dir::from_std_file(file.into_std())), shown: self.path_of(name) }, made))
     }
@@ -271,7 +277,8 @@ impl Sidecar {
 
     pub fn record(&mut self, number: u64) -> Result<()> {
         self.done.insert(number);
-        writeln!(self.file, "{number}").map_err(|e| ClientError::broken(format!("the list of received chunks cannot be kept: {e}")).because(e))
+        writeln!(self.file, "{number}")
+            .map_err(|e| ClientError::broken(format!("the list of received chunks cannot be kept: {e}")).because(e))
     }
 }
 

@@ -7,8 +7,8 @@ use serde::Serialize;
 use ticrypt_api::node::{DeleteReply, DeleteRequest, EntryView, PageQuery, RestoreRequest, StatRequest, TrashRequest};
 use ticrypt_crypto::entry::Entry;
 use ticrypt_crypto::record::Record;
-use ticrypt_keyring::{NodeKeys, entry as sealed_entry};
 use ticrypt_keyring::props::EntryProps;
+use ticrypt_keyring::{NodeKeys, entry as sealed_entry};
 use ticrypt_types::limits::{BATCH_MAX_NODES, DEPTH_MAX};
 use ticrypt_types::{NodeId, NodeKind, NodeName, Timestamp};
 
@@ -176,7 +176,9 @@ impl Vault {
 
     async fn restore_once(&self, item: &Trashed) -> Result<VaultPath> {
         let found = self.resolve(&item.directory).await.map_err(|error| match error.kind() {
-            Kind::NotFound => ClientError::refused("above_in_trash", format!("`{}` is not there any more; restore it first", item.directory)),
+            Kind::NotFound => {
+                ClientError::refused("above_in_trash", format!("`{}` is not there any more; restore it first", item.directory))
+            }
             _ => error,
         })?;
         let directory = self.load_found(&found, false).await?;

@@ -73,7 +73,10 @@ impl Held {
     /// The tree key; a share without *view* has none, and there is no way around that.
     pub fn tree_key(&self) -> Result<&TreeKey> {
         self.keys.tree.as_ref().ok_or_else(|| {
-            ClientError::refused("no_view", "this share lets you see names only: the key to the contents was never given to you; ask for view")
+            ClientError::refused(
+                "no_view",
+                "this share lets you see names only: the key to the contents was never given to you; ask for view",
+            )
         })
     }
 }
@@ -149,7 +152,8 @@ impl Directory {
             return Err(moved_on());
         }
         let parsed = entries.into_iter().map(read_entry).collect::<Result<Vec<_>>>()?;
-        head.verify_entries(parsed.iter().map(|(entry, _)| entry)).map_err(|e| lie("a listing is not the one that was signed").because(e))?;
+        head.verify_entries(parsed.iter().map(|(entry, _)| entry))
+            .map_err(|e| lie("a listing is not the one that was signed").because(e))?;
         let mut members = BTreeMap::new();
         let mut names = HashMap::with_capacity(parsed.len());
         for (entry, EntryView { entry: bytes, node: view, current }) in parsed {
@@ -265,8 +269,7 @@ pub fn verify_past(trust: &Trust, deployment: DeploymentId, file: &Held, view: &
 
 fn verify_manifest(trust: &Trust, deployment: DeploymentId, file: &Held, view: &ManifestView, tree: Tree<'_>) -> Result<Current> {
     let manifest = trust.manifest(&view.manifest, tree)?;
-    let place =
-        ManifestPlace { deployment, file: file.id, epoch: file.epoch, version: manifest.version, sequence: manifest.sequence };
+    let place = ManifestPlace { deployment, file: file.id, epoch: file.epoch, version: manifest.version, sequence: manifest.sequence };
     let key = file.keys.list.unwrap_props_key(&place, &view.props_key.0).map_err(|e| sealed("the key of a file's properties", e))?;
     let props = key.open_manifest_props(&place, &manifest.props).map_err(|e| sealed("a file's properties", e))?;
     Ok(Current { manifest: Arc::new(manifest), props })

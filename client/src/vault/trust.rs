@@ -112,12 +112,7 @@ impl Authored for GrantPayload {
 
 impl Trust {
     pub fn new(deployment: DeploymentId) -> Self {
-        Self {
-            deployment,
-            bundles: Mutex::default(),
-            grants: Mutex::default(),
-            batches: Mutex::new(VerifyCache::new(BATCHES_REMEMBERED)),
-        }
+        Self { deployment, bundles: Mutex::default(), grants: Mutex::default(), batches: Mutex::new(VerifyCache::new(BATCHES_REMEMBERED)) }
     }
 
     /// Takes a bundle that `users` has verified: self-signed, in the key log, not against a pin.

@@ -280,7 +280,14 @@ impl Vault {
         Ok((number, buffer, slot))
     }
 
-    pub(super) async fn send_chunk(&self, sealer: &Arc<ChunkSealer>, tickets: &Tickets, number: u64, last: bool, buffer: Vec<u8>) -> Result<Digest> {
+    pub(super) async fn send_chunk(
+        &self,
+        sealer: &Arc<ChunkSealer>,
+        tickets: &Tickets,
+        number: u64,
+        last: bool,
+        buffer: Vec<u8>,
+    ) -> Result<Digest> {
         let sealer = Arc::clone(sealer);
         let (bytes, hash) = blocking(move || seal_chunk(&sealer, number, last, buffer)).await??;
         let ticket = tickets.fresh(self).await?;

@@ -82,7 +82,8 @@ impl System {
                 break;
             }
         }
-        let code = code.unwrap_or_else(|| panic!("the server did not start: {}", std::fs::read_to_string(directory.path().join("log")).unwrap()));
+        let code =
+            code.unwrap_or_else(|| panic!("the server did not start: {}", std::fs::read_to_string(directory.path().join("log")).unwrap()));
         // Its output is read to the end, or it would stop when the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, directory, code, admin: None }

@@ -18,16 +18,23 @@ fn step(n: u8, closure_seq: u64, rolled_seq: u64) -> PathStep {
 /// Directory 10 in directory 11 in root 12, of the given owner; nobody holds a grant.
 pub(crate) fn facts(owner: u8) -> NodeFacts {
     NodeFacts {
-        node: node(10), owner: id(owner), kind: NodeKind::Directory, revision: 4, head_counter: 2, epoch: 1, parent: Some(node(11)),
-        trashed: Trashed::No, path: vec![step(10, 0, 0), step(11, 0, 0), step(12, 0, 0)], grants: vec![], rights: 3,
+        node: node(10),
+        owner: id(owner),
+        kind: NodeKind::Directory,
+        revision: 4,
+        head_counter: 2,
+        epoch: 1,
+        parent: Some(node(11)),
+        trashed: Trashed::No,
+        path: vec![step(10, 0, 0), step(11, 0, 0), step(12, 0, 0)],
+        grants: vec![],
+        rights: 3,
     }
 }
 
 /// A living grant on directory 11, above the node.
 pub(crate) fn grant(n: u8, verbs: Verbs) -> GrantFact {
-    GrantFact {
-        grant: GrantId::from_random([n; 16]), hash: [n; 32], node: node(11), verbs, expires: Timestamp::ABSENT, ended: false,
-    }
+    GrantFact { grant: GrantId::from_random([n; 16]), hash: [n; 32], node: node(11), verbs, expires: Timestamp::ABSENT, ended: false }
 }
 
 pub(crate) fn all_verbs() -> impl Iterator<Item = Verbs> {
@@ -38,9 +45,8 @@ type Outcome = Result<(), Denial>;
 
 /// Every verb of this file on the one node (moving: to another directory of the same owner with the same grants).
 fn outcomes(me: &Actor, facts: &NodeFacts) -> [(&'static str, Outcome); 9] {
-    let elsewhere = NodeFacts {
-        node: node(20), path: vec![step(20, 0, 0), step(11, 0, 0), step(12, 0, 0)], trashed: Trashed::No, ..facts.clone()
-    };
+    let elsewhere =
+        NodeFacts { node: node(20), path: vec![step(20, 0, 0), step(11, 0, 0), step(12, 0, 0)], trashed: Trashed::No, ..facts.clone() };
     [
         ("stat", may_stat(me, facts, NOW).map(drop)),
         ("list", may_list(me, facts, NOW).map(drop)),
@@ -146,7 +152,10 @@ fn moves() {
     let permit = may_move(&me, &moved, &target, NOW).unwrap();
     assert_eq!((permit.on(), permit.revision(), permit.rights()), (MoveTo { node: node(10), target: node(20) }, 4, 2));
     for (target, expected) in [
-        (NodeFacts { owner: id(8), grants: vec![GrantFact { node: node(20), ..grant(1, Verbs::ALL) }], ..target.clone() }, Denial::OtherOwner),
+        (
+            NodeFacts { owner: id(8), grants: vec![GrantFact { node: node(20), ..grant(1, Verbs::ALL) }], ..target.clone() },
+            Denial::OtherOwner,
+        ),
         (NodeFacts { owner: id(8), ..target.clone() }, Denial::NotFound),
         (NodeFacts { kind: NodeKind::File, ..target.clone() }, Denial::NotADirectory),
         (NodeFacts { path: vec![step(20, 0, 0), step(10, 0, 0), step(12, 0, 0)], ..target.clone() }, Denial::IntoItself),

@@ -110,7 +110,9 @@ impl Tx {
         let (mut rows, mut contents) = (Vec::with_capacity(create.nodes.len()), Vec::new());
         let mut deepest = 1;
         for NodeNew { entry, head, content } in create.nodes {
-            let (epoch, depth) = *places.get(&entry.parent).ok_or(StoreError::Invalid("an entry is in none of the directories; send its directory first"))?;
+            let (epoch, depth) = *places
+                .get(&entry.parent)
+                .ok_or(StoreError::Invalid("an entry is in none of the directories; send its directory first"))?;
             if entry.parent_epoch != epoch {
                 return Err(StoreError::Stale("directory"));
             }

@@ -69,12 +69,7 @@ pub(crate) fn verbs(bits: i64) -> Result<Verbs, StoreError> {
     u8::try_from(bits).ok().and_then(Verbs::from_bits).ok_or(StoreError::Corrupt("grants.verbs"))
 }
 
-fn assemble(
-    node: NodeId,
-    rows: &BTreeMap<NodeId, Node>,
-    grants: &BTreeMap<NodeId, Vec<GrantFact>>,
-    rights: u64,
-) -> Option<NodeFacts> {
+fn assemble(node: NodeId, rows: &BTreeMap<NodeId, Node>, grants: &BTreeMap<NodeId, Vec<GrantFact>>, rights: u64) -> Option<NodeFacts> {
     let own = rows.get(&node)?;
     let (mut path, mut held) = (Vec::new(), Vec::new());
     let mut trashed = if own.trashed.is_some() { Trashed::Itself } else { Trashed::No };

@@ -77,13 +77,7 @@ impl Store {
     }
 
     /// Entries of a directory in the order of their ids, those after `after`. Two queries, whatever the directory's size.
-    pub async fn list_entries(
-        &self,
-        directory: NodeId,
-        which: Which,
-        after: Option<NodeId>,
-        limit: u64,
-    ) -> Result<Vec<Entry>, StoreError> {
+    pub async fn list_entries(&self, directory: NodeId, which: Which, after: Option<NodeId>, limit: u64) -> Result<Vec<Entry>, StoreError> {
         let filter = which.filter();
         let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
         let sql = format!("SELECT n.* FROM nodes n WHERE n.parent_id = $1 AND n.id > $2{filter} ORDER BY n.id LIMIT $3");

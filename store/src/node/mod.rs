@@ -28,8 +28,8 @@ use crate::table::node::nodes;
 use crate::writer::Tx;
 
 pub use create::{CreateNodes, HomeNew, NodeNew};
-pub use delete::DeletedVersion;
 pub(crate) use delete::DeletedRow;
+pub use delete::DeletedVersion;
 pub(crate) use facts::verbs;
 pub use list::{Current, Entry, Which};
 pub use place::{MoveNode, RenameNode, RestoreNode};

@@ -159,7 +159,8 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let file = || bytes(node.id.as_bytes());
         let rows = self.rows::<IdRow>("SELECT id FROM versions WHERE file_id = $1 AND state <> 'abandoned'", vec![file()]).await?;
-        let mut versions = rows.iter().map(|row| id("versions.id", &row.id)).collect::<Result<std::collections::BTreeSet<VersionId>, _>>()?;
+        let mut versions =
+            rows.iter().map(|row| id("versions.id", &row.id)).collect::<Result<std::collections::BTreeSet<VersionId>, _>>()?;
         for (version, wrap) in contents {
             if !versions.remove(&version) {
                 return Err(StoreError::Stale("list of versions"));
@@ -168,7 +169,8 @@ impl Tx {
             self.run(sql, vec![bytes(version.as_bytes()), wrap.into()]).await?;
         }
         let rows = self.rows::<HashRow>("SELECT hash FROM manifests WHERE file_id = $1", vec![file()]).await?;
-        let mut manifests = rows.iter().map(|row| digest("manifests.hash", &row.hash)).collect::<Result<std::collections::BTreeSet<_>, _>>()?;
+        let mut manifests =
+            rows.iter().map(|row| digest("manifests.hash", &row.hash)).collect::<Result<std::collections::BTreeSet<_>, _>>()?;
         for (hash, wrap) in props_keys {
             if !manifests.remove(&hash) {
                 return Err(StoreError::Stale("list of versions"));

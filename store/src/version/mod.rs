@@ -77,11 +77,7 @@ pub struct Upload {
 
 impl Upload {
     pub fn facts(&self) -> UploadFacts {
-        UploadFacts {
-            version: self.version.id,
-            created_by: self.version.created_by,
-            open: self.version.state == VersionState::Uploading,
-        }
+        UploadFacts { version: self.version.id, created_by: self.version.created_by, open: self.version.state == VersionState::Uploading }
     }
 }
 

@@ -84,11 +84,7 @@ impl Tx {
     }
 
     /// Contents of files made in the same transaction.
-    pub(crate) async fn take_first_contents(
-        &self,
-        actor: UserId,
-        contents: Vec<(NodeId, ContentNew)>,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn take_first_contents(&self, actor: UserId, contents: Vec<(NodeId, ContentNew)>) -> Result<(), StoreError> {
         for (_, content) in &contents {
             let manifest = &content.manifest;
             let right = manifest.sequence == 1 && manifest.predecessor.is_none();

@@ -131,13 +131,22 @@ pub async fn a_lost_race_stays_as_a_conflict(db: Db) {
     assert_eq!(lab.store.publish(permit(&lab, owner, file).await, winner.clone()).await.unwrap(), Published::Current);
     assert_eq!(lab.store.publish(permit(&lab, owner, file).await, loser).await.unwrap(), Published::Conflict);
     assert_eq!(current(&lab, file).await.1, won);
-    let history: Vec<_> = lab.store.versions(file, None, 10).await.unwrap().iter().map(|(manifest, _)| (manifest.sequence, manifest.hash, manifest.conflict)).collect();
+    let history: Vec<_> = lab
+        .store
+        .versions(file, None, 10)
+        .await
+        .unwrap()
+        .iter()
+        .map(|(manifest, _)| (manifest.sequence, manifest.hash, manifest.conflict))
+        .collect();
     assert_eq!(history, [(2, won, false), (2, lost, true), (1, first, false)]);
     assert!(lab.store.manifest(file, &lost).await.unwrap().unwrap().0.conflict);
     assert!(lab.store.manifest(file, &[0; 32]).await.unwrap().is_none());
     // The same manifest twice, one that skips, one that follows another.
-    assert!(matches!(lab.store.publish(permit(&lab, owner, file).await, ContentNew { version: lab.version_id(), ..winner }).await,
-        Err(StoreError::Taken(Taken::Manifest))));
+    assert!(matches!(
+        lab.store.publish(permit(&lab, owner, file).await, ContentNew { version: lab.version_id(), ..winner }).await,
+        Err(StoreError::Taken(Taken::Manifest))
+    ));
     for (sequence, predecessor) in [(4, Some(won)), (0, None), (3, Some(lost)), (3, None)] {
         let refused = lab.store.publish(permit(&lab, owner, file).await, lab.small(b"x", sequence, predecessor)).await;
         assert!(matches!(refused, Err(StoreError::Invalid(_))), "{sequence} {refused:?}");
@@ -173,7 +182,10 @@ pub async fn abandoned_uploads_are_swept(db: Db) {
     record(&lab, owner, living, 0, [1; 32], 5_000_000).await.unwrap();
     let facts = lab.store.upload(given_up).await.unwrap().unwrap().facts();
     lab.store.abandon(may_abandon(&actor(owner), &facts, NOW).unwrap(), at(1_200_000)).await.unwrap();
-    assert!(matches!(lab.store.abandon(may_abandon(&actor(owner), &facts, NOW).unwrap(), at(1_300_000)).await, Err(StoreError::Stale("upload"))));
+    assert!(matches!(
+        lab.store.abandon(may_abandon(&actor(owner), &facts, NOW).unwrap(), at(1_300_000)).await,
+        Err(StoreError::Stale("upload"))
+    ));
     assert_eq!(lab.store.abandon_stale(at(2_000_000), at(6_000_000)).await.unwrap(), 1);
     let late = may_write_chunk(&actor(owner), &facts, NOW).unwrap();
     let refused = lab.store.record_chunk(late, Chunk { number: 0, hash: [1; 32], stored_len: 1 }, at(7_000_000)).await;

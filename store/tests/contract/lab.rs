@@ -100,7 +100,13 @@ impl Lab {
 
     pub fn statement(&self, user: UserId, action: u8) -> Statement {
         Statement {
-            user, bundle: self.digest(), action, envelope: b"statement".to_vec(), log_index: 4, log_leaf: b"leaf".to_vec(), at: NOW,
+            user,
+            bundle: self.digest(),
+            action,
+            envelope: b"statement".to_vec(),
+            log_index: 4,
+            log_leaf: b"leaf".to_vec(),
+            at: NOW,
         }
     }
 
@@ -174,7 +180,16 @@ impl Lab {
     }
 
     pub fn entry(&self, parent: NodeId, node: NodeId, kind: NodeKind, name: &str) -> EntryNew {
-        EntryNew { parent, parent_epoch: 1, node, kind, epoch: 1, name_tag: tag(name), leaf: self.digest(), bytes: name.as_bytes().to_vec() }
+        EntryNew {
+            parent,
+            parent_epoch: 1,
+            node,
+            kind,
+            epoch: 1,
+            name_tag: tag(name),
+            leaf: self.digest(),
+            bytes: name.as_bytes().to_vec(),
+        }
     }
 
     pub fn directory_new(&self, parent: NodeId, name: &str) -> NodeNew {
@@ -192,7 +207,8 @@ impl Lab {
     }
 
     pub fn small(&self, bytes: &[u8], sequence: u64, predecessor: Option<Digest>) -> ContentNew {
-        let source = ContentSource::Small { content_wrap: b"wrap".to_vec(), size: bytes.len() as u64, hash: [4; 32], bytes: bytes.to_vec() };
+        let source =
+            ContentSource::Small { content_wrap: b"wrap".to_vec(), size: bytes.len() as u64, hash: [4; 32], bytes: bytes.to_vec() };
         ContentNew { version: self.version_id(), source, manifest: self.manifest(sequence, predecessor) }
     }
 

@@ -108,11 +108,31 @@ pub async fn heads_follow_one_another(db: Db) {
     let permit = async || rules::may_create(&actor(owner), &lab.facts(owner, home).await, NOW).unwrap();
     let create = |head| CreateNodes { head, nodes: vec![lab.file_new(home, "a", None)], created: NOW };
     for (what, head) in [
-        ("the same counter", { let mut head = good.clone(); head.counter = 1; head }),
-        ("a counter ahead", { let mut head = good.clone(); head.counter = 3; head }),
-        ("another one before", { let mut head = good.clone(); head.previous = Some([9; 32]); head }),
-        ("none before", { let mut head = good.clone(); head.previous = None; head }),
-        ("another epoch", { let mut head = good.clone(); head.epoch = 2; head }),
+        ("the same counter", {
+            let mut head = good.clone();
+            head.counter = 1;
+            head
+        }),
+        ("a counter ahead", {
+            let mut head = good.clone();
+            head.counter = 3;
+            head
+        }),
+        ("another one before", {
+            let mut head = good.clone();
+            head.previous = Some([9; 32]);
+            head
+        }),
+        ("none before", {
+            let mut head = good.clone();
+            head.previous = None;
+            head
+        }),
+        ("another epoch", {
+            let mut head = good.clone();
+            head.epoch = 2;
+            head
+        }),
     ] {
         let refused = lab.store.create_nodes(permit().await, create(head)).await;
         assert!(matches!(refused, Err(StoreError::Stale("directory"))), "{what}: {refused:?}");
@@ -153,7 +173,10 @@ pub async fn renaming(db: Db) {
     assert!(matches!(none, Err(StoreError::Invalid(_))));
     let other = lab.directory(owner, home, "other").await;
     let heads = vec![lab.next_head(home).await, lab.next_head(other).await];
-    assert!(matches!(lab.store.rename(vec![RenameNode { permit: permit(), entry: entry.clone() }], heads).await, Err(StoreError::Invalid(_))));
+    assert!(matches!(
+        lab.store.rename(vec![RenameNode { permit: permit(), entry: entry.clone() }], heads).await,
+        Err(StoreError::Invalid(_))
+    ));
     let mut foreign = entry;
     foreign.node = other;
     let heads = vec![lab.next_head(home).await];

@@ -77,7 +77,12 @@ async fn begin(lab: &Lab, user: UserId) -> SessionNew {
 
 fn session_new(lab: &Lab) -> SessionNew {
     SessionNew {
-        id: lab.session_id(), token_hash: lab.digest(), session_key: vec![4; 65], created: NOW, expires: at(9_000_000), client: "é".repeat(200),
+        id: lab.session_id(),
+        token_hash: lab.digest(),
+        session_key: vec![4; 65],
+        created: NOW,
+        expires: at(9_000_000),
+        client: "é".repeat(200),
     }
 }
 
@@ -105,7 +110,10 @@ pub async fn losing_ends_sessions(db: Db) {
                 let permit = may_deactivate(&me, &facts, "left", NOW).unwrap();
                 lab.store.deactivate(permit, InactiveCause::Administrator, "left".into(), lab.statement(user, 2)).await.unwrap();
                 let user = lab.store.user(user).await.unwrap().unwrap();
-                assert_eq!((user.state, user.reason.as_deref(), user.cause), (UserState::Inactive, Some("left"), Some(InactiveCause::Administrator)));
+                assert_eq!(
+                    (user.state, user.reason.as_deref(), user.cause),
+                    (UserState::Inactive, Some("left"), Some(InactiveCause::Administrator))
+                );
             }
             "disable" => {
                 let permit = may_disable(&me, &facts, at(5_000_000), NOW).unwrap();
@@ -138,7 +146,10 @@ pub async fn two_super_admins_cannot_demote_each_other(db: Db) {
     let second = activated(&lab, first, "second").await;
     let facts = lab.store.user_facts(second, NOW).await.unwrap().unwrap();
     let me = lab.actor(first).await;
-    lab.store.set_rank(may_set_rank(&me, &facts, Rank::SuperAdmin, NOW).unwrap(), Rank::SuperAdmin, lab.statement(second, 4)).await.unwrap();
+    lab.store
+        .set_rank(may_set_rank(&me, &facts, Rank::SuperAdmin, NOW).unwrap(), Rank::SuperAdmin, lab.statement(second, 4))
+        .await
+        .unwrap();
     // Both decide while the other still stands.
     let mut writes = Vec::new();
     for (by, whom) in [(first, second), (second, first)] {

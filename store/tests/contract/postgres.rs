@@ -40,7 +40,8 @@ impl Server {
             .spawn()
             .expect(MISSING);
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let ready = log.by_ref().map_while(Result::ok).inspect(|line| println!("{line}")).any(|line| line.contains("ready to accept connections"));
+        let ready =
+            log.by_ref().map_while(Result::ok).inspect(|line| println!("{line}")).any(|line| line.contains("ready to accept connections"));
         assert!(ready, "PostgreSQL ended before it was ready");
         // Somebody must go on reading, or the server stops at a full pipe; the thread ends with the server.
         let log = std::thread::spawn(move || log.map_while(Result::ok).for_each(drop));

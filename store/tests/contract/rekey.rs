@@ -79,7 +79,14 @@ async fn step(lab: &Lab, by: UserId, node: NodeId, first: &[NodeId]) -> RekeyNod
 
 /// The head after `head`.
 fn after(lab: &Lab, head: &HeadNew, epoch: u64) -> HeadNew {
-    HeadNew { directory: head.directory, counter: head.counter + 1, epoch, previous: Some(head.hash), hash: lab.digest(), bytes: b"after".to_vec() }
+    HeadNew {
+        directory: head.directory,
+        counter: head.counter + 1,
+        epoch,
+        previous: Some(head.hash),
+        hash: lab.digest(),
+        bytes: b"after".to_vec(),
+    }
 }
 
 pub async fn new_keys_open_again(db: Db) {
@@ -201,7 +208,11 @@ pub async fn a_file_gets_new_wraps(db: Db) {
     for drop_contents in [true, false] {
         let mut partial = step(&lab, owner, file, &[]).await;
         let NewKeys::File { contents, props_keys } = &mut partial.keys else { panic!("a file") };
-        if drop_contents { drop(contents.pop()) } else { drop(props_keys.pop()) }
+        if drop_contents {
+            drop(contents.pop())
+        } else {
+            drop(props_keys.pop())
+        }
         assert!(matches!(lab.store.rekey(vec![partial]).await, Err(StoreError::Stale("list of versions"))));
     }
     lab.store.rekey(vec![step(&lab, owner, file, &[]).await]).await.unwrap();

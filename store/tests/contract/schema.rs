@@ -30,7 +30,11 @@ pub async fn a_new_database_has_the_known_schema(db: Db) {
 
 pub async fn a_newer_schema_is_refused(db: Db) {
     let store = db.open().await.store;
-    raw(&db.url).await.execute_unprepared("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_from_the_future', 1)").await.unwrap();
+    raw(&db.url)
+        .await
+        .execute_unprepared("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_from_the_future', 1)")
+        .await
+        .unwrap();
     for refused in [store.migrate().await, store.check_schema().await] {
         let error = refused.unwrap_err();
         assert!(matches!(error, StoreError::SchemaNewer { found: 4, known: 3 }), "{error:?}");
@@ -74,7 +78,9 @@ pub async fn every_column_is_classed(db: Db) {
     let lab = db.open().await;
     let conn = raw(&db.url).await;
     let sql = match conn.get_database_backend() {
-        DbBackend::Sqlite => "SELECT m.name AS t, c.name AS c FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'",
+        DbBackend::Sqlite => {
+            "SELECT m.name AS t, c.name AS c FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'"
+        }
         _ => "SELECT table_name::text AS t, column_name::text AS c FROM information_schema.columns WHERE table_schema = 'public'",
     };
     let rows = conn.query_all_raw(Statement::from_string(conn.get_database_backend(), sql)).await.unwrap();

@@ -55,9 +55,16 @@ pub async fn a_decision_from_before_an_end_is_stale(db: Db) {
     let create = rules::may_create(&actor(friend), &facts, NOW).unwrap();
     let publish = ticrypt_policy::version::may_publish(&actor(friend), &lab.facts(friend, file).await, NOW).unwrap();
     let trash = rules::may_trash(&actor(friend), &lab.facts(friend, file).await, NOW).unwrap();
-    let terms = GrantTerms { recipient: lab.person(), recipient_active: true, verbs: Verbs::VIEW, expires: Timestamp::ABSENT, authority: Some(grant.hash) };
+    let terms = GrantTerms {
+        recipient: lab.person(),
+        recipient_active: true,
+        verbs: Verbs::VIEW,
+        expires: Timestamp::ABSENT,
+        authority: Some(grant.hash),
+    };
     let share = may_create_grant(&actor(friend), &facts, &terms, NOW).unwrap();
-    let end = may_revoke(&actor(owner), &lab.facts(owner, shared).await, &lab.store.grant(grant.id).await.unwrap().unwrap().facts(), NOW).unwrap();
+    let end = may_revoke(&actor(owner), &lab.facts(owner, shared).await, &lab.store.grant(grant.id).await.unwrap().unwrap().facts(), NOW)
+        .unwrap();
     lab.end(owner, &grant).await.unwrap();
 
     let head = lab.next_head(shared).await;
@@ -134,7 +141,8 @@ pub async fn who_shares_what(db: Db) {
     let shared = lab.directory(owner, home, "shared").await;
     let given = lab.share(owner, shared, friend, Verbs::ALL).await;
     let facts = lab.facts(friend, shared).await;
-    let terms = GrantTerms { recipient: third, recipient_active: true, verbs: Verbs::VIEW, expires: at(5_000_000), authority: Some(given.hash) };
+    let terms =
+        GrantTerms { recipient: third, recipient_active: true, verbs: Verbs::VIEW, expires: at(5_000_000), authority: Some(given.hash) };
     let permit = may_create_grant(&actor(friend), &facts, &terms, NOW).unwrap();
     let passed = GrantNew { authority: Some(given.hash), expires: at(5_000_000), ..lab.grant(shared, owner, friend, third, Verbs::VIEW) };
     lab.store.insert_grant(permit, passed.clone()).await.unwrap();

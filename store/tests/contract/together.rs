@@ -147,10 +147,14 @@ pub async fn answers_come_after_the_commit(db: Db) {
 
 pub async fn closing_finishes_what_was_accepted(db: Db) {
     let lab = db.open().await;
-    let writes: Vec<_> = (0..30u8).map(|n| tokio::spawn({
-        let store = lab.store.clone();
-        async move { store.set_setting(format!("key {n}"), vec![n]).await }
-    })).collect();
+    let writes: Vec<_> = (0..30u8)
+        .map(|n| {
+            tokio::spawn({
+                let store = lab.store.clone();
+                async move { store.set_setting(format!("key {n}"), vec![n]).await }
+            })
+        })
+        .collect();
     tokio::task::yield_now().await;
     lab.store.close().await.unwrap();
     let again = db.open().await;

@@ -34,17 +34,20 @@ fn story(options: &Options, with_witness: bool) {
     let scratch = tempfile::tempdir().unwrap();
     let place = scratch.path();
     let mut system = System::start(options).unwrap();
+    let [ann, ben] = two_people(&system).unwrap();
     let mut witness = None;
     if with_witness {
+        // A witness that comes later: people take in the new deployment file, which names it.
         let started = Witness::start(&place.join("witness"), &system.deployment_file()).unwrap();
         system.configure(&started.configuration()).unwrap();
         system.stop().unwrap();
         system.restart().unwrap();
-        // Before that the server has nothing to show that a client would believe.
         started.await_countersignatures(system.data()).unwrap();
+        for person in [&ann, &ben] {
+            person.import(&system).unwrap();
+        }
         witness = Some(started);
     }
-    let [ann, ben] = two_people(&system).unwrap();
 
     // Put and back again.
     let tree_place = place.join("project");

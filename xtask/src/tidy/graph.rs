@@ -38,7 +38,8 @@ pub fn check(root: &Path, bless: bool) -> Result<Vec<Finding>> {
         findings.push(Finding {
             place: "docs/dependency-graph.txt".to_owned(),
             rule: "dependency graph",
-            what: "the programs link other crates of the workspace than recorded; if that is meant, run `cargo xtask tidy --bless`".to_owned(),
+            what: "the programs link other crates of the workspace than recorded; if that is meant, run `cargo xtask tidy --bless`"
+                .to_owned(),
         });
     }
     Ok(findings)

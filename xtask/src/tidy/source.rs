@@ -66,7 +66,8 @@ pub fn check(root: &Path) -> Result<Vec<Finding>> {
 
 /// Lines in one role's module that name another role's module.
 fn foreign_roles(place: &str, text: &str) -> Vec<String> {
-    let Some(role) = ROLES.iter().find(|r| place.starts_with(&format!("backend/src/{r}/")) || place == format!("backend/src/{r}.rs")) else {
+    let Some(role) = ROLES.iter().find(|r| place.starts_with(&format!("backend/src/{r}/")) || place == format!("backend/src/{r}.rs"))
+    else {
         return Vec::new();
     };
     text.lines()
@@ -87,7 +88,10 @@ mod tests {
 
     #[test]
     fn a_role_that_names_another_is_found() {
-        assert_eq!(foreign_roles("backend/src/file/create.rs", "use crate::audit::AuditRole;\n// crate::rest::x\nuse crate::file::x;").len(), 1);
+        assert_eq!(
+            foreign_roles("backend/src/file/create.rs", "use crate::audit::AuditRole;\n// crate::rest::x\nuse crate::file::x;").len(),
+            1
+        );
         assert!(foreign_roles("backend/src/wiring.rs", "use crate::audit::AuditRole;").is_empty());
     }
 }

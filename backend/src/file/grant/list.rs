@@ -30,7 +30,8 @@ impl FileRole {
         }
         let limit = request.limit as usize;
         let after = request.page.as_deref().map(page::parse_after::<16>).transpose()?;
-        let after = after.map(|id| GrantId::try_from(id).map_err(|_| FileError::Bound("the page token is not one of this list"))).transpose()?;
+        let after =
+            after.map(|id| GrantId::try_from(id).map_err(|_| FileError::Bound("the page token is not one of this list"))).transpose()?;
         let actor = self.actor(caller).await?;
         actor.check(caller.now)?;
         let mut grants = match (request.filter, request.node) {

@@ -42,7 +42,10 @@ pub(super) fn to_bundle(grant: &Signed<GrantPayload>, recipient: &Signer) -> Res
     }
     let named = (grant.recipient, grant.recipient_bundle, grant.recipient_generation);
     if named != (recipient.user, recipient.bundle, recipient.generation) {
-        return Err(FileError::unfit("recipient_bundle", "the grant is sealed to another key than the recipient's current one; look them up again"));
+        return Err(FileError::unfit(
+            "recipient_bundle",
+            "the grant is sealed to another key than the recipient's current one; look them up again",
+        ));
     }
     Ok(())
 }
@@ -70,7 +73,9 @@ pub(super) fn commits_like(grant: &GrantPayload, others: &[Grant]) -> Result<(),
 
 /// A stored grant's terms; its signature was checked when it came.
 pub(super) fn claimed(grant: &Grant) -> Result<GrantPayload, FileError> {
-    Envelope::parse(&grant.envelope).and_then(|envelope| envelope.claimed()).map_err(|_| FileError::Corrupt("a stored grant cannot be read"))
+    Envelope::parse(&grant.envelope)
+        .and_then(|envelope| envelope.claimed())
+        .map_err(|_| FileError::Corrupt("a stored grant cannot be read"))
 }
 
 pub(super) fn grant_new(grant: &Signed<GrantPayload>, new: NewGrant, now: Timestamp) -> GrantNew {
