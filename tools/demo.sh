@@ -66,7 +66,7 @@ done
 
 step "a real tree goes into the vault: $(find "$tree" -type f | wc -l) files below $tree"
 show pi put "$tree" /docs
-show pi du /docs
+show pi du -d 0 /docs
 show pi ls / -l
 
 step "the student sees nothing of it until it is shared"

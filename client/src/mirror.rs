@@ -7,6 +7,7 @@
 //!
 //! A checkpoint that contradicts a stored one is kept beside it: the two convict the log.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ use crate::transport::Transport;
 
 const CHECKPOINT_FILE: &str = "checkpoint";
 const CHECKPOINT_MAX_BYTES: usize = 128 * 1024;
+/// Tiles kept in memory: 8 MiB at most.
+const TILES_REMEMBERED: usize = 1_024;
 const TILE_MAX_BYTES: usize = 256 * 32;
 const LOCK: &str = "lock";
 /// A new entry is published with the next checkpoint, and with witnesses once they have signed.
@@ -61,6 +64,8 @@ pub struct LogMirror {
     name: LogName,
     dir: PathBuf,
     mirror: Mutex<Mirror>,
+    /// Tiles this process has used, so that thousands of proofs fetch each but once. What is in them is checked by every proof.
+    tiles: std::sync::Mutex<HashMap<String, Vec<u8>>>,
     log_key: VerifierKey,
     witnesses: Vec<VerifierKey>,
     transport: Transport,
@@ -79,7 +84,7 @@ impl LogMirror {
         let dir = home.directory(deployment.id(), &format!("logs/{}", log_word(name)))?;
         let witnesses = deployment.witnesses().to_vec();
         let mirror = Mutex::new(restore(&dir, &log_key, &witnesses)?);
-        Ok(Self { name, dir, mirror, log_key, witnesses, transport })
+        Ok(Self { name, dir, mirror, tiles: std::sync::Mutex::default(), log_key, witnesses, transport })
     }
 
     pub fn dir(&self) -> &Path {
@@ -191,8 +196,16 @@ impl LogMirror {
     pub(crate) async fn tile(&self, path: TilePath, cached: bool) -> Result<(TilePath, Vec<u8>)> {
         let full = path.full();
         let file = self.dir.join(full.to_string());
-        if cached && let Some(bytes) = home::read_bounded(&file, TILE_MAX_BYTES)? {
-            return Ok((full, bytes));
+        if cached {
+            for known in [full, path] {
+                if let Some(bytes) = self.tiles().get(&known.to_string()) {
+                    return Ok((known, bytes.clone()));
+                }
+            }
+            if let Some(bytes) = home::read_bounded(&file, TILE_MAX_BYTES)? {
+                self.remember(full, &bytes);
+                return Ok((full, bytes));
+            }
         }
         let (found, bytes) = match self.fetch_tile(path).await {
             Err(error) if error.kind() == Kind::NotFound && !path.is_full() => (full, self.fetch_tile(full).await?),
@@ -201,7 +214,20 @@ impl LogMirror {
         if found.is_full() {
             home::write_atomic(&file, &bytes)?;
         }
+        self.remember(found, &bytes);
         Ok((found, bytes))
+    }
+
+    fn tiles(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<u8>>> {
+        self.tiles.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn remember(&self, path: TilePath, bytes: &[u8]) {
+        let mut tiles = self.tiles();
+        if tiles.len() >= TILES_REMEMBERED {
+            tiles.clear();
+        }
+        tiles.insert(path.to_string(), bytes.to_vec());
     }
 
     async fn fetch_tile(&self, path: TilePath) -> Result<Vec<u8>> {

@@ -113,10 +113,10 @@ async fn many_small_files_and_what_cannot_be_put() {
     }
     symlink("file 00001", root.join("link")).unwrap();
     std::fs::write(root.join("left.out"), b"").unwrap();
-    std::fs::write(root.join(std::ffi::OsString::from(unsafe_name())), b"").unwrap();
+    std::fs::write(root.join(unsafe_name()), b"").unwrap();
     let options =
         PutOptions { reading: Reading { links: Links::Record, exclude: Exclude::parse(&["*.out"]).unwrap() }, ..PutOptions::default() };
-    let report = ann.vault.put(&[root.clone()], &path("/"), &options, &Quiet, &Cancel::new()).await.unwrap();
+    let report = ann.vault.put(std::slice::from_ref(&root), &path("/"), &options, &Quiet, &Cancel::new()).await.unwrap();
     assert_eq!((report.files, report.directories), (4_322, 1));
     assert_eq!(report.notes.iter().map(|note| note.outcome).collect::<Vec<_>>(), [Outcome::Failed]);
 
@@ -236,7 +236,7 @@ async fn an_interrupted_upload_and_download_go_on_where_they_stopped() {
     let cancel = Cancel::new();
     let stop = stop_at(30_000_000, &cancel);
     let options = PutOptions::default();
-    let error = ann.vault.put(&[large.clone()], &path("/"), &options, &stop, &cancel).await.unwrap_err();
+    let error = ann.vault.put(std::slice::from_ref(&large), &path("/"), &options, &stop, &cancel).await.unwrap_err();
     assert_eq!(error.code(), "cancelled");
     assert!(ann.vault.list(&path("/")).await.unwrap().is_empty(), "half of a file is visible");
     let uploads = ann.session.person_dir().unwrap().join("uploads");
@@ -283,7 +283,7 @@ async fn an_interrupted_upload_and_download_go_on_where_they_stopped() {
     let stop = stop_at(30_000_000, &cancel);
     let other = place.path().join("other");
     std::fs::write(&other, &content).unwrap();
-    ann.vault.put(&[other.clone()], &path("/"), &options, &stop, &cancel).await.unwrap_err();
+    ann.vault.put(std::slice::from_ref(&other), &path("/"), &options, &stop, &cancel).await.unwrap_err();
     let changed = bytes(9 * 8 * 1024 * 1024 + 5, 4);
     std::fs::write(&other, &changed).unwrap();
     put(&ann.vault, &other, "/", IfExists::Fail).await;

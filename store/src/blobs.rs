@@ -128,6 +128,10 @@ impl ChunkStore {
     /// In a folder, made if missing; chunks go under `root/chunks`.
     pub fn local(root: &Path) -> Result<Self, BlobError> {
         std::fs::create_dir_all(root).map_err(BlobError::Folder)?;
+        // What is put later syncs folders up to this one; the name of this one is synced here.
+        for folder in root.ancestors().take(2).filter(|folder| folder.is_dir()) {
+            std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(BlobError::Folder)?;
+        }
         let inner = LocalFileSystem::new_with_prefix(root).map_err(BlobError::Settings)?.with_fsync(true);
         // Folders go with their last chunk; a chunk being put keeps its own folder by its temporary file.
         Ok(Self { inner: Arc::new(inner.with_automatic_cleanup(true)), root: Some(root.to_owned()) })

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, FromQueryResult, Statement, TransactionTrait, Value,
+};
 use sea_orm_migration::MigratorTrait;
 
 use crate::error::StoreError;
@@ -84,7 +86,10 @@ impl Store {
     /// Brings the schema up to this program's; refuses a newer one and changes nothing then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         self.refuse_newer().await?;
-        Ok(Migrator::up(&self.writers, None).await?)
+        // All or nothing: a stop in the middle must not leave half a schema.
+        let tx = self.writers.begin().await?;
+        Migrator::up(&tx, None).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Whether the schema is the one this program needs.

@@ -584,9 +584,12 @@ fn same_name(path: &VaultPath) -> Note {
     Note { path: path.to_string(), outcome: Outcome::Failed, reason }
 }
 
+/// Bytes and files of what was written.
+type Sizes = Vec<(u64, u64)>;
+
 /// Verifies, decrypts and writes; returns bytes and count of what was written. A content that does not verify stops everything before any
 /// of the batch has its name.
-fn write_small(items: Vec<(Item, Content)>) -> Result<(Vec<(u64, u64)>, Vec<Note>)> {
+fn write_small(items: Vec<(Item, Content)>) -> Result<(Sizes, Vec<Note>)> {
     let (mut parts, mut notes, mut written) = (Vec::with_capacity(items.len()), Vec::new(), Vec::new());
     let mut failure = None;
     let mut targets: HashMap<String, Target> = HashMap::new();

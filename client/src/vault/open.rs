@@ -51,6 +51,9 @@ pub struct Plain {
     _slot: Option<OwnedSemaphorePermit>,
 }
 
+/// What a former attempt left, and which chunks of it are written.
+pub(super) type Former<'a> = (&'a Arc<Part>, &'a (dyn Fn(u64) -> bool + Send + Sync));
+
 impl Plain {
     pub fn bytes(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
@@ -164,7 +167,7 @@ impl Vault {
     pub(super) fn chunks<'a>(
         &'a self,
         content: &'a Content,
-        part: Option<(&'a Arc<Part>, &'a (dyn Fn(u64) -> bool + Send + Sync))>,
+        part: Option<Former<'a>>,
     ) -> impl Stream<Item = Result<(u64, Plain)>> + Send + 'a {
         let count = content.current.manifest.chunk_count;
         stream::iter(0..count)

@@ -91,8 +91,8 @@ impl System {
 
     pub fn deployment_bytes(&self) -> Vec<u8> {
         let data = self.directory.path().join("data");
-        let found = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
-        let file = found.filter(|path| path.extension().is_some_and(|e| e == "json")).next().expect("a deployment file");
+        let mut found = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
+        let file = found.find(|path| path.extension().is_some_and(|e| e == "json")).expect("a deployment file");
         std::fs::read(file).unwrap()
     }
 

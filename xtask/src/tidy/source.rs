@@ -24,7 +24,7 @@ pub fn check(root: &Path) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let walk = WalkDir::new(root).into_iter().filter_entry(|e| {
         let name = e.file_name().to_string_lossy();
-        !(e.depth() == 1 && matches!(&*name, "target" | ".git" | ".run")) && !matches!(&*name, "target" | "__pycache__" | "vectors")
+        !matches!(&*name, "target" | ".git" | ".run" | "__pycache__" | "vectors")
     });
     for entry in walk {
         let entry = entry?;
