@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run stop test quick demo bench fuzz sabotage docs clean
+.PHONY: help run stop test quick demo bench fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,10 +33,6 @@ bench: ## side by side with rclone, restic, age and dd; prints the table of docs
 fuzz: ## every parser of foreign bytes, FUZZ_SECONDS (20) each
 	@tools/setup.sh build
 	@tools/fuzz.sh
-
-sabotage: ## every committed sabotage must be noticed by its test
-	@tools/setup.sh test
-	cargo xtask sabotage
 
 clean: ## remove what was built and what `make run` keeps
 	cargo clean

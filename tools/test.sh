@@ -28,7 +28,4 @@ step "tests"
 cargo nextest run --workspace --locked --no-fail-fast
 step "fuzz"
 tools/fuzz.sh
-step "sabotage, this day's slice"
-cargo xtask sabotage --check
-cargo xtask sabotage --slice "${SABOTAGE_SLICE:-today/7}"
 step "done"

@@ -13,6 +13,7 @@
 //! that could open them. `wiring.rs` alone knows which roles are on.
 
 pub mod audit;
+pub mod audited;
 pub mod check;
 pub mod clock;
 pub mod config;

@@ -8,7 +8,6 @@
 //!
 //! No row, no work. When a row cannot be written the role stops taking mutations until it is restarted on a log that can.
 
-pub mod audited;
 pub mod events;
 pub mod index;
 pub mod recovery;
@@ -35,8 +34,6 @@ use ticrypt_types::{DeploymentId, Timestamp, UserId};
 use self::events::EventsFile;
 use self::index::{Index, IndexError};
 use self::rows::OpenRows;
-
-pub use audited::audited;
 
 /// How long the first countersignature is waited for.
 const WITNESS_PATIENCE: Duration = Duration::from_secs(10);

@@ -9,8 +9,7 @@ use ticrypt_policy::user::may_rotate_bundle;
 use super::Rest;
 use super::call::{Answer, Call};
 use super::user::read_bundle;
-use crate::audit::audited;
-use crate::audit::audited::refused;
+use crate::audited::{audited, refused};
 use crate::refusal::{refuse, store_failed};
 
 impl Rest {

@@ -7,7 +7,7 @@ use ticrypt_policy::audit::may_read_entries;
 
 use super::Rest;
 use super::call::{Answer, Call};
-use crate::audit::audited::refused;
+use crate::audited::refused;
 use crate::refusal::refuse;
 
 impl Rest {

@@ -21,8 +21,7 @@ use ticrypt_types::{SessionId, Timestamp};
 use super::Rest;
 use super::call::{Answer, Call};
 use super::identify::{TOKEN_BYTES, token_hash};
-use crate::audit::audited;
-use crate::audit::audited::{outcome_of, refused};
+use crate::audited::{audited, outcome_of, refused};
 use crate::presence::Session;
 use crate::refusal::{refuse, store_failed};
 

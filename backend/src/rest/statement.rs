@@ -22,8 +22,7 @@ use ticrypt_types::{Rank, Timestamp, UserId};
 use super::Rest;
 use super::call::{Answer, Call};
 use super::user::{read_bundle, statement_row};
-use crate::audit::audited;
-use crate::audit::audited::refused;
+use crate::audited::{audited, refused};
 use crate::refusal::{refuse, store_failed};
 
 /// What was decided, with what the write needs.
