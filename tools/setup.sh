@@ -7,7 +7,7 @@ what=${1:-build}
 
 say() { printf 'setup: %s\n' "$*"; }
 
-packages=(gcc libc6-dev make)
+packages=(gcc g++ libc6-dev make)
 [ "$what" = test ] && packages+=(postgresql openssl rsync patch python3-venv)
 [ "$what" = bench ] && packages+=(rclone restic age curl openssl python3)
 
