@@ -108,7 +108,7 @@ show pi put "$folder/note.txt" /docs/after.txt
 step "everybody checks the logs; the administrator exports and verifies offline"
 show pi audit verify
 show admin audit export "$folder/audit"
-show admin audit verify "$folder/audit"
+show admin audit verify --dir "$folder/audit"
 
 step "the operator checks the store"
 target/debug/ticrypt-backend --config "$folder/backend.toml" --data "$folder/data" check | sed 's/^/    /'
