@@ -26,7 +26,7 @@ demo: ## the whole story with the real programs, printed step by step
 	@tools/setup.sh build
 	@tools/demo.sh
 
-bench: ## side by side with rclone, restic, age and dd; prints the table of docs/benchmarks.md
+bench: ## side by side with rclone, restic, age and dd; prints a table
 	@tools/setup.sh bench
 	@tools/bench.sh
 

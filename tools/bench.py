@@ -119,25 +119,27 @@ class Ticrypt(Contender):
         port, health = free_port(), free_port()
         data = folder / "data"
         config = folder / "backend.toml"
-        config.write_text((ROOT / "tools" / "bench-backend.toml").read_text().replace("@PORT@", str(port)).replace("@HEALTH@", str(health)))
+        config.write_text(f'[server]\nlisten = "127.0.0.1:{port}"\n\n[health]\nlisten = "127.0.0.1:{health}"\n')
         self.serve([PROGRAMS / "ticrypt-backend", "run", "--config", config, "--data", data], port)
-        code = self.first_code()
+        code = self.printed("one-time code", r"(\S+)")
+        fingerprint = self.printed("fingerprint", r"([0-9a-f ]+)")
         self.home = folder / "home"
         passphrase = folder / "passphrase"
         passphrase.write_text("benchmark passphrase\n")
         self.program = [PROGRAMS / "ticrypt", "--home", self.home, "--passphrase-file", passphrase]
         deployment = data / "deployment.json"
-        for arguments in (["deployment", "import", deployment, "--yes"], ["key", "new", "bench"], ["register", "--code", code], ["login"]):
+        for arguments in (["deployment", "import", deployment, "--fingerprint", fingerprint], ["key", "new", "bench"], ["register", "--code", code], ["login"]):
             run([*self.program, *arguments])
 
-    def first_code(self):
+    def printed(self, field, value):
+        """What the first start printed under a name."""
         until = time.monotonic() + 30
         while time.monotonic() < until:
-            found = re.search(r"one-time code:?\s+(\S+)", (self.folder / "server-0.log").read_text())
+            found = re.search(rf"{field} +{value}", (self.folder / "server-0.log").read_text())
             if found:
-                return found[1]
+                return found[1].strip()
             time.sleep(0.05)
-        sys.exit("the backend printed no one-time code")
+        sys.exit(f"the backend printed no {field}")
 
     def up(self, source, name):
         return self.timed([*self.program, "put", source, f"/{name}"])
@@ -294,4 +296,5 @@ def report(figures, contenders, folder, options):
         options.json.write_text(json.dumps({"seconds": figures, "peaks": peaks, "inside": inside, "second_command_s": second}, indent=1))
 
 
-main()
+if __name__ == "__main__":
+    main()

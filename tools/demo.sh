@@ -7,7 +7,7 @@ tree=${DEMO_TREE:-/usr/share/doc}
 
 echo "building"
 cargo build --quiet --locked --workspace --bins
-folder=$(mktemp -d "${TMPDIR:-/tmp}/ticrypt-demo.XXXXXX")
+folder=$(mktemp -d --suffix=.ticrypt-demo)
 ticrypt=$PWD/target/debug/ticrypt
 
 as() { # as PERSON arguments…: the command line on that person's device
