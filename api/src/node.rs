@@ -221,16 +221,38 @@ pub struct PageQuery {
     pub page: Option<String>,
 }
 
-/// New keys for one node (docs/formats.md §6, closing): everything that was wrapped under the old ones comes anew.
+/// What is in the trash: of the caller's own tree, or what was put there from one directory.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct TrashQuery {
+    #[serde(default)]
+    pub directory: Option<NodeId>,
+    #[serde(default)]
+    pub limit: Option<u32>,
+    #[serde(default)]
+    pub page: Option<String>,
+}
+
+/// New keys for nodes of one directory, or for the root of a tree (docs/formats.md §6, closing). All of them, or none.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RekeyRequest {
+    /// The next head of the directory that holds the nodes, over their new entries. Absent for the root of a tree, and when all of
+    /// them are in the trash.
+    pub parent_head: Option<Blob>,
+    /// With everything that is wrapped under them, at most 8 000 records in all unless it is one node.
+    pub nodes: Vec<RekeyedNode>,
+}
+
+/// One node's new keys: everything that was wrapped under the old ones comes anew.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RekeyedNode {
     pub node: NodeId,
     /// The epoch the new keys begin; the present one plus 1.
     pub epoch: u32,
-    /// The node's entry under its parent, with the parent's next head. Absent for the root of a tree.
+    /// The node's entry under its parent. Absent for the root of a tree.
     pub entry: Option<Blob>,
-    pub parent_head: Option<Blob>,
     /// Of a directory: every entry in it, the trash included, and its next head.
     pub entries: Vec<Blob>,
     pub head: Option<Blob>,
@@ -239,6 +261,13 @@ pub struct RekeyRequest {
     pub props_keys: Vec<(Hash, Blob)>,
     /// The grants of those who remain, sealed anew; each names its predecessor, which ends with it.
     pub grants: Vec<NewGrant>,
+}
+
+impl RekeyedNode {
+    /// Records in it.
+    pub fn records(&self) -> usize {
+        1 + self.entries.len() + self.content_wraps.len() + self.props_keys.len() + self.grants.len()
+    }
 }
 
 /// What has been done with a node: rows of the audit log, with their indices so that inclusion can be checked.

@@ -15,7 +15,7 @@ use crate::log::{EntriesReply, EntriesRequest, LogName, LoggedEvent};
 use crate::node::*;
 use crate::upload::{UploadBeginReply, UploadBeginRequest, UploadStatusReply};
 use crate::user::KeyLeaf;
-use crate::version::{OpenReply, OpenRequest, PublishReply, PublishRequest, VersionListReply};
+use crate::version::{OpenReply, OpenRequest, PublishReply, PublishRequest, VersionListReply, VersionListRequest};
 use ticrypt_types::GrantId;
 
 /// Who asks, as `rest` has identified them. A role decides by this and by the facts it loads, never by anything in the body.
@@ -106,7 +106,7 @@ pub trait Vault: Send + Sync + fmt::Debug {
     async fn trash(&self, caller: &Caller, request: TrashRequest) -> Result<Reply<HeadReply>, ApiError>;
     async fn restore(&self, caller: &Caller, request: RestoreRequest) -> Result<Reply<HeadReply>, ApiError>;
     async fn delete(&self, caller: &Caller, request: DeleteRequest) -> Result<Reply<DeleteReply>, ApiError>;
-    async fn trash_list(&self, caller: &Caller, page: PageQuery) -> Result<Reply<TrashReply>, ApiError>;
+    async fn trash_list(&self, caller: &Caller, query: TrashQuery) -> Result<Reply<TrashReply>, ApiError>;
     async fn rekey(&self, caller: &Caller, request: RekeyRequest) -> Result<Reply<HeadReply>, ApiError>;
     async fn history(&self, caller: &Caller, node: NodeId, page: PageQuery) -> Result<Reply<HistoryReply>, ApiError>;
 
@@ -114,7 +114,7 @@ pub trait Vault: Send + Sync + fmt::Debug {
     async fn upload_status(&self, caller: &Caller, version: VersionId) -> Result<Reply<UploadStatusReply>, ApiError>;
     async fn abandon_upload(&self, caller: &Caller, version: VersionId) -> Result<Reply<()>, ApiError>;
     async fn publish(&self, caller: &Caller, request: PublishRequest) -> Result<Reply<PublishReply>, ApiError>;
-    async fn versions(&self, caller: &Caller, node: NodeId) -> Result<Reply<VersionListReply>, ApiError>;
+    async fn versions(&self, caller: &Caller, request: VersionListRequest) -> Result<Reply<VersionListReply>, ApiError>;
     async fn open(&self, caller: &Caller, request: OpenRequest) -> Result<Reply<OpenReply>, ApiError>;
 
     async fn create_grants(&self, caller: &Caller, request: GrantCreateRequest) -> Result<Reply<()>, ApiError>;

@@ -25,12 +25,25 @@ pub struct PublishReply {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VersionListRequest {
+    pub files: Vec<NodeId>,
+}
+
+/// As many files as fit, in the order asked.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct VersionListReply {
+    pub files: Vec<FileVersions>,
+    pub grants: Vec<Blob>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FileVersions {
+    pub file: NodeId,
     /// Newest first.
     pub manifests: Vec<ManifestView>,
-    /// Of every version named in them.
+    /// Of every version named in them, and of uploads under way; none without *view*.
     pub contents: Vec<StoredContent>,
-    pub grants: Vec<Blob>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]

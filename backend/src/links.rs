@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use ticrypt_api::ApiError;
 use ticrypt_api::role::{Audit, Chunks, Epochs, Vault};
 use ticrypt_store::Store;
 use ticrypt_store::blobs::{BlobError, ChunkStore, S3Settings};
-use ticrypt_types::{DeploymentId, Secret};
+use ticrypt_types::{DeploymentId, Secret, Timestamp};
 
 use crate::config::{Chunks as ChunksConfig, Config};
 use crate::file::{self, FileRole};
@@ -25,7 +26,7 @@ pub enum LinkError {
 }
 
 /// Both roles, running.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Vaults {
     file: FileRole,
     storage: Arc<StorageRole>,
@@ -68,6 +69,11 @@ impl Vaults {
 
     pub fn chunks(&self) -> Arc<dyn Chunks> {
         Arc::clone(&self.storage) as Arc<dyn Chunks>
+    }
+
+    /// Ends shares past their time.
+    pub async fn expire_grants(&self, now: Timestamp) -> Result<usize, ApiError> {
+        self.file.expire_grants(now).await
     }
 
     pub async fn shutdown(&self) {

@@ -64,12 +64,13 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::UploadBegin => (shape::<upload::UploadBeginRequest>(), shape::<upload::UploadBeginReply>()),
         O::UploadStatus => (None, shape::<upload::UploadStatusReply>()),
         O::VersionPublish => (shape::<version::PublishRequest>(), shape::<version::PublishReply>()),
-        O::VersionList => (None, shape::<version::VersionListReply>()),
+        O::VersionList => (shape::<version::VersionListRequest>(), shape::<version::VersionListReply>()),
         O::ContentOpen => (shape::<version::OpenRequest>(), shape::<version::OpenReply>()),
         O::GrantCreate => (shape::<grant::GrantCreateRequest>(), None),
         O::GrantRevoke => (shape::<grant::GrantRevokeRequest>(), shape::<grant::GrantEndReply>()),
         O::GrantLeave => (shape::<grant::GrantLeaveRequest>(), shape::<grant::GrantEndReply>()),
         O::GrantList => (shape::<grant::GrantListRequest>(), shape::<grant::GrantListReply>()),
+        O::GrantExpire => (None, None),
         O::AuditEntries | O::KeyLeaves => (shape::<log::EntriesRequest>(), shape::<log::EntriesReply>()),
     }
 }
@@ -77,7 +78,8 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
 fn queries(operation: Operation) -> Vec<Parameter> {
     match operation {
         Operation::UserList => query::<user::UserListQuery>(),
-        Operation::NodeHistory | Operation::TrashList => query::<node::PageQuery>(),
+        Operation::NodeHistory => query::<node::PageQuery>(),
+        Operation::TrashList => query::<node::TrashQuery>(),
         Operation::LogTile => query::<log::TileQuery>(),
         _ => Vec::new(),
     }

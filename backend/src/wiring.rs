@@ -35,6 +35,8 @@ use crate::{deployment, links, listener, tls};
 
 /// How often leases are looked at; a stream outlives its session by no more than this and the grace of a cut.
 const LEASE: Duration = Duration::from_millis(250);
+/// How long a share past its time may keep its node open; nobody is let in by it.
+const EXPIRE: Duration = Duration::from_secs(1);
 const KEEP_CLOCK: Duration = Duration::from_secs(10);
 const KEEP_MARK: Duration = Duration::from_secs(10);
 /// How often the index over the audit log follows it without being asked.
@@ -306,6 +308,15 @@ impl Running {
                 match store.advance_clock(clock.now()).await {
                     Ok(highest) => clock.raise(highest),
                     Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the clock cannot be kept"),
+                }
+            }
+        });
+        let (stop, vaults, clock) = (self.stop_background.clone(), self.vaults.clone(), self.clock.clone());
+        let mut expire = every(EXPIRE);
+        self.background.spawn(async move {
+            while stop.run_until_cancelled(expire.tick()).await.is_some() {
+                if let Err(error) = vaults.expire_grants(clock.now()).await {
+                    tracing::warn!(code = error.code, "shares past their time were not ended");
                 }
             }
         });

@@ -244,8 +244,9 @@ async fn an_interrupted_upload_and_download_go_on_where_they_stopped() {
     let before = journal().unwrap();
     let chunks = before.lines().count() - 1;
     assert!(chunks >= 3, "{before}");
-    put(&ann.fresh_view(), &large, "/", IfExists::Fail).await;
-    assert!(journal().is_none());
+    let report = put(&ann.fresh_view(), &large, "/", IfExists::Fail).await;
+    assert!(!report.is_partial(), "{report:?}");
+    assert_eq!(journal(), None);
     assert_eq!(read(&ann.vault, "/large").await, content);
     // The chunks of the first attempt are those that were published.
     let version: String = before

@@ -295,15 +295,5 @@ pub fn may_rekey(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Per
     Ok(facts.permit(actor))
 }
 
-/// The same for a node further down, when the nodes in `first` get new keys in the same call, before it.
-pub fn may_rekey_after(actor: &Actor, facts: &NodeFacts, first: &[NodeId], now: Timestamp) -> Result<Permit<NodeRekey>, Denial> {
-    let mut facts = facts.clone();
-    let closure = facts.closure();
-    for step in facts.path.iter_mut().filter(|step| first.contains(&step.node)) {
-        step.rolled_seq = closure;
-    }
-    may_rekey(actor, &facts, now)
-}
-
 #[cfg(test)]
 pub(crate) mod tests;

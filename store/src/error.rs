@@ -18,7 +18,6 @@ pub enum Taken {
     Manifest,
     GrantId,
     Home,
-    AuditRow,
 }
 
 impl Taken {
@@ -35,7 +34,6 @@ impl Taken {
             Self::Manifest => "manifest",
             Self::GrantId => "grant id",
             Self::Home => "home",
-            Self::AuditRow => "audit row",
         }
     }
 }
@@ -104,7 +102,6 @@ fn taken(text: &str) -> Option<Taken> {
         ("manifests.file_id", "manifests_", Taken::Manifest),
         ("grants.id", "grants_pkey", Taken::GrantId),
         ("grants.hash", "grants_hash", Taken::GrantId),
-        ("audit_open.event_index", "audit_open_pkey", Taken::AuditRow),
     ];
     KNOWN.iter().find(|(sqlite, postgres, _)| text.contains(sqlite) || text.contains(postgres)).map(|(_, _, taken)| *taken)
 }

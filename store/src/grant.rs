@@ -13,7 +13,7 @@ use ticrypt_types::{GrantId, NodeId, Timestamp, UserId, Verbs};
 
 use crate::column::{Digest, bytes, count, digest, digest_or_none, id, id_or_none, number, placeholders, time};
 use crate::connect::Store;
-use crate::error::StoreError;
+use crate::error::{StoreError, Taken};
 use crate::node::verbs;
 use crate::table::grant::grants;
 use crate::table::insert_all;
@@ -107,6 +107,8 @@ impl TryFrom<grants::Model> for Grant {
     }
 }
 
+const EXPIRED: &str = "SELECT * FROM grants WHERE ended_ms IS NULL AND expires_ms > 0 AND expires_ms <= $1";
+
 fn grants_of(rows: Vec<grants::Model>) -> Result<Vec<Grant>, StoreError> {
     rows.into_iter().map(Grant::try_from).collect()
 }
@@ -172,6 +174,11 @@ impl Store {
         self.write(move |tx| Box::pin(async move { tx.leave_grant(permit, revocation, at).await })).await
     }
 
+    /// Shares past their time that have not been ended.
+    pub async fn expired(&self, now: Timestamp) -> Result<Vec<Grant>, StoreError> {
+        grants_of(self.rows(EXPIRED, vec![now.to_i64().into()]).await?)
+    }
+
     /// Ends shares past their time, so that their nodes close. Tells which.
     pub async fn end_expired(&self, now: Timestamp) -> Result<Vec<GrantId>, StoreError> {
         self.write(move |tx| Box::pin(async move { tx.end_expired(now).await })).await
@@ -218,8 +225,7 @@ impl Tx {
     }
 
     pub async fn end_expired(&self, now: Timestamp) -> Result<Vec<GrantId>, StoreError> {
-        let sql = "SELECT * FROM grants WHERE ended_ms IS NULL AND expires_ms > 0 AND expires_ms <= $1";
-        let expired = grants_of(self.rows(sql, vec![now.to_i64().into()]).await?)?;
+        let expired = grants_of(self.rows(EXPIRED, vec![now.to_i64().into()]).await?)?;
         let sql = "UPDATE grants SET ended_ms = expires_ms WHERE ended_ms IS NULL AND expires_ms > 0 AND expires_ms <= $1";
         self.run(sql, vec![now.to_i64().into()]).await?;
         self.close(expired.iter().map(|grant| grant.node).collect()).await?;
@@ -282,6 +288,7 @@ impl Tx {
                 revocation: None,
             });
         }
+        self.never_used(rows.iter().map(|row| &row.id), Taken::GrantId).await?;
         insert_all::<grants::Entity, grants::ActiveModel>(&self.conn, rows).await
     }
 }

@@ -21,6 +21,8 @@ pub enum Caller {
     Anyone,
     /// A person with a session.
     Session,
+    /// The server itself, by the clock: no endpoint asks for it.
+    System,
 }
 
 macro_rules! operations {
@@ -103,6 +105,8 @@ operations! {
     GrantRevoke "grant.revoke" Changes Session;
     GrantLeave "grant.leave" Changes Session;
     GrantList "grant.list" HandsOut Session;
+    /// Shares past their time end, and their nodes close.
+    GrantExpire "grant.expire" Changes System;
 
     // the logs
     LogCheckpoint "log.checkpoint" Reads Anyone;

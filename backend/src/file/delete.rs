@@ -46,11 +46,10 @@ impl FileRole {
         }
         let mut reply = DeleteReply { nodes: 0, versions: 0, stored_bytes: 0 };
         for node in nodes {
-            for below in self.store.subtree(*node).await? {
-                reply.nodes += 1;
-                let contents = self.store.contents_of(below).await?;
-                reply.stored_bytes += contents.iter().map(|upload| stored_total(upload.version.size)).sum::<u64>();
-            }
+            let below = self.store.subtree(*node).await?;
+            let contents = self.store.contents_of(&below).await?;
+            reply.nodes += below.len() as u64;
+            reply.stored_bytes += contents.iter().map(|upload| stored_total(upload.version.size)).sum::<u64>();
         }
         Ok(Plan::Do((permits, reply)))
     }

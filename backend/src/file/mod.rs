@@ -36,6 +36,7 @@ mod ticket;
 mod trash;
 mod upload;
 mod vault;
+mod versions;
 mod view;
 
 use std::sync::Arc;

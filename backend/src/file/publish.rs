@@ -7,27 +7,24 @@
 
 use ticrypt_api::node::NewContent;
 use ticrypt_api::role::{Caller, Reply};
-use ticrypt_api::version::{PublishReply, PublishRequest, StoredContent, VersionListReply};
+use ticrypt_api::version::{PublishReply, PublishRequest};
 use ticrypt_api::{ApiError, Blob, Hash};
-use ticrypt_crypto::chunk::stored_total;
 use ticrypt_crypto::manifest::ManifestPayload;
 use ticrypt_crypto::{Digest, Envelope, Signed};
 use ticrypt_policy::Permit;
 use ticrypt_policy::permit::VersionPublish;
-use ticrypt_policy::version::{may_list_versions, may_open, may_publish};
+use ticrypt_policy::version::may_publish;
 use ticrypt_store::version::{ContentNew, ContentSource, ManifestNew, Published, VersionState};
 use ticrypt_types::{NodeId, Operation};
 
 use super::FileRole;
 use super::audited::{Plan, event, with};
-use super::authority::Named;
 use super::error::FileError;
 use super::fit;
 use super::place::decided;
 use super::records::Reader;
-use super::view;
 
-/// Manifests of one file in an answer.
+/// How far a file's history is searched.
 const HISTORY_MAX: u64 = 10_000;
 
 type Planned = Plan<(Permit<VersionPublish>, ContentNew), PublishReply>;
@@ -119,38 +116,6 @@ impl FileRole {
         let Some((manifest, _)) = history.into_iter().find(|(_, stored)| stored.id == *version) else { return Ok(None) };
         let manifest = Envelope::parse(&manifest.envelope).and_then(|envelope| envelope.claimed::<ManifestPayload>());
         manifest.map(|manifest| Some(manifest.key_commitment)).map_err(|_| FileError::Corrupt("a stored manifest cannot be read"))
-    }
-
-    pub(super) async fn version_list(&self, caller: &Caller, file: NodeId) -> Result<Reply<VersionListReply>, ApiError> {
-        let answer = self.read_versions(caller, file).await;
-        self.hand_out(event(caller, Operation::VersionList, [file]), answer).await
-    }
-
-    async fn read_versions(&self, caller: &Caller, file: NodeId) -> Result<VersionListReply, FileError> {
-        let actor = self.actor(caller).await?;
-        let facts = self.facts_of(&actor, file).await?;
-        let _permit = may_list_versions(&actor, &facts, caller.now)?;
-        let history = self.store.versions(file, None, HISTORY_MAX + 1).await?;
-        if history.len() as u64 > HISTORY_MAX {
-            return Err(FileError::TooLarge);
-        }
-        let mut named = Named::default();
-        for (manifest, _) in &history {
-            named.manifest(&manifest.envelope)?;
-        }
-        // Content keys only with *view*; uploads under way are among them, since new keys of the file must cover them too.
-        let contents = if may_open(&actor, &facts, caller.now).is_ok() { self.store.contents_of(file).await? } else { Vec::new() };
-        let contents = contents.into_iter().map(|upload| StoredContent {
-            version: upload.version.id,
-            content_wrap: Blob(upload.version.content_wrap),
-            stored_bytes: stored_total(upload.version.size),
-            created_ms: upload.version.created,
-        });
-        Ok(VersionListReply {
-            contents: contents.collect(),
-            manifests: history.into_iter().map(|(manifest, _)| view::manifest(manifest)).collect(),
-            grants: self.grants_named(named).await?,
-        })
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use ticrypt_api::ApiError;
-use ticrypt_api::node::{HeadReply, PageQuery, RestoreRequest, TrashReply, TrashRequest};
+use ticrypt_api::node::{HeadReply, RestoreRequest, TrashQuery, TrashReply, TrashRequest};
 use ticrypt_api::role::{Caller, Reply};
-use ticrypt_policy::node::{NodeFacts, Trashed, may_restore, may_trash};
+use ticrypt_policy::Permit;
+use ticrypt_policy::node::{NodeFacts, Trashed, may_list_trash, may_restore, may_trash};
 use ticrypt_policy::permit::NodeTrash;
-use ticrypt_policy::{Actor, Permit};
-use ticrypt_store::node::{Entry, HeadNew, RestoreNode};
+use ticrypt_store::node::{Entry, HeadNew, RestoreNode, Which};
 use ticrypt_types::limits::BATCH_MAX_NODES;
 use ticrypt_types::{NodeId, Operation};
 
@@ -17,7 +17,6 @@ use super::audited::{Plan, event};
 use super::error::FileError;
 use super::place::{above, decided, entry_new, epoch, head_new};
 use super::records::{ReadEntry, Reader, entry};
-use super::view::Placed;
 use super::{fit, off_thread, page};
 
 const LIMIT: u32 = 200;
@@ -116,15 +115,14 @@ impl FileRole {
         .await
     }
 
-    pub(super) async fn trash_list_page(&self, caller: &Caller, query: PageQuery) -> Result<Reply<TrashReply>, ApiError> {
+    pub(super) async fn trash_list_page(&self, caller: &Caller, query: TrashQuery) -> Result<Reply<TrashReply>, ApiError> {
         let answer = self.read_trash(caller, query).await;
         let nodes: Vec<NodeId> = answer.iter().flat_map(|reply| reply.entries.iter().map(|entry| entry.node.node)).collect();
         self.hand_out(event(caller, Operation::TrashList, nodes), answer).await
     }
 
-    /// What lies in the trash of the caller's own tree. In a tree of somebody else it is seen where the directory is listed by its
-    /// owner; rules §7 leaves deleting to the owner, and so the trash.
-    async fn read_trash(&self, caller: &Caller, query: PageQuery) -> Result<TrashReply, FileError> {
+    /// The trash of the caller's own tree, in the order of ids; or of one directory, for whoever may take things out of it again.
+    async fn read_trash(&self, caller: &Caller, query: TrashQuery) -> Result<TrashReply, FileError> {
         let limit = query.limit.unwrap_or(LIMIT);
         if limit == 0 || limit > LIMIT_MAX {
             return Err(FileError::Bound("a page of the trash has 1 to 1000 entries"));
@@ -134,37 +132,30 @@ impl FileRole {
             after.map(|id| NodeId::try_from(id).map_err(|_| FileError::Bound("the page token is not one of this list"))).transpose()?;
         let actor = self.actor(caller).await?;
         actor.check(caller.now)?;
-        let (stored, next) = self.own_trash(&actor, after, limit as usize).await?;
-        let entries = self.views(stored, true, caller.now).await?;
-        Ok(TrashReply { entries, next })
-    }
-}
-
-impl FileRole {
-    /// A page of what lies in the trash of one's own tree, in the order of ids, each with the youngest closure above it.
-    async fn own_trash(&self, actor: &Actor, after: Option<NodeId>, limit: usize) -> Result<(Vec<Placed>, Option<String>), FileError> {
-        let Some(home) = self.store.home(actor.user).await? else { return Ok((Vec::new(), None)) };
-        let mut tree = self.store.subtree(home.id).await?;
-        tree.retain(|node| after.is_none_or(|after| *node > after));
-        tree.sort_unstable();
-        let mut found: Vec<Entry> = Vec::new();
-        for some in tree.chunks(2_000) {
-            found.extend(self.store.entries(some).await?.into_iter().filter(|entry| entry.node.trashed.is_some()));
-            if found.len() > limit {
-                break;
+        let one_more = u64::from(limit) + 1;
+        let mut found = match query.directory {
+            None => {
+                let ids = self.store.trash_of(actor.user, after, one_more).await?;
+                self.store.entries(&ids).await?
             }
-        }
-        let more = found.len() > limit;
-        found.truncate(limit);
+            Some(directory) => {
+                let facts = self.facts_of(&actor, directory).await?;
+                let _permit = may_list_trash(&actor, &facts, caller.now)?;
+                self.store.list_entries(directory, Which::Trashed, after, one_more).await?
+            }
+        };
+        let more = found.len() > limit as usize;
+        found.truncate(limit as usize);
         let next = found.last().filter(|_| more).map(|last| page::after(last.node.id.as_bytes()));
         let ids: Vec<NodeId> = found.iter().map(|entry| entry.node.id).collect();
         let facts = self.store.node_facts(actor.user, &ids).await?;
         let closures: HashMap<NodeId, u64> = facts.iter().map(|facts| (facts.node, facts.closure())).collect();
+        let above = |entry: &Entry| closures.get(&entry.node.id).copied().unwrap_or(0);
         let placed = found.into_iter().map(|entry| {
-            let closure = closures.get(&entry.node.id).copied().unwrap_or(0);
+            let closure = above(&entry);
             (entry, closure)
         });
-        Ok((placed.collect(), next))
+        Ok(TrashReply { entries: self.views(placed.collect(), true, caller.now).await?, next })
     }
 }
 

@@ -5,11 +5,11 @@ use ticrypt_api::ApiError;
 use ticrypt_api::grant::{GrantCreateRequest, GrantEndReply, GrantListReply, GrantListRequest, GrantRevokeRequest};
 use ticrypt_api::node::{
     CreateRequest, DeleteReply, DeleteRequest, HeadReply, HistoryReply, HomeCreateRequest, ListReply, ListRequest, MoveRequest, PageQuery,
-    RekeyRequest, RenameRequest, RestoreRequest, RootsReply, StatReply, StatRequest, TrashReply, TrashRequest,
+    RekeyRequest, RenameRequest, RestoreRequest, RootsReply, StatReply, StatRequest, TrashQuery, TrashReply, TrashRequest,
 };
 use ticrypt_api::role::{Caller, Reply, Vault};
 use ticrypt_api::upload::{UploadBeginReply, UploadBeginRequest, UploadStatusReply};
-use ticrypt_api::version::{OpenReply, OpenRequest, PublishReply, PublishRequest, VersionListReply};
+use ticrypt_api::version::{OpenReply, OpenRequest, PublishReply, PublishRequest, VersionListReply, VersionListRequest};
 use ticrypt_types::{GrantId, NodeId, VersionId};
 
 use super::FileRole;
@@ -36,7 +36,7 @@ verbs! {
     trash(request: TrashRequest) -> HeadReply = node_trash;
     restore(request: RestoreRequest) -> HeadReply = node_restore;
     delete(request: DeleteRequest) -> DeleteReply = node_delete;
-    trash_list(page: PageQuery) -> TrashReply = trash_list_page;
+    trash_list(query: TrashQuery) -> TrashReply = trash_list_page;
     rekey(request: RekeyRequest) -> HeadReply = node_rekey;
     history(node: NodeId, page: PageQuery) -> HistoryReply = node_history;
 
@@ -44,7 +44,7 @@ verbs! {
     upload_status(version: VersionId) -> UploadStatusReply = upload_state;
     abandon_upload(version: VersionId) -> () = upload_abandon;
     publish(request: PublishRequest) -> PublishReply = version_publish;
-    versions(node: NodeId) -> VersionListReply = version_list;
+    versions(request: VersionListRequest) -> VersionListReply = version_list;
     open(request: OpenRequest) -> OpenReply = content_open;
 
     create_grants(request: GrantCreateRequest) -> () = grant_create;

@@ -281,6 +281,7 @@ impl Rest {
             Operation::LogTile => self.read_tile(call).await,
             Operation::AuditEntries => self.read_entries(call).await,
             Operation::KeyLeaves => self.read_key_leaves(call).await,
+            Operation::GrantExpire => Err(ApiError::not_found()),
         }
     }
 }

@@ -36,7 +36,7 @@ impl Rest {
             Operation::UploadStatus => ask!(upload_status, call.parameter(0)?),
             Operation::UploadAbandon => ask!(abandon_upload, call.parameter(0)?),
             Operation::VersionPublish => ask!(publish, call.body()?),
-            Operation::VersionList => ask!(versions, call.parameter(0)?),
+            Operation::VersionList => ask!(versions, call.body()?),
             Operation::ContentOpen => ask!(open, call.body()?),
 
             Operation::GrantCreate => ask!(create_grants, call.body()?),

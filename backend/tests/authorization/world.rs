@@ -9,7 +9,7 @@ use ticrypt_api::node::*;
 use ticrypt_api::session::{ChallengeReply, ChallengeRequest, LoginReply, LoginRequest};
 use ticrypt_api::upload::{NewUpload, UploadBeginReply, UploadBeginRequest};
 use ticrypt_api::user::{BundleRotateRequest, PinReportRequest, RegisterRequest, UserStateRequest};
-use ticrypt_api::version::{OpenItem, OpenReply, OpenRequest, PublishRequest};
+use ticrypt_api::version::{OpenItem, OpenReply, OpenRequest, PublishRequest, VersionListRequest};
 use ticrypt_api::{Blob, Endpoint, Hash, wire};
 use ticrypt_crypto::grant::GrantPayload;
 use ticrypt_crypto::login::LoginPayload;
@@ -318,17 +318,17 @@ impl World {
             Operation::NodeDelete => body(page(), operation, &DeleteRequest { nodes: vec![self.deleted] }),
             Operation::NodeRekey => {
                 let entry = docs.put(&docs.entry(self.rekeyed.node, NodeKind::File, 2, &name));
-                let request = RekeyRequest {
+                let node = RekeyedNode {
                     node: self.rekeyed.node,
                     epoch: 2,
                     entry: Some(entry),
-                    parent_head: Some(docs.advance(me)),
                     entries: vec![],
                     head: None,
                     content_wraps: vec![(self.rekeyed.version, Blob(random_vec(60)))],
                     props_keys: vec![(Hash(self.rekeyed.manifest.to_bytes()), Blob(random_vec(60)))],
                     grants: vec![],
                 };
+                let request = RekeyRequest { parent_head: Some(docs.advance(me)), nodes: vec![node] };
                 body(with(docs), operation, &request)
             }
             Operation::NodeHistory => to(&docs.node),
@@ -349,7 +349,7 @@ impl World {
                 let manifest = ticrypt_crypto::manifest::ManifestPayload { authority: docs.authority, ..manifest };
                 body(page(), operation, &PublishRequest { file: self.file.node, content: content.wire(me.sign(&manifest), true) })
             }
-            Operation::VersionList => to(&self.file.node),
+            Operation::VersionList => body(page(), operation, &VersionListRequest { files: vec![self.file.node] }),
             Operation::ContentOpen => body(page(), operation, &OpenRequest { items: vec![OpenItem { file: self.large, manifest: None }] }),
             // With the owner's ticket in everybody's hand.
             Operation::ChunkWrite => {
@@ -382,6 +382,7 @@ impl World {
             }
             Operation::LogCheckpoint => to(&"audit"),
             Operation::LogTile => Attempt { query: "?path=tile/0/000.p/1", ..to(&"audit") },
+            Operation::GrantExpire => panic!("nobody can ask for it"),
             Operation::AuditEntries | Operation::KeyLeaves => body(page(), operation, &EntriesRequest { start: 0, count: 5 }),
         }
     }

@@ -1,9 +1,9 @@
 //! After a share ends nothing is written until there are new keys, and new keys leave nothing and nobody behind.
 
 use ticrypt_api::grant::{GrantRevokeRequest, NewGrant};
-use ticrypt_api::node::{NewNode, RekeyRequest, TrashRequest};
+use ticrypt_api::node::{NewNode, RekeyRequest, RekeyedNode, TrashQuery, TrashRequest};
 use ticrypt_api::role::Vault;
-use ticrypt_api::version::PublishRequest;
+use ticrypt_api::version::{PublishRequest, VersionListRequest};
 use ticrypt_api::{Blob, Hash};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::grant::GrantPayload;
@@ -72,18 +72,17 @@ impl Scene {
             predecessor: Some(hash_of(&self.kept)),
             ..self.kept.clone()
         };
-        let request = RekeyRequest {
+        let node = RekeyedNode {
             node: shared.node,
             epoch: 2,
             entry: Some(entry),
-            parent_head: Some(home.advance(&self.ada)),
             entries,
             head: Some(shared.advance(&self.ada)),
             content_wraps: vec![],
             props_keys: vec![],
             grants: vec![NewGrant { grant: self.ada.sign(&terms), sealed: sealed(terms.verbs) }],
         };
-        (request, home, shared)
+        (RekeyRequest { parent_head: Some(home.advance(&self.ada)), nodes: vec![node] }, home, shared)
     }
 }
 
@@ -105,16 +104,18 @@ async fn writing_waits_for_new_keys_from_the_top_down() {
     assert!(world.list(ada, scene.shared.node).await.unwrap().directories[0].node.keys_stale);
     // The file alone cannot go first.
     let (request, home, mut shared) = scene.request();
-    let file_keys = |shared: &mut Directory| RekeyRequest {
-        node: *file,
-        epoch: 2,
-        entry: Some(shared.put(&shared.entry(*file, NodeKind::File, 2, "f"))),
-        parent_head: Some(shared.advance(ada)),
-        entries: vec![],
-        head: None,
-        content_wraps: vec![(scene.version, Blob(random_vec(60)))],
-        props_keys: vec![(Hash(hash_of(&scene.first).to_bytes()), Blob(random_vec(60)))],
-        grants: vec![],
+    let file_keys = |shared: &mut Directory| {
+        let node = RekeyedNode {
+            node: *file,
+            epoch: 2,
+            entry: Some(shared.put(&shared.entry(*file, NodeKind::File, 2, "f"))),
+            entries: vec![],
+            head: None,
+            content_wraps: vec![(scene.version, Blob(random_vec(60)))],
+            props_keys: vec![(Hash(hash_of(&scene.first).to_bytes()), Blob(random_vec(60)))],
+            grants: vec![],
+        };
+        RekeyRequest { parent_head: Some(shared.advance(ada)), nodes: vec![node] }
     };
     let early = world.vault.rekey(&caller(ada), file_keys(&mut scene.shared.clone())).await.unwrap_err();
     assert_eq!((early.code.as_str(), early.nodes), ("epoch_closed", vec![scene.shared.node]));
@@ -130,9 +131,9 @@ async fn writing_waits_for_new_keys_from_the_top_down() {
     for (bend, expected) in [(0, "rekey_contents"), (1, "rekey_props")] {
         let mut request = file_keys(&mut shared.clone());
         if bend == 0 {
-            request.content_wraps.clear()
+            request.nodes[0].content_wraps.clear()
         } else {
-            request.props_keys[0].0 = Hash([1; 32])
+            request.nodes[0].props_keys[0].0 = Hash([1; 32])
         }
         assert_eq!(code(world.vault.rekey(&caller(ada), request).await), expected);
     }
@@ -176,33 +177,81 @@ async fn incomplete_or_false_new_keys_are_refused() {
         vec![NewGrant { grant: ada.sign(&terms), sealed: sealed(terms.verbs) }]
     };
     let lies = [
-        ("rekey_entries", with(&|r| drop(r.entries.pop()))),
-        ("rekey_entries", with(&|r| r.entries.push(r.entries[0].clone()))),
-        ("rekey_grants", with(&|r| r.grants.clear())),
-        ("rekey_terms", with(&|r| r.grants = reseal(|g| g.verbs = Verbs::ALL))),
-        ("grant_epoch", with(&|r| r.grants = reseal(|g| g.epoch = 1))),
-        ("rekey_grants", with(&|r| r.grants = reseal(|g| g.predecessor = None))),
-        ("rekey_keys", with(&|r| r.grants = old_key.clone())),
-        ("rekey_entry", with(&|r| r.entry = None)),
+        ("rekey_entries", with(&|r| drop(r.nodes[0].entries.pop()))),
+        ("rekey_entries", with(&|r| r.nodes[0].entries.extend_from_within(..1))),
+        ("rekey_grants", with(&|r| r.nodes[0].grants.clear())),
+        ("rekey_terms", with(&|r| r.nodes[0].grants = reseal(|g| g.verbs = Verbs::ALL))),
+        ("grant_epoch", with(&|r| r.nodes[0].grants = reseal(|g| g.epoch = 1))),
+        ("rekey_grants", with(&|r| r.nodes[0].grants = reseal(|g| g.predecessor = None))),
+        ("rekey_keys", with(&|r| r.nodes[0].grants = old_key.clone())),
+        ("rekey_entry", with(&|r| r.nodes[0].entry = None)),
         ("rekey_parent_head", with(&|r| r.parent_head = None)),
-        ("rekey_head", with(&|r| r.head = None)),
-        ("rekey_kind", with(&|r| r.props_keys.push((Hash([1; 32]), Blob(random_vec(60)))))),
-        ("stale", with(&|r| r.epoch = 3)),
+        ("rekey_head", with(&|r| r.nodes[0].head = None)),
+        ("rekey_kind", with(&|r| r.nodes[0].props_keys.push((Hash([1; 32]), Blob(random_vec(60)))))),
+        ("rekey_nodes", with(&|r| r.nodes.extend_from_within(..))),
+        ("invalid", with(&|r| r.nodes.clear())),
+        ("stale", with(&|r| r.nodes[0].epoch = 3)),
         (
             "head_counter",
             with(&|r| {
                 let mut shared = scene.shared.clone();
                 shared.epoch = 2;
                 shared.counter += 1;
-                r.head = Some(shared.advance(ada));
+                r.nodes[0].head = Some(shared.advance(ada));
             }),
         ),
     ];
     for (i, (expected, request)) in lies.into_iter().enumerate() {
         assert_eq!(code(world.vault.rekey(&caller(ada), request).await), expected, "lie {i}");
     }
+    // A root comes alone.
+    let home = RekeyedNode { node: scene.home.node, ..honest.nodes[0].clone() };
+    let both = RekeyRequest { nodes: vec![honest.nodes[0].clone(), home], ..honest.clone() };
+    assert_eq!(code(world.vault.rekey(&caller(ada), both).await), "rekey_nodes");
     // Who only views makes no keys.
     assert_eq!(code(world.vault.rekey(&caller(bob), honest.clone()).await), "no_edit");
     assert_eq!(world.counter(scene.shared.node).await, scene.shared.counter);
     world.vault.rekey(&caller(ada), honest).await.unwrap();
+}
+
+fn record_hash(manifest: &Blob) -> Hash {
+    let manifest: ticrypt_crypto::manifest::ManifestPayload = ticrypt_crypto::Envelope::parse(&manifest.0).unwrap().claimed().unwrap();
+    Hash(hash_of(&manifest).to_bytes())
+}
+
+/// Everything in a directory, the trash too, under one head.
+#[tokio::test]
+async fn nodes_of_one_directory_get_new_keys_together() {
+    let scene = scene().await;
+    let Scene { world, ada, file, trashed, .. } = &scene;
+    let (request, _, mut shared) = scene.request();
+    world.vault.rekey(&caller(ada), request).await.unwrap();
+    let listed = world.vault.trash_list(&caller(ada), TrashQuery { directory: Some(shared.node), ..TrashQuery::default() }).await.unwrap();
+    assert_eq!(listed.body.entries.iter().map(|view| view.node.node).collect::<Vec<_>>(), [*trashed]);
+    let files = VersionListRequest { files: vec![*trashed, *file] };
+    let histories = world.vault.versions(&caller(ada), files).await.unwrap().body.files;
+    assert_eq!(histories.iter().map(|history| history.file).collect::<Vec<_>>(), [*trashed, *file]);
+    let entries = [
+        Blob(ticrypt_crypto::record::Record::to_bytes(&shared.entry(*trashed, NodeKind::File, 2, "old"))),
+        shared.put(&shared.entry(*file, NodeKind::File, 2, "f")),
+    ];
+    let nodes = histories.into_iter().zip(entries).map(|(history, entry)| RekeyedNode {
+        node: history.file,
+        epoch: 2,
+        entry: Some(entry),
+        entries: vec![],
+        head: None,
+        content_wraps: history.contents.iter().map(|stored| (stored.version, Blob(random_vec(60)))).collect(),
+        props_keys: history.manifests.iter().map(|view| (record_hash(&view.manifest), Blob(random_vec(60)))).collect(),
+        grants: vec![],
+    });
+    let request = RekeyRequest { parent_head: Some(shared.advance(ada)), nodes: nodes.collect() };
+    let mut partial = request.clone();
+    partial.nodes[0].props_keys.clear();
+    assert_eq!(code(world.vault.rekey(&caller(ada), partial).await), "rekey_props");
+    let reply = world.vault.rekey(&caller(ada), request.clone()).await.unwrap();
+    assert_eq!(reply.body.head_counter, shared.counter);
+    assert!(world.vault.rekey(&caller(ada), request).await.unwrap().opened.is_none(), "the same again");
+    let view = world.list(ada, shared.node).await.unwrap().directories.remove(0);
+    assert!(view.entries.iter().all(|entry| !entry.node.keys_stale && entry.node.epoch == 2));
 }

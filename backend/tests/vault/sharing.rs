@@ -1,12 +1,14 @@
 //! Shares: within one's own, hidden like missing, ended with all that rests on them.
 
+use std::sync::atomic::Ordering;
+
 use ticrypt_api::grant::*;
 use ticrypt_api::node::{DeleteRequest, StatRequest};
-use ticrypt_api::role::Vault;
-use ticrypt_api::version::{OpenItem, OpenRequest};
+use ticrypt_api::role::{Outcome, Vault};
+use ticrypt_api::version::{OpenItem, OpenRequest, VersionListRequest};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::grant::GrantPayload;
-use ticrypt_types::{NodeKind, Timestamp, Verbs};
+use ticrypt_types::{NodeKind, Operation, Timestamp, Verbs};
 
 use crate::records::*;
 use crate::world::{World, caller, code};
@@ -27,7 +29,7 @@ async fn what_is_hidden_answers_like_what_is_missing() {
         assert_eq!(world.list(&eve, node).await.unwrap_err(), missing);
         let open = OpenRequest { items: vec![OpenItem { file: node, manifest: None }] };
         assert_eq!(world.vault.open(&caller(&eve), open).await.unwrap_err(), missing);
-        assert_eq!(world.vault.versions(&caller(&eve), node).await.unwrap_err(), missing);
+        assert_eq!(world.vault.versions(&caller(&eve), VersionListRequest { files: vec![node] }).await.unwrap_err(), missing);
         assert_eq!(world.vault.delete(&caller(&eve), DeleteRequest { nodes: vec![node] }).await.unwrap_err(), missing);
         let list = GrantListRequest { filter: GrantFilter::OnNode, node: Some(node), limit: 10, page: None };
         assert_eq!(world.vault.grants(&caller(&eve), list).await.unwrap_err(), missing);
@@ -166,4 +168,29 @@ async fn a_writer_under_a_share_is_believed_by_its_chain() {
     let request = ticrypt_api::node::RenameRequest { directory: home.node, head: bob.sign(&home.next_head(&bob)), entry: renamed };
     assert_eq!(code(world.vault.rename(&caller(&bob), request).await), "no_edit");
     assert_eq!(code(world.vault.delete(&caller(&bob), DeleteRequest { nodes: vec![shared.node] }).await), "not_owner");
+}
+
+/// Nobody is let in by a share past its time; ending it closes the node, audited like any change.
+#[tokio::test]
+async fn a_share_past_its_time_ends_by_the_clock() {
+    let world = World::new().await;
+    let (ada, mut home) = world.housed("ada").await;
+    let bob = world.person("bob").await;
+    let mut shared = world.mkdir(&ada, &mut home, "shared").await;
+    let terms = GrantPayload {
+        expires: Timestamp::from_millis(NOW + 1_000),
+        ..grant(&ada, &bob, shared.node, NodeKind::Directory, ada.user, Verbs::VIEW)
+    };
+    world.vault.create_grants(&caller(&ada), one(&ada, &terms)).await.unwrap();
+    assert_eq!(world.vault.expire_grants(Timestamp::from_millis(NOW + 999)).await.unwrap(), 0);
+    assert!(world.audit.outcomes(Operation::GrantExpire).is_empty(), "nothing to do leaves no row");
+    world.audit.refuse_open.store(true, Ordering::SeqCst);
+    world.vault.expire_grants(Timestamp::from_millis(NOW + 1_000)).await.unwrap_err();
+    world.audit.refuse_open.store(false, Ordering::SeqCst);
+    assert!(!world.list(&ada, shared.node).await.unwrap().directories[0].node.keys_stale, "no row, no change");
+    assert_eq!(world.vault.expire_grants(Timestamp::from_millis(NOW + 1_000)).await.unwrap(), 1);
+    assert_eq!(world.audit.outcomes(Operation::GrantExpire), [Outcome::Done]);
+    assert!(world.list(&ada, shared.node).await.unwrap().directories[0].node.keys_stale);
+    let (_, node) = small_file(&ada, &mut shared, "new", 1);
+    assert_eq!(world.create(&ada, &mut shared, vec![node]).await.unwrap_err().code, "epoch_closed");
 }

@@ -3,7 +3,7 @@
 use ticrypt_api::node::*;
 use ticrypt_api::role::{Chunks, Vault};
 use ticrypt_api::upload::{NewUpload, UploadBeginRequest};
-use ticrypt_api::version::{OpenItem, OpenRequest, PublishRequest};
+use ticrypt_api::version::{OpenItem, OpenRequest, PublishRequest, VersionListRequest};
 use ticrypt_api::{Blob, Hash};
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::entry::Entry;
@@ -121,7 +121,7 @@ async fn story(world: World) {
     assert_eq!(world.vault.publish(&caller(&person), publish).await.unwrap().body.sequence, 2, "the same again");
     let third = large.manifest(&person, file, 3, Some(hash_of(&second)));
     world.vault.publish(&caller(&person), PublishRequest { file, content: large.wire(person.sign(&third), false) }).await.unwrap();
-    let versions = world.vault.versions(&caller(&person), file).await.unwrap().body;
+    let versions = world.vault.versions(&caller(&person), VersionListRequest { files: vec![file] }).await.unwrap().body.files.remove(0);
     assert_eq!((versions.manifests.len(), versions.contents.len()), (3, 2));
     let old = open_one(&world, &person, file, Some(Hash(hash_of(&second).to_bytes()))).await;
     assert_eq!(old.chunk.unwrap().0, small.chunks[0]);
@@ -141,7 +141,7 @@ async fn story(world: World) {
     let request = TrashRequest { directory: home.node, head: home.advance(&person), nodes: vec![file] };
     world.vault.trash(&caller(&person), request.clone()).await.unwrap();
     world.vault.trash(&caller(&person), request).await.unwrap();
-    let trash = world.vault.trash_list(&caller(&person), PageQuery::default()).await.unwrap().body;
+    let trash = world.vault.trash_list(&caller(&person), TrashQuery::default()).await.unwrap().body;
     assert_eq!(trash.entries.iter().map(|entry| entry.node.node).collect::<Vec<_>>(), [file]);
     let entry = home.put(&home.entry(file, NodeKind::File, 1, "back"));
     let request = RestoreRequest { directory: home.node, head: home.advance(&person), entries: vec![entry] };

@@ -9,7 +9,7 @@ use super::bar::{Bar, Counted};
 use super::{complete, finished, on_interrupt, open, path};
 use crate::context::Context;
 
-/// The server stops serving them at once, and new keys are made below, so that what is written from now on is closed to them whatever the
+/// The server stops serving them at once, and new keys are made, so that what is written from now on is closed to them whatever the
 /// server does. What they copied before stays theirs. If this is interrupted, `ticrypt rekey` goes on.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -21,12 +21,15 @@ pub struct Arguments {
     /// Everybody whose share you may end
     #[arg(long, conflicts_with = "people")]
     everyone: bool,
+    /// New keys for this directory only; what is below gets its own when it is next written, or by `ticrypt rekey`
+    #[arg(long)]
+    later: bool,
 }
 
 pub(super) async fn run(arguments: Arguments, context: &Context) -> anyhow::Result<()> {
     let vault = open(context).await?;
     let bar = Counted(Bar::count(&context.output, "new keys"));
-    let done = vault.unshare(&arguments.path, &arguments.people, &bar, &on_interrupt()).await;
+    let done = vault.unshare(&arguments.path, &arguments.people, arguments.later, &bar, &on_interrupt()).await;
     bar.0.done();
     let (ended, report) = done?;
     let rolled = report.files + report.directories;

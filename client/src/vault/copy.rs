@@ -24,6 +24,7 @@ use super::progress::{Cancel, Progress, Report};
 use super::put::cancelled;
 use super::rename::taken;
 use super::tree::{Current, Directory, Held, Member};
+use super::upload::{Sending, ticket_of};
 use crate::error::{ClientError, Result};
 
 struct Job {
@@ -185,8 +186,7 @@ impl Vault {
         let content_wrap = Blob(tree.wrap_content(&self.random, &place, &key).map_err(cannot_seal)?);
         let upload = NewUpload { file: id, directory: Some(into.id()), version, content_wrap, size_bytes: size };
         let reply = self.server().begin_uploads(UploadBeginRequest { uploads: vec![upload] }).await?;
-        let tickets = super::upload::Tickets::of(reply.tickets, version)?;
-        let sealer = Arc::new(sealer(&key, id, version)?);
+        let to = Sending::unjournalled(sealer(&key, id, version)?, ticket_of(reply.tickets, version)?);
         let mut hasher = Hasher::new();
         let mut chunk_hashes = Vec::new();
         let count = content.current.manifest.chunk_count;
@@ -202,7 +202,7 @@ impl Vault {
             })
             .await?;
             hasher = hashed;
-            chunk_hashes.push(self.send_chunk(&sealer, &tickets, number, number + 1 == count, buffer).await?);
+            chunk_hashes.push(self.send_chunk(&to, number, number + 1 == count, buffer).await?);
             progress.advance(len as u64);
         }
         check_whole(content, hasher.finish())?;

@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::stream::{self, StreamExt};
 use ticrypt_api::Blob;
+use ticrypt_api::node::ManifestView;
+use ticrypt_api::version::FileVersions;
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::entry::Entry;
 use ticrypt_crypto::record::Record;
@@ -41,6 +43,11 @@ struct Writer {
     grants: HashSet<Digest>,
 }
 
+/// Manifests by their place in a history, and the versions they name.
+type Chosen = (Vec<usize>, Vec<(VersionId, Digest)>);
+
+/// Files whose histories and contents are asked for together; contents that are small come whole, and wait in memory.
+const TOGETHER: usize = 128;
 const REST: &str = "vault.cbor.part";
 
 impl Vault {
@@ -79,7 +86,7 @@ impl Vault {
         self.export_props(&writer, &share.entry.entry)?;
         let mut report = Report::default();
         if !found.is_directory() {
-            self.export_file(&writer, destination, &found.held, options, &mut report, progress).await?;
+            self.export_files(&writer, destination, std::slice::from_ref(&found.held), options, &mut report, progress).await?;
         }
         let mut stack = if found.is_directory() { vec![found.held.clone()] } else { Vec::new() };
         while !stack.is_empty() {
@@ -93,8 +100,8 @@ impl Vault {
                     if member.is_directory() { stack.push(held) } else { files.push(held) }
                 }
                 progress.expect(files.len() as u64, 0);
-                for held in files {
-                    self.export_file(&writer, destination, &held, options, &mut report, progress).await?;
+                for some in files.chunks(TOGETHER) {
+                    self.export_files(&writer, destination, some, options, &mut report, progress).await?;
                 }
             }
         }
@@ -119,21 +126,48 @@ impl Vault {
         append(writer, encoded, &record)
     }
 
-    async fn export_file(
+    /// Histories and contents of some files, asked for together.
+    async fn export_files(
         &self,
         writer: &Mutex<Writer>,
         root: &Path,
-        file: &Held,
+        files: &[Held],
         options: ExportOptions,
         report: &mut Report,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let reply = self.server().versions(file.id).await?;
-        self.admit_records(&reply.grants, [], reply.manifests.iter().map(|view| &view.manifest)).await?;
-        let mut manifests = Vec::new();
-        let mut wanted: Vec<(VersionId, Digest)> = Vec::new();
+        let histories = self.histories(&files.iter().map(|file| file.id).collect::<Vec<_>>()).await?;
+        let mut chosen = Vec::with_capacity(files.len());
+        let mut wanted = Vec::new();
+        for (file, history) in files.iter().zip(histories) {
+            let (manifests, versions) = self.choose(writer, file, &history, options)?;
+            wanted.extend(versions.iter().map(|(_, manifest)| Wanted { file: file.clone(), manifest: Some(*manifest) }));
+            chosen.push((file, history, manifests, versions));
+        }
+        let mut contents = self.open(&wanted).await?.into_iter();
+        for (file, history, manifests, versions) in chosen {
+            let mut stored = Vec::with_capacity(versions.len());
+            for ((version, _), content) in versions.into_iter().zip(contents.by_ref()) {
+                let wrap = history.contents.iter().find(|stored| stored.version == version);
+                let wrap = wrap.ok_or_else(|| lie("the server withholds a version it has shown"))?;
+                self.export_chunks(root, &content).await?;
+                report.bytes += content.current.manifest.size;
+                progress.advance(content.current.manifest.size);
+                stored.push((version, wrap.content_wrap.0.as_slice(), content.hashes().to_vec()));
+            }
+            let manifests: Vec<_> = manifests.iter().filter_map(|at| history.manifests.get(*at)).collect();
+            export_file(writer, file.id, &manifests, &stored)?;
+            report.files += 1;
+            progress.finish(1);
+        }
+        Ok(())
+    }
+
+    /// Which manifests of a file go out, by their place in its history, and which versions they name, each once.
+    fn choose(&self, writer: &Mutex<Writer>, file: &Held, history: &FileVersions, options: ExportOptions) -> Result<Chosen> {
+        let (mut manifests, mut versions): Chosen = (Vec::new(), Vec::new());
         let mut is_first = true;
-        for view in &reply.manifests {
+        for (at, view) in history.manifests.iter().enumerate() {
             // Newest first: the first that is no conflict is the current one.
             let is_current = is_first && !view.conflict;
             is_first &= view.conflict;
@@ -142,41 +176,12 @@ impl Vault {
             }
             let current = self.verify_past(file, view)?;
             self.export_writer(writer, current.manifest.writer_bundle, current.manifest.authority)?;
-            if !wanted.iter().any(|(version, _)| *version == current.manifest.version) {
-                wanted.push((current.manifest.version, current.manifest.record_hash()));
+            if !versions.iter().any(|(version, _)| *version == current.manifest.version) {
+                versions.push((current.manifest.version, current.manifest.record_hash()));
             }
-            manifests.push(view);
+            manifests.push(at);
         }
-        let mut versions = Vec::new();
-        for (version, manifest) in wanted {
-            let stored = reply.contents.iter().find(|stored| stored.version == version);
-            let stored = stored.ok_or_else(|| lie("the server withholds a version it has shown"))?;
-            let content = self.open_one(Wanted { file: file.clone(), manifest: Some(manifest) }).await?;
-            self.export_chunks(root, &content).await?;
-            report.bytes += content.current.manifest.size;
-            progress.advance(content.current.manifest.size);
-            versions.push((version, stored.content_wrap.0.clone(), content.hashes().to_vec()));
-        }
-        let mut record = Vec::new();
-        let mut e = minicbor::Encoder::new(&mut record);
-        let encoded = (|| {
-            e.array(4)?.str("file")?.bytes(file.id.as_bytes())?.array(manifests.len() as u64)?;
-            for view in &manifests {
-                e.array(2)?.bytes(&view.manifest.0)?.bytes(&view.props_key.0)?;
-            }
-            e.array(versions.len() as u64)?;
-            for (version, wrap, hashes) in &versions {
-                e.array(3)?.bytes(version.as_bytes())?.bytes(wrap)?.array(hashes.len() as u64)?;
-                for hash in hashes {
-                    e.bytes(hash.as_bytes())?;
-                }
-            }
-            Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
-        })();
-        append(writer, encoded, &record)?;
-        report.files += 1;
-        progress.finish(1);
-        Ok(())
+        Ok((manifests, versions))
     }
 
     /// The chunks as they are stored, each checked against its hash and opened once, so that what is exported is known to be whole.
@@ -260,6 +265,32 @@ impl Vault {
         let encoded = (|| e.array(3)?.str("grant")?.bytes(&envelope)?.bytes(sealed)?.ok())();
         append(writer, encoded, &record)
     }
+}
+
+/// The record of one file.
+fn export_file(
+    writer: &Mutex<Writer>,
+    file: NodeId,
+    manifests: &[&ManifestView],
+    versions: &[(VersionId, &[u8], Vec<Digest>)],
+) -> Result<()> {
+    let mut record = Vec::new();
+    let mut e = minicbor::Encoder::new(&mut record);
+    let encoded = (|| {
+        e.array(4)?.str("file")?.bytes(file.as_bytes())?.array(manifests.len() as u64)?;
+        for view in manifests {
+            e.array(2)?.bytes(&view.manifest.0)?.bytes(&view.props_key.0)?;
+        }
+        e.array(versions.len() as u64)?;
+        for (version, wrap, hashes) in versions {
+            e.array(3)?.bytes(version.as_bytes())?.bytes(wrap)?.array(hashes.len() as u64)?;
+            for hash in hashes {
+                e.bytes(hash.as_bytes())?;
+            }
+        }
+        Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
+    })();
+    append(writer, encoded, &record)
 }
 
 type Encoded = Result<(), minicbor::encode::Error<std::convert::Infallible>>;

@@ -1,7 +1,7 @@
 //! What a client remembers of an upload under way, so that an interruption costs little.
 //!
 //! One file per destination under the client's home, named by a hash of directory and name; the first line says what is being uploaded,
-//! each further line one chunk the server has acknowledged:
+//! each further line one chunk as it was sealed and sent, written before it goes out:
 //!
 //! ```text
 //!   {"format":1,"version":"…","file":"…","source":{…},"list_wrap":"…","tree_wrap":"…"}
@@ -10,10 +10,10 @@
 //! ```
 //!
 //! No key is in it: those of a file that does not exist yet are kept wrapped under its directory, as its entry will have them. A line that
-//! a crash cut short is ignored. Chunks are sent again unless the hash here, the hash the server shows and an unchanged source agree
-//! (security B6): then the stored ciphertext is of these very bytes.
+//! a crash cut short is ignored. A chunk may stand here more than once, since each sealing draws a fresh nonce. Chunks are sent again unless
+//! a hash here, the hash the server shows and an unchanged source agree (security B6): then the stored ciphertext is of these very bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -52,8 +52,11 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     pub header: Header,
-    chunks: BTreeMap<u64, Digest>,
+    sent: Sent,
 }
+
+/// Chunks by number and hash.
+pub type Sent = BTreeSet<(u64, Digest)>;
 
 /// Where journals are kept.
 #[derive(Clone, Debug)]
@@ -71,11 +74,11 @@ pub enum Resume {
 }
 
 /// Decides by what was remembered, what is on the disk now, and what the server says it holds.
-pub fn decide(header: &Header, chunks: &BTreeMap<u64, Digest>, source: &SourceId, stored: &[StoredChunk]) -> Resume {
+pub fn decide(header: &Header, sent: &Sent, source: &SourceId, stored: &[StoredChunk]) -> Resume {
     if header.source != *source {
         return Resume::Anew("the file has changed since");
     }
-    let both = stored.iter().filter(|chunk| chunks.get(&chunk.number).is_some_and(|hash| hash.as_bytes() == &chunk.hash.0));
+    let both = stored.iter().filter(|chunk| sent.contains(&(chunk.number, Digest::new(chunk.hash.0))));
     Resume::From(both.map(|chunk| (chunk.number, Digest::new(chunk.hash.0))).collect())
 }
 
@@ -97,7 +100,7 @@ impl Journals {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(broken(&path, error)),
         };
-        let Some((header, chunks)) = parse(&text) else {
+        let Some((header, sent)) = parse(&text) else {
             // Written by another version of the program, or damaged: worth nothing, so the upload starts anew.
             return Ok(None);
         };
@@ -106,7 +109,7 @@ impl Journals {
             // The next line must not continue one that was cut short.
             (&file).write_all(b"\n").map_err(|e| broken(&path, e))?;
         }
-        Ok(Some(Journal { path, file, header, chunks }))
+        Ok(Some(Journal { path, file, header, sent }))
     }
 
     /// Begins a journal; an older one for the same place is replaced.
@@ -124,19 +127,19 @@ impl Journals {
             OpenOptions::new().append(true).open(&path)
         };
         let file = write().map_err(|e| broken(&path, e))?;
-        Ok(Journal { path, file, header, chunks: BTreeMap::new() })
+        Ok(Journal { path, file, header, sent: Sent::new() })
     }
 }
 
 impl Journal {
-    pub fn chunks(&self) -> &BTreeMap<u64, Digest> {
-        &self.chunks
+    pub fn sent(&self) -> &Sent {
+        &self.sent
     }
 
-    /// Remembers a chunk the server has. Not synced: losing the line costs sending the chunk again.
+    /// Remembers a chunk that is about to be sent. Not synced: losing the line costs sending the chunk again.
     pub fn record(&mut self, number: u64, hash: Digest) -> Result<()> {
         self.file.write_all(format!("{number} {hash}\n").as_bytes()).map_err(|e| broken(&self.path, e))?;
-        self.chunks.insert(number, hash);
+        self.sent.insert((number, hash));
         Ok(())
     }
 
@@ -146,7 +149,7 @@ impl Journal {
     }
 }
 
-fn parse(text: &str) -> Option<(Header, BTreeMap<u64, Digest>)> {
+fn parse(text: &str) -> Option<(Header, Sent)> {
     let (first, rest) = text.split_once('\n')?;
     let header: Header = serde_json::from_str(first).ok()?;
     if header.format != FORMAT {
@@ -208,10 +211,11 @@ mod tests {
         drop(journal);
         let mut journal = journals.load(directory, &name).unwrap().unwrap();
         assert_eq!(journal.header, header());
-        assert_eq!(journal.chunks().keys().copied().collect::<Vec<_>>(), [0]);
+        assert_eq!(journal.sent().iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0]);
         journal.record(2, Digest::of(b"2")).unwrap();
+        journal.record(2, Digest::of(b"2 again")).unwrap();
         let journal = journals.load(directory, &name).unwrap().unwrap();
-        assert_eq!(journal.chunks().keys().copied().collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(journal.sent().iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 2, 2]);
         assert!(journals.load(directory, &NodeName::parse("b").unwrap()).unwrap().is_none());
         journal.remove().unwrap();
         assert!(journals.load(directory, &name).unwrap().is_none());
@@ -219,11 +223,17 @@ mod tests {
 
     #[test]
     fn chunks_count_only_if_all_three_agree() {
-        let chunks: BTreeMap<_, _> = (0..3).map(|n: u64| (n, Digest::of(&n.to_be_bytes()))).collect();
+        let mut sent: Sent = (0..3).map(|n: u64| (n, Digest::of(&n.to_be_bytes()))).collect();
+        sent.insert((2, Digest::of(b"the second sealing")));
         let stored = |number: u64, hash: Digest| StoredChunk { number, hash: wire(&hash) };
-        let held = [stored(0, Digest::of(&0u64.to_be_bytes())), stored(1, Digest::of(b"another")), stored(7, Digest::of(b"unknown"))];
-        let Resume::From(kept) = decide(&header(), &chunks, &source(), &held) else { unreachable!() };
-        assert_eq!(kept.keys().copied().collect::<Vec<_>>(), [0]);
+        let held = [
+            stored(0, Digest::of(&0u64.to_be_bytes())),
+            stored(1, Digest::of(b"another")),
+            stored(2, Digest::of(b"the second sealing")),
+            stored(7, Digest::of(b"unknown")),
+        ];
+        let Resume::From(kept) = decide(&header(), &sent, &source(), &held) else { unreachable!() };
+        assert_eq!(kept.keys().copied().collect::<Vec<_>>(), [0, 2]);
         for changed in [
             SourceId { size_bytes: 9, ..source() },
             SourceId { modified_ns: 9, ..source() },
@@ -231,7 +241,7 @@ mod tests {
             SourceId { inode: 9, ..source() },
             SourceId { device: 9, ..source() },
         ] {
-            assert_eq!(decide(&header(), &chunks, &changed, &held), Resume::Anew("the file has changed since"));
+            assert_eq!(decide(&header(), &sent, &changed, &held), Resume::Anew("the file has changed since"));
         }
     }
 

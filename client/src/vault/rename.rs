@@ -143,9 +143,9 @@ impl Vault {
         while let Some((above, node, at, mut held)) = stack.pop() {
             let mut directory = self.load(&held, true).await?;
             if foreign(directory.head.authority, &held.lineage) {
-                self.roll_member(&above, node).await?;
-                changed = true;
                 let parent = self.load(&above, false).await?;
+                let parent = self.roll_members(parent, &[node]).await?.directory;
+                changed = true;
                 let member = parent.by_id(node).ok_or_else(super::tree::moved_on)?;
                 held = self.descend(&parent, member)?;
                 directory = self.load(&held, true).await?;
@@ -183,8 +183,8 @@ impl Vault {
 
     /// A stored version as a draft, to be named by another manifest.
     pub(super) async fn same_content(&self, held: &Held, version: &super::Current) -> Result<ContentDraft> {
-        let reply = self.server().versions(held.id).await?;
-        let stored = reply.contents.iter().find(|stored| stored.version == version.manifest.version);
+        let history = self.history_of(held.id).await?;
+        let stored = history.contents.iter().find(|stored| stored.version == version.manifest.version);
         let stored = stored.ok_or_else(|| super::trust::lie("the server withholds a version it has shown"))?;
         let place = ticrypt_keyring::wrap::VersionPlace {
             deployment: self.deployment(),

@@ -41,6 +41,7 @@ posts! {
     delete NodeDelete DeleteRequest => DeleteReply;
     rekey NodeRekey RekeyRequest => HeadReply;
     begin_uploads UploadBegin UploadBeginRequest => UploadBeginReply;
+    versions VersionList VersionListRequest => VersionListReply;
     publish VersionPublish PublishRequest => PublishReply;
     open ContentOpen OpenRequest => OpenReply;
     grants GrantList GrantListRequest => GrantListReply;
@@ -55,12 +56,8 @@ impl Server<'_> {
         self.transport.call(Operation::NodeHistory, &[&node.to_string()], &page, &()).await
     }
 
-    pub async fn trash_list(self, page: PageQuery) -> Result<TrashReply> {
-        self.transport.call(Operation::TrashList, &[], &page, &()).await
-    }
-
-    pub async fn versions(self, node: NodeId) -> Result<VersionListReply> {
-        self.transport.call(Operation::VersionList, &[&node.to_string()], &(), &()).await
+    pub async fn trash_list(self, query: TrashQuery) -> Result<TrashReply> {
+        self.transport.call(Operation::TrashList, &[], &query, &()).await
     }
 
     pub async fn upload_status(self, version: VersionId) -> Result<UploadStatusReply> {

@@ -149,11 +149,13 @@ impl Vault {
         })
     }
 
-    /// Ends shares of a node and makes new keys below it. With nobody named, all that this person may end.
+    /// Ends shares of a node and makes new keys: of the node at once, and below it too unless that is for `later` writers or a `rekey` to do.
+    /// With nobody named, all that this person may end.
     pub async fn unshare(
         &self,
         path: &VaultPath,
         people: &[UserName],
+        later: bool,
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<(Vec<UserName>, Report)> {
@@ -179,7 +181,7 @@ impl Vault {
             ended.push(view.recipient_name.clone());
         }
         // From here on the server refuses writes below until new keys are made; make them now rather than at the next write.
-        let report = self.rekey(path, progress, cancel).await?;
+        let report = if later { self.rekey_node(path, progress).await? } else { self.rekey(path, progress, cancel).await? };
         Ok((ended, report))
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use ticrypt_api::node::{DeleteReply, DeleteRequest, EntryView, PageQuery, RestoreRequest, StatRequest, TrashRequest};
+use ticrypt_api::node::{DeleteReply, DeleteRequest, EntryView, RestoreRequest, StatRequest, TrashQuery, TrashRequest};
 use ticrypt_crypto::entry::Entry;
 use ticrypt_crypto::record::Record;
 use ticrypt_keyring::props::EntryProps;
@@ -14,10 +14,10 @@ use ticrypt_types::{NodeId, NodeKind, NodeName, Timestamp};
 
 use super::Vault;
 use super::path::VaultPath;
-use super::rekey::child_keys;
 use super::rename::free_name;
 use super::resolve::Found;
 use super::retry::Attempts;
+use super::roll::child_keys;
 use super::tree::{Held, sealed};
 use super::trust::lie;
 use crate::error::{ClientError, Kind, Result};
@@ -92,18 +92,26 @@ impl Vault {
         }
     }
 
-    /// What is in the trash of one's own tree.
-    pub async fn trash_list(&self) -> Result<Vec<Trashed>> {
-        let mut views = Vec::new();
+    /// The entries in the trash of one's own tree, or those put there from one directory.
+    pub(super) async fn trash_entries(&self, directory: Option<NodeId>) -> Result<Vec<EntryView>> {
         let mut page = None;
+        let mut views = Vec::new();
         loop {
-            let reply = self.server().trash_list(PageQuery { limit: Some(PAGE), page }).await?;
+            let reply = self.server().trash_list(TrashQuery { directory, limit: Some(PAGE), page }).await?;
+            if reply.entries.iter().any(|view| directory.is_some() && view.node.parent != directory) {
+                return Err(lie("the server shows the trash of another directory"));
+            }
             views.extend(reply.entries);
             page = reply.next;
             if page.is_none() {
-                break;
+                return Ok(views);
             }
         }
+    }
+
+    /// What is in the trash of one's own tree.
+    pub async fn trash_list(&self) -> Result<Vec<Trashed>> {
+        let views = self.trash_entries(None).await?;
         let mut directories: BTreeMap<NodeId, (VaultPath, Arc<NodeKeys>)> = BTreeMap::new();
         let mut found = Vec::with_capacity(views.len());
         for view in views {
@@ -185,7 +193,7 @@ impl Vault {
         // New keys may have been made since the list was shown.
         let views = match attempts_view(item, &directory.held)? {
             Some(entry) => vec![entry],
-            None => self.trashed_in(&directory.held).await?.iter().map(parse).collect::<Result<Vec<_>>>()?,
+            None => self.trash_entries(Some(directory.id())).await?.iter().map(parse).collect::<Result<Vec<_>>>()?,
         };
         let entry = views.into_iter().find(|entry| entry.child == item.node);
         let entry = entry.ok_or_else(|| ClientError::not_found(format!("`{}` is not in the trash any more", item.path)))?;

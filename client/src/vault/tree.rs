@@ -233,6 +233,13 @@ impl Directory {
         next
     }
 
+    /// This directory under new keys of its own, with all its entries made anew.
+    #[must_use]
+    pub fn rekeyed(&self, held: Held, view: NodeView, head: Signed<HeadPayload>, members: Vec<Member>) -> Self {
+        let members = members.into_iter().map(|member| (member.id(), Arc::new(member))).collect();
+        Self { held, view, head: Arc::new(head), head_bytes: Vec::new(), members, names: self.names.clone() }
+    }
+
     /// Opens a child's keys.
     pub fn descend(&self, deployment: DeploymentId, member: &Member) -> Result<Held> {
         let list = sealed_entry::open_list(deployment, &self.held.keys.list, &member.entry).map_err(|e| sealed("a list key", e))?;

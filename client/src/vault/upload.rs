@@ -39,6 +39,9 @@ use crate::error::{ClientError, Kind, Result};
 const IN_FLIGHT: usize = 4;
 /// Chunk buffers in the whole program.
 pub(super) const CHUNK_SLOTS: usize = 7;
+/// How long a chunk is waited for that a former attempt is still writing.
+const BUSY_TRIES: u32 = 100;
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// A ticket is good for 60 seconds; a chunk may take a while to arrive.
 const TICKET_FRESH: Duration = Duration::from_secs(35);
 
@@ -80,16 +83,11 @@ struct Begun {
 }
 
 /// A ticket that is renewed in time.
-pub(super) struct Tickets(tokio::sync::Mutex<(Ticket, Instant)>);
+struct Tickets(tokio::sync::Mutex<(Ticket, Instant)>);
 
 impl Tickets {
     fn new(ticket: Ticket) -> Self {
         Self(tokio::sync::Mutex::new((ticket, Instant::now())))
-    }
-
-    /// The one for a version, out of what the server gave.
-    pub(super) fn of(tickets: Vec<Ticket>, version: VersionId) -> Result<Self> {
-        ticket_of(tickets, version).map(Self::new)
     }
 
     async fn fresh(&self, vault: &Vault) -> Result<Ticket> {
@@ -110,6 +108,12 @@ impl Vault {
             let opened = blocking(move || source::open(&path)).await??;
             let begun = self.begin(directory, file, &opened.id).await?;
             match self.send(file, begun, opened, progress).await {
+                // A chunk is stored that this device knows nothing of: the record of it was lost. What cannot be vouched for is not published.
+                Err(error) if error.code() == CHUNK_TAKEN && attempt < READS => {
+                    if let Some(journal) = self.journals()?.load(directory.id(), file.name)? {
+                        self.give_up(journal).await?;
+                    }
+                }
                 Err(error) if error.code() == CHANGED && attempt < READS => {}
                 Err(error) if error.code() == CHANGED => break,
                 other => return other,
@@ -197,7 +201,7 @@ impl Vault {
         }
         let place = VersionPlace { deployment: self.deployment(), file: header.file, epoch, version: header.version };
         let Ok(key) = tree_of(&keys)?.unwrap_content(&place, &status.content_wrap.0) else { return Ok(None) };
-        match decide(header, journal.chunks(), id, &status.stored) {
+        match decide(header, journal.sent(), id, &status.stored) {
             Resume::From(stored) => Ok(Some((keys, key, status.ticket, stored))),
             Resume::Anew(why) => {
                 tracing::debug!(why, "the upload is begun anew");
@@ -229,26 +233,21 @@ impl Vault {
         let Begun { file: node, keys, version, key, ticket, stored, journal } = begun;
         let size = opened.id.size_bytes;
         let (modified, mode) = (opened.modified, mode_of(opened.mode));
-        let sealer = Arc::new(sealer(&key, node, version)?);
-        let tickets = Tickets::new(ticket);
-        let journal = Mutex::new(journal);
+        let to = Sending { sealer: Arc::new(sealer(&key, node, version)?), tickets: Tickets::new(ticket), journal: Mutex::new(journal) };
         let reader = Arc::new(Mutex::new(Reader { opened, hasher: Hasher::new(), path: file.path.to_owned() }));
         let count = chunk_count_for(size);
         let numbers = stream::iter(0..count).then(|number| self.read_chunk(&reader, number, size));
         let sent = numbers
             .map_ok(|(number, buffer, slot)| {
-                let (sealer, tickets, journal, stored) = (&sealer, &tickets, &journal, &stored);
+                let (to, stored) = (&to, &stored);
                 async move {
                     let plain = plain_len(number, size).unwrap_or(0);
                     if let Some(hash) = stored.get(&number) {
                         progress.advance(plain);
                         return Ok(*hash);
                     }
-                    let hash = self.send_chunk(sealer, tickets, number, number + 1 == count, buffer).await?;
+                    let hash = self.send_chunk(to, number, number + 1 == count, buffer).await?;
                     drop(slot);
-                    if let Some(journal) = &mut *journal.lock().unwrap_or_else(PoisonError::into_inner) {
-                        journal.record(number, hash)?;
-                    }
                     progress.advance(plain);
                     Ok::<_, ClientError>(hash)
                 }
@@ -262,7 +261,7 @@ impl Vault {
         }
         let props = ManifestProps { kind: ContentKind::Regular, modified, mode, sha256: reader.hasher.finish() };
         let content = ContentDraft { version, key, size, chunk_hashes, chunk: None, props };
-        Ok(Uploaded { file: node, keys, content, journal: journal.into_inner().unwrap_or_else(PoisonError::into_inner) })
+        Ok(Uploaded { file: node, keys, content, journal: to.journal.into_inner().unwrap_or_else(PoisonError::into_inner) })
     }
 
     /// Reads the next chunk into a buffer of its own.
@@ -280,19 +279,59 @@ impl Vault {
         Ok((number, buffer, slot))
     }
 
-    pub(super) async fn send_chunk(
-        &self,
-        sealer: &Arc<ChunkSealer>,
-        tickets: &Tickets,
-        number: u64,
-        last: bool,
-        buffer: Vec<u8>,
-    ) -> Result<Digest> {
-        let sealer = Arc::clone(sealer);
+    /// Seals a chunk and sends it; gives the hash of what the server has.
+    pub(super) async fn send_chunk(&self, to: &Sending, number: u64, last: bool, buffer: Vec<u8>) -> Result<Digest> {
+        let sealer = Arc::clone(&to.sealer);
         let (bytes, hash) = blocking(move || seal_chunk(&sealer, number, last, buffer)).await??;
-        let ticket = tickets.fresh(self).await?;
-        self.server().put_chunk(&ticket, number, bytes).await?;
-        Ok(hash)
+        // Before it goes out: whatever becomes of the request, this device knows the chunk again.
+        to.record(number, hash)?;
+        let mut tries = 0;
+        loop {
+            let ticket = to.tickets.fresh(self).await?;
+            match self.server().put_chunk(&ticket, number, bytes.clone()).await {
+                Ok(()) => return Ok(hash),
+                // The server is still at work on a former attempt's.
+                Err(error) if error.code() == CHUNK_BUSY && tries < BUSY_TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                Err(error) if error.code() == CHUNK_TAKEN => return self.sent_before(to, ticket.version, number).await?.ok_or(error),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// What the server holds under a number, if this device sealed and sent it, of the same source.
+    async fn sent_before(&self, to: &Sending, version: VersionId, number: u64) -> Result<Option<Digest>> {
+        let status = self.server().upload_status(version).await?;
+        let held = status.stored.into_iter().find(|chunk| chunk.number == number).map(|chunk| Digest::new(chunk.hash.0));
+        Ok(held.filter(|hash| to.has_sent(number, *hash)))
+    }
+}
+
+/// What sending the chunks of one upload takes.
+pub(super) struct Sending {
+    sealer: Arc<ChunkSealer>,
+    tickets: Tickets,
+    journal: Mutex<Option<Journal>>,
+}
+
+impl Sending {
+    /// An upload that is not resumed: chunks that come from the vault itself.
+    pub(super) fn unjournalled(sealer: ChunkSealer, ticket: Ticket) -> Self {
+        Self { sealer: Arc::new(sealer), tickets: Tickets::new(ticket), journal: Mutex::new(None) }
+    }
+
+    fn record(&self, number: u64, hash: Digest) -> Result<()> {
+        match &mut *self.journal.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(journal) => journal.record(number, hash),
+            None => Ok(()),
+        }
+    }
+
+    fn has_sent(&self, number: u64, hash: Digest) -> bool {
+        let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.as_ref().is_some_and(|journal| journal.sent().contains(&(number, hash)))
     }
 }
 
@@ -322,12 +361,14 @@ impl Reader {
     }
 }
 
-fn ticket_of(tickets: Vec<Ticket>, version: VersionId) -> Result<Ticket> {
+pub(super) fn ticket_of(tickets: Vec<Ticket>, version: VersionId) -> Result<Ticket> {
     let ticket = tickets.into_iter().find(|ticket| ticket.version == version);
     ticket.ok_or_else(|| ClientError::untrusted("the server gave no ticket for the upload; try again"))
 }
 
 const CHANGED: &str = "source_changed";
+const CHUNK_BUSY: &str = "chunk_busy";
+const CHUNK_TAKEN: &str = "chunk_taken";
 
 fn changed() -> ClientError {
     ClientError::new(Kind::Unavailable, CHANGED, "the file changed while it was read")

@@ -2,13 +2,16 @@
 
 use serde::Serialize;
 use ticrypt_api::node::ManifestView;
+use ticrypt_api::version::{FileVersions, VersionListRequest};
 use ticrypt_crypto::Digest;
-use ticrypt_types::{Timestamp, UserName, VersionId};
+use ticrypt_types::limits::BATCH_MAX_NODES;
+use ticrypt_types::{NodeId, Timestamp, UserName, VersionId};
 
 use super::Vault;
 use super::open::{Content, Wanted};
 use super::path::VaultPath;
 use super::tree::{Current, Held};
+use super::trust::lie;
 use crate::error::{ClientError, Result};
 
 /// One manifest of a file.
@@ -31,15 +34,35 @@ pub struct Version {
 }
 
 impl Vault {
+    /// What is stored of files' histories, in the order asked; whoever wrote it is admitted, the manifests are not verified yet.
+    pub(super) async fn histories(&self, files: &[NodeId]) -> Result<Vec<FileVersions>> {
+        let mut read: Vec<FileVersions> = Vec::with_capacity(files.len());
+        while let Some(rest) = files.get(read.len()..).filter(|rest| !rest.is_empty()) {
+            let some: Vec<NodeId> = rest.iter().take(BATCH_MAX_NODES).copied().collect();
+            let reply = self.server().versions(VersionListRequest { files: some.clone() }).await?;
+            let right = reply.files.len() <= some.len() && reply.files.iter().zip(&some).all(|(history, file)| history.file == *file);
+            if reply.files.is_empty() || !right {
+                return Err(lie("the server sent the history of another file than was asked for"));
+            }
+            let manifests = reply.files.iter().flat_map(|history| &history.manifests).map(|view| &view.manifest);
+            self.admit_records(&reply.grants, [], manifests).await?;
+            read.extend(reply.files);
+        }
+        Ok(read)
+    }
+
+    pub(super) async fn history_of(&self, file: NodeId) -> Result<FileVersions> {
+        self.histories(&[file]).await?.pop().ok_or_else(|| lie("the server withholds a file's history"))
+    }
+
     /// All versions of a file, newest first.
     pub async fn versions(&self, path: &VaultPath) -> Result<(Held, Vec<Version>)> {
         let found = self.resolve(path).await?;
         let newest = self.current_of(&found)?;
         let held = found.held;
-        let reply = self.server().versions(held.id).await?;
-        self.admit_records(&reply.grants, [], reply.manifests.iter().map(|view| &view.manifest)).await?;
-        let mut versions = Vec::with_capacity(reply.manifests.len());
-        for view in &reply.manifests {
+        let history = self.history_of(held.id).await?;
+        let mut versions = Vec::with_capacity(history.manifests.len());
+        for view in &history.manifests {
             let ManifestView { conflict, .. } = view;
             // History was written where the file stood then; its place now says nothing about its writers' rights.
             let current = self.verify_past(&held, view)?;
@@ -60,7 +83,7 @@ impl Vault {
         }
         // What was there a moment ago must be in its own history.
         if !versions.iter().any(|version| version.is_current) {
-            return Err(super::trust::lie("the current version is missing in the file's history"));
+            return Err(lie("the current version is missing in the file's history"));
         }
         Ok((held, versions))
     }
@@ -95,7 +118,7 @@ impl Vault {
         }
         let content = self.same_content(&held, &chosen.found).await?;
         let newest = versions.iter().find(|version| version.is_current).map(|version| version.found.clone());
-        let newest = newest.ok_or_else(|| super::trust::lie("the current version is missing in the file's history"))?;
+        let newest = newest.ok_or_else(|| lie("the current version is missing in the file's history"))?;
         let reply = self.publish(path, &held, &newest, content).await?;
         if reply.conflict {
             return Err(ClientError::new(

@@ -139,9 +139,6 @@ fn new_keys_go_down_the_path_in_one_call() {
     let owner = actor(9, Rank::User);
     let closed = NodeFacts { path: vec![step(10, 0, 0), step(11, 0, 0), step(12, 5, 0)], ..facts(9) };
     assert_eq!(may_rekey(&owner, &closed, NOW), Err(Denial::EpochClosed));
-    assert_eq!(may_rekey_after(&owner, &closed, &[node(12)], NOW), Err(Denial::EpochClosed));
-    assert!(may_rekey_after(&owner, &closed, &[node(12), node(11)], NOW).is_ok());
-    assert_eq!(may_rekey_after(&actor(1, Rank::Admin), &closed, &[node(12), node(11)], NOW), Err(Denial::NotFound));
 }
 
 #[test]

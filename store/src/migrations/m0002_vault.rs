@@ -108,6 +108,7 @@ impl MigrationTrait for Step {
             &["id"],
         )
         .await?;
+        super::create(manager, "retired", vec![bytes("id")], &["id"]).await?;
         super::run(
             manager,
             &[
@@ -124,12 +125,13 @@ impl MigrationTrait for Step {
                 "CREATE INDEX grants_sealer ON grants (sealer_id, id)",
                 "CREATE INDEX grants_authority ON grants (authority_hash)",
                 "CREATE INDEX grants_expiry ON grants (expires_ms) WHERE ended_ms IS NULL AND expires_ms > 0",
+                "CREATE INDEX nodes_trash ON nodes (owner_id, id) WHERE trashed_ms IS NOT NULL",
             ],
         )
         .await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        super::drop(manager, &["grants", "manifests", "small_chunks", "chunks", "versions", "nodes"]).await
+        super::drop(manager, &["retired", "grants", "manifests", "small_chunks", "chunks", "versions", "nodes"]).await
     }
 }

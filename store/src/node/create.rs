@@ -89,6 +89,7 @@ impl Tx {
             current_sequence: 0,
             revision: 1,
         };
+        self.never_used([&row.id], Taken::NodeId).await?;
         insert_all::<nodes::Entity, nodes::ActiveModel>(&self.conn, vec![row]).await?;
         self.insert_grant_rows(vec![home.grant]).await
     }
@@ -133,6 +134,7 @@ impl Tx {
         if deepest > 1 && self.path(directory.id).await?.len() + deepest > limits::DEPTH_MAX {
             return Err(StoreError::Invalid("directories would be nested too deeply; choose a place nearer to the root"));
         }
+        self.never_used(rows.iter().map(|row| &row.id), Taken::NodeId).await?;
         insert_all::<nodes::Entity, nodes::ActiveModel>(&self.conn, rows).await?;
         self.take_first_contents(permit.actor(), contents).await
     }

@@ -65,6 +65,9 @@ impl Tx {
                 deleted.push(DeletedVersion::try_from(row)?);
             }
             for statement in [
+                "INSERT INTO retired SELECT id FROM down".to_owned(),
+                format!("INSERT INTO retired SELECT id FROM versions WHERE {gone}"),
+                "INSERT INTO retired SELECT id FROM grants WHERE node_id IN (SELECT id FROM down)".to_owned(),
                 format!("DELETE FROM small_chunks WHERE version_id IN (SELECT id FROM versions WHERE {gone})"),
                 format!("DELETE FROM chunks WHERE version_id IN (SELECT id FROM versions WHERE {gone})"),
                 format!("DELETE FROM versions WHERE {gone}"),

@@ -109,6 +109,14 @@ impl Store {
         rows.into_iter().map(|row| Ok((id("nodes.id", &row.id)?, digest("nodes.leaf_hash", &row.leaf_hash)?))).collect()
     }
 
+    /// What lies in the trash of somebody's trees, in the order of ids, those after `after`.
+    pub async fn trash_of(&self, owner: UserId, after: Option<NodeId>, limit: u64) -> Result<Vec<NodeId>, StoreError> {
+        let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
+        let sql = "SELECT id FROM nodes WHERE owner_id = $1 AND trashed_ms IS NOT NULL AND id > $2 ORDER BY id LIMIT $3";
+        let rows = self.rows::<IdRow>(sql, vec![bytes(owner.as_bytes()), after.into(), number(limit)?.into()]).await?;
+        rows.into_iter().map(|row| id("nodes.id", &row.id)).collect()
+    }
+
     /// The node and everything below it, trash included; the node itself is first, the rest in no order.
     pub async fn subtree(&self, node: NodeId) -> Result<Vec<NodeId>, StoreError> {
         let sql = format!("{} SELECT id FROM down ORDER BY CASE WHEN id = $1 THEN 0 ELSE 1 END", subtree_cte("$1"));

@@ -33,7 +33,7 @@ pub use delete::DeletedVersion;
 pub(crate) use facts::verbs;
 pub use list::{Current, Entry, Which};
 pub use place::{MoveNode, RenameNode, RestoreNode};
-pub use rekey::{NewKeys, RekeyNode};
+pub use rekey::{NewKeys, Rekey, RekeyNode};
 
 /// A node as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

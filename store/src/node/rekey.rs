@@ -2,7 +2,8 @@
 //!
 //! One step replaces one node's keys: its entry under its directory is made anew, and so is all that is wrapped under its own
 //! keys, without exception: entries (of the trash too) or contents. Whoever holds a living grant gets a new seal on the same
-//! terms; leaving somebody out is refused, so new keys never take access away. The steps of one call go down from the top.
+//! terms; leaving somebody out is refused, so new keys never take access away. One call takes nodes of one directory, whose next
+//! head commits to all their new entries, and does all or nothing.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,14 @@ use crate::grant::{Grant, GrantNew};
 use crate::table::grant::grants;
 use crate::writer::Tx;
 
+/// New keys for nodes of one directory, or for a root alone.
+#[derive(Debug)]
+pub struct Rekey {
+    /// The next head of the directory that holds the nodes; absent for a root, and when all of them are in the trash.
+    pub parent_head: Option<HeadNew>,
+    pub nodes: Vec<RekeyNode>,
+}
+
 /// New keys for one node.
 #[derive(Debug)]
 pub struct RekeyNode {
@@ -29,8 +38,6 @@ pub struct RekeyNode {
     pub closure_seen: u64,
     /// The node's entry with its new wraps; absent for a root.
     pub entry: Option<EntryNew>,
-    /// The new head of the directory that holds it; absent for a root and for what is in the trash.
-    pub parent_head: Option<HeadNew>,
     pub keys: NewKeys,
     /// New seals for everybody who holds a living grant here, each naming its predecessor.
     pub grants: Vec<GrantNew>,
@@ -54,6 +61,12 @@ pub enum NewKeys {
     },
 }
 
+/// The directory that holds what gets new keys.
+struct Under {
+    node: NodeId,
+    epoch: u64,
+}
+
 #[derive(FromQueryResult)]
 struct IdRow {
     id: Vec<u8>,
@@ -65,65 +78,81 @@ struct HashRow {
 }
 
 impl Store {
-    pub async fn rekey(&self, steps: Vec<RekeyNode>) -> Result<(), StoreError> {
-        self.write(move |tx| Box::pin(async move { tx.rekey(steps).await })).await
+    pub async fn rekey(&self, rekey: Rekey) -> Result<(), StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.rekey(rekey).await })).await
     }
 }
 
 impl Tx {
-    pub async fn rekey(&self, steps: Vec<RekeyNode>) -> Result<(), StoreError> {
+    pub async fn rekey(&self, rekey: Rekey) -> Result<(), StoreError> {
+        let Rekey { parent_head, nodes: steps } = rekey;
         let rights = self.same_rights(steps.iter().map(|step| step.permit.rights())).await?;
-        // A step changes the entries below it, so revisions are compared before the first.
-        self.decided(steps.iter().map(|step| (step.permit.on(), step.permit.revision()))).await?;
-        for step in steps {
-            if step.closure_seen > rights {
-                return Err(StoreError::Invalid("that closure has not happened; load the node again"));
+        // Setting a head changes what is below it, so revisions are compared before the first write.
+        let nodes = self.decided(steps.iter().map(|step| (step.permit.on(), step.permit.revision()))).await?;
+        if steps.iter().any(|step| step.closure_seen > rights) {
+            return Err(StoreError::Invalid("that closure has not happened; load the node again"));
+        }
+        let first = steps.first().ok_or(StoreError::Invalid("new keys for no node; name one"))?;
+        let parent = nodes.get(&first.permit.on()).ok_or(StoreError::NotFound("node"))?.parent;
+        let directory = self.rekeyed_under(parent, steps.len()).await?;
+        if let Some(head) = &parent_head {
+            if directory.as_ref().map(|directory| directory.node) != Some(head.directory) {
+                return Err(StoreError::Invalid("the head is of another directory than the nodes are in; sign one for that"));
             }
-            self.rekey_node(step).await?;
+            self.set_head(head).await?;
+        }
+        for step in steps {
+            let node = nodes.get(&step.permit.on()).ok_or(StoreError::NotFound("node"))?;
+            self.rekey_node(node, step, directory.as_ref(), parent_head.is_some()).await?;
         }
         Ok(())
     }
 
-    async fn rekey_node(&self, step: RekeyNode) -> Result<(), StoreError> {
-        let node = self.node(step.permit.on()).await?;
+    /// The directory that holds the nodes, if its keys are newer than every closure above it; a root has none, and comes alone.
+    async fn rekeyed_under(&self, parent: Option<NodeId>, steps: usize) -> Result<Option<Under>, StoreError> {
+        let Some(parent) = parent else {
+            return if steps == 1 { Ok(None) } else { Err(StoreError::Invalid("a root gets new keys alone; leave the others out")) };
+        };
+        let path = self.path(parent).await?;
+        let directory = path.iter().find(|step| step.id == parent).ok_or(StoreError::NotFound("directory"))?;
+        if path.iter().any(|step| step.closure_seq > directory.rolled_seq) {
+            return Err(StoreError::Stale("directory"));
+        }
+        Ok(Some(Under { node: parent, epoch: directory.epoch }))
+    }
+
+    async fn rekey_node(&self, node: &Node, step: RekeyNode, directory: Option<&Under>, with_head: bool) -> Result<(), StoreError> {
         if step.epoch != node.epoch + 1 {
             return Err(StoreError::Stale("node"));
         }
-        self.place_rekeyed(&node, &step).await?;
+        self.place_rekeyed(node, &step, directory, with_head).await?;
         let sql = "UPDATE nodes SET epoch = $2, rolled_seq = $3, revision = revision + 1 WHERE id = $1";
         let rolled = step.closure_seen.max(node.rolled_seq);
         self.run_or_stale("node", sql, vec![bytes(node.id.as_bytes()), number(step.epoch)?.into(), number(rolled)?.into()]).await?;
         match (node.kind, step.keys) {
-            (NodeKind::Directory, NewKeys::Directory { head, entries }) => self.replace_entries(&node, step.epoch, head, entries).await?,
-            (NodeKind::File, NewKeys::File { contents, props_keys }) => self.replace_contents(&node, contents, props_keys).await?,
+            (NodeKind::Directory, NewKeys::Directory { head, entries }) => self.replace_entries(node, step.epoch, head, entries).await?,
+            (NodeKind::File, NewKeys::File { contents, props_keys }) => self.replace_contents(node, contents, props_keys).await?,
             _ => return Err(StoreError::Invalid("the new keys are for another kind of node; make them again")),
         }
-        self.replace_grants(&node, step.epoch, step.grants, step.at).await
+        self.replace_grants(node, step.epoch, step.grants, step.at).await
     }
 
-    /// The node's own entry, under a directory whose keys are newer than every closure above the node.
-    async fn place_rekeyed(&self, node: &Node, step: &RekeyNode) -> Result<(), StoreError> {
-        let Some(parent) = node.parent else {
-            return match (&step.entry, &step.parent_head) {
-                (None, None) => Ok(()),
-                _ => Err(StoreError::Invalid("a root has no entry; leave it out")),
-            };
-        };
-        let path = self.path(parent).await?;
-        let above = path.iter().find(|step| step.id == parent).ok_or(StoreError::NotFound("directory"))?;
-        if path.iter().any(|step| step.closure_seq > above.rolled_seq) {
-            return Err(StoreError::Stale("directory"));
+    /// The node's own entry, with its new wraps under its directory's keys.
+    async fn place_rekeyed(&self, node: &Node, step: &RekeyNode, directory: Option<&Under>, with_head: bool) -> Result<(), StoreError> {
+        if node.parent != directory.map(|directory| directory.node) {
+            return Err(StoreError::Invalid("the nodes are not of one directory; ask for each directory apart"));
         }
+        let Some(directory) = directory else {
+            return if step.entry.is_none() { Ok(()) } else { Err(StoreError::Invalid("a root has no entry; leave it out")) };
+        };
         let entry = step.entry.as_ref().ok_or(StoreError::Invalid("the entry is missing; make it with the new wraps"))?;
-        let right = entry.node == node.id && entry.kind == node.kind && entry.parent == parent && entry.epoch == step.epoch;
-        if !right || entry.parent_epoch != above.epoch {
+        let right = entry.node == node.id && entry.kind == node.kind && entry.parent == directory.node && entry.epoch == step.epoch;
+        if !right || entry.parent_epoch != directory.epoch {
             return Err(StoreError::Invalid("the entry does not have the new epoch or place; make it again"));
         }
         let live = node.trashed.is_none();
-        match &step.parent_head {
-            Some(head) if live && head.directory == parent => self.set_head(head).await?,
-            None if !live => {}
-            _ => return Err(StoreError::Invalid("a head of the directory is missing or not its own; sign one")),
+        if live && !with_head {
+            return Err(StoreError::Invalid("the next head of the directory is missing; sign one"));
         }
         self.set_entry(entry, live, node.closure_seq).await
     }

@@ -287,10 +287,36 @@ impl Store {
         rows.into_iter().next().map(CurrentRow::split).transpose()
     }
 
-    /// Every version of a file whose content wrap a rekey must make anew.
-    pub async fn contents_of(&self, file: NodeId) -> Result<Vec<Upload>, StoreError> {
-        let sql = "SELECT * FROM versions WHERE file_id = $1 AND state <> 'abandoned' ORDER BY id";
-        self.rows::<versions::Model>(sql, vec![bytes(file.as_bytes())]).await?.into_iter().map(Upload::try_from).collect()
+    /// The histories of several files, each newest first, the files in no order; at most `limit` manifests in all.
+    pub async fn histories(&self, files: &[NodeId], limit: u64) -> Result<Vec<(Manifest, Version)>, StoreError> {
+        let mut found = Vec::new();
+        for some in files.chunks(1_000) {
+            let left = limit.saturating_sub(found.len() as u64);
+            let (files, last) = (placeholders(1, some.len()), some.len() + 1);
+            let sql = format!(
+                "{WITH_VERSION} WHERE m.file_id IN ({files}) ORDER BY m.file_id, m.sequence DESC, m.conflict, m.hash LIMIT ${last}"
+            );
+            let mut values: Vec<_> = some.iter().map(|file| bytes(file.as_bytes())).collect();
+            values.push(number(left)?.into());
+            for row in self.rows::<CurrentRow>(&sql, values).await? {
+                found.push(row.split()?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every version of some files whose content wrap a rekey must make anew.
+    pub async fn contents_of(&self, files: &[NodeId]) -> Result<Vec<Upload>, StoreError> {
+        let mut found = Vec::new();
+        for some in files.chunks(1_000) {
+            let files = placeholders(1, some.len());
+            let sql = format!("SELECT * FROM versions WHERE file_id IN ({files}) AND state <> 'abandoned' ORDER BY file_id, id");
+            let values = some.iter().map(|file| bytes(file.as_bytes())).collect();
+            for row in self.rows::<versions::Model>(&sql, values).await? {
+                found.push(Upload::try_from(row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Begins uploads; each belongs to a file or directory that one of the permits is on.

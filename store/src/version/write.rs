@@ -41,6 +41,7 @@ impl Tx {
                 touched_ms: at.to_i64(),
             });
         }
+        self.never_used(rows.iter().map(|row| &row.id), Taken::VersionId).await?;
         insert_all::<versions::Entity, versions::ActiveModel>(&self.conn, rows).await
     }
 
@@ -143,6 +144,7 @@ impl Tx {
         }
         self.finish_uploads(actor, &uploaded).await?;
         self.check_stored(&older).await?;
+        self.never_used(version_rows.iter().map(|row| &row.id), Taken::VersionId).await?;
         insert_all::<versions::Entity, versions::ActiveModel>(&self.conn, version_rows).await?;
         insert_all::<chunks::Entity, chunks::ActiveModel>(&self.conn, chunk_rows).await?;
         insert_all::<small_chunks::Entity, small_chunks::ActiveModel>(&self.conn, small_rows).await?;
@@ -216,6 +218,7 @@ impl Tx {
             let list = placeholders(1, some.len());
             let values = || some.iter().map(|id| bytes(id.as_bytes())).collect();
             let gone = format!("SELECT id FROM versions WHERE state = 'abandoned' AND id IN ({list})");
+            self.run(&format!("INSERT INTO retired {gone}"), values()).await?;
             self.run(&format!("DELETE FROM chunks WHERE version_id IN ({gone})"), values()).await?;
             self.run(&format!("DELETE FROM versions WHERE state = 'abandoned' AND id IN ({list})"), values()).await?;
         }

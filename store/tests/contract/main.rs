@@ -49,7 +49,7 @@ cases! {
         every_column_is_classed, addresses_are_checked;
     people: the_first_account_is_made_once, accounts_change_on_the_revision_decided_on, losing_ends_sessions,
         two_super_admins_cannot_demote_each_other, identities_rotate_in_order, sessions_live_and_end, failed_logins_are_counted,
-        settings_and_the_clock, lists_keep_to_their_scope, audit_rows_open_and_close;
+        settings_and_the_clock, lists_keep_to_their_scope, events_are_found_by_subject;
     nodes: a_home_is_made_once, many_nodes_in_one_transaction, nested_directories_at_once, names_are_unique_until_trashed,
         heads_follow_one_another, renaming, moving, moving_out_of_a_share_closes, cycles_and_depth_are_refused, the_trash_and_back,
         deleting_for_good_tells_whose_chunks_go, facts_of_many_nodes, listing_in_pages, permits_go_stale;
@@ -57,7 +57,7 @@ cases! {
         a_lost_race_stays_as_a_conflict, older_versions_come_back, abandoned_uploads_are_swept, walking_over_all_versions;
     shares: a_share_opens_and_its_end_closes, a_decision_from_before_an_end_is_stale, leaving, expiry_closes, new_terms_replace_old_ones,
         who_shares_what, a_compromised_identity_closes_what_it_reached;
-    rekey: new_keys_open_again, nobody_is_left_out, new_keys_from_the_top_down, a_file_gets_new_wraps, a_closure_meanwhile_still_holds;
+    rekey: new_keys_open_again, nobody_is_left_out, new_keys_from_the_top_down, many_nodes_in_one_step, a_file_gets_new_wraps, a_closure_meanwhile_still_holds;
     together: a_failed_write_undoes_itself_only, a_panic_undoes_itself_only, two_creates_with_one_name, two_publishes,
         eight_writers_at_once, answers_come_after_the_commit, closing_finishes_what_was_accepted, a_caller_that_leaves_does_not_stop_a_write,
         ten_thousand_nodes;

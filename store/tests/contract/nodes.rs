@@ -334,6 +334,17 @@ pub async fn deleting_for_good_tells_whose_chunks_go(db: Db) {
     assert!(lab.store.versions(file, None, 10).await.unwrap().is_empty());
     assert!(lab.store.entries(&[kept]).await.unwrap()[0].current.is_some());
     assert!(matches!(lab.store.delete(vec![stale]).await, Err(StoreError::NotFound("node"))));
+    // What was deleted gives its ids to nobody.
+    let mut again = lab.directory_new(home, "again");
+    again.entry.node = directory;
+    if let Some(head) = &mut again.head {
+        head.directory = directory;
+    }
+    assert!(matches!(lab.create(owner, home, vec![again]).await, Err(StoreError::Taken(Taken::NodeId))));
+    let mut content = lab.small(b"x", 1, None);
+    content.version = version;
+    let again = lab.file_new(home, "again", Some(content));
+    assert!(matches!(lab.create(owner, home, vec![again]).await, Err(StoreError::Taken(Taken::VersionId))));
 }
 
 pub async fn facts_of_many_nodes(db: Db) {

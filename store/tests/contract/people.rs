@@ -3,12 +3,12 @@
 use ticrypt_policy::session::{SessionFacts, may_end_session, may_login};
 use ticrypt_policy::user::{may_activate, may_bootstrap, may_deactivate, may_disable, may_reset, may_rotate_bundle, may_set_rank};
 use ticrypt_policy::{Denial, Scope};
-use ticrypt_store::audit::{OpenRow, Subject};
+use ticrypt_store::audit::Subject;
 use ticrypt_store::session::SessionNew;
 use ticrypt_store::user::UserNew;
 use ticrypt_store::{StoreError, Taken};
 use ticrypt_types::user::InactiveCause;
-use ticrypt_types::{Operation, Rank, Timestamp, UserId, UserState};
+use ticrypt_types::{Rank, UserId, UserState};
 
 use crate::lab::{Db, Lab, NOW, at};
 
@@ -260,17 +260,8 @@ pub async fn lists_keep_to_their_scope(db: Db) {
     assert_eq!(names(lab.store.users(Scope::Own(own), None, 10).await.unwrap()), ["own"]);
 }
 
-pub async fn audit_rows_open_and_close(db: Db) {
+pub async fn events_are_found_by_subject(db: Db) {
     let lab = db.open().await;
-    let row = |event_index| OpenRow { event_index, operation: Operation::NodeCreate, at: Timestamp::from_millis(5) };
-    for index in [7, 3] {
-        lab.store.open_row(row(index)).await.unwrap();
-    }
-    assert!(matches!(lab.store.open_row(row(3)).await, Err(StoreError::Taken(Taken::AuditRow))));
-    assert_eq!(lab.store.open_rows().await.unwrap(), [row(3), row(7)]);
-    assert!(lab.store.close_row(3).await.unwrap() && !lab.store.close_row(3).await.unwrap());
-    assert_eq!(lab.store.open_rows().await.unwrap(), [row(7)]);
-
     let (node, user) = (Subject::from(lab.node_id()), Subject::from(lab.person()));
     let mut events: Vec<(Subject, u64)> = (0..2_500).map(|index| (node, index)).collect();
     events.push((user, 9));

@@ -1,26 +1,26 @@
 //! New keys after a closure.
 
-use ticrypt_policy::node::{may_create, may_rekey, may_rekey_after};
+use ticrypt_policy::node::{may_create, may_rekey};
 use ticrypt_store::StoreError;
 use ticrypt_store::grant::GrantNew;
-use ticrypt_store::node::{EntryNew, HeadNew, NewKeys, RekeyNode, Which};
+use ticrypt_store::node::{EntryNew, NewKeys, Rekey, RekeyNode, Which};
 use ticrypt_types::{NodeId, NodeKind, UserId, Verbs};
 
 use crate::lab::{Db, Lab, NOW, actor, at};
 
 /// Everything a client makes anew for one node, from what the store shows it.
-async fn step(lab: &Lab, by: UserId, node: NodeId, first: &[NodeId]) -> RekeyNode {
+async fn whole(lab: &Lab, by: UserId, node: NodeId) -> Rekey {
     let facts = lab.facts(by, node).await;
     let stored = lab.store.node(node).await.unwrap().unwrap();
     let epoch = stored.epoch + 1;
-    let permit = may_rekey_after(&actor(by), &facts, first, NOW).unwrap();
+    let permit = may_rekey(&actor(by), &facts, NOW).unwrap();
     let entry = match stored.parent {
         None => None,
         Some(parent) => {
             let above = lab.store.node(parent).await.unwrap().unwrap();
             Some(EntryNew {
                 parent,
-                parent_epoch: above.epoch + u64::from(first.contains(&parent)),
+                parent_epoch: above.epoch,
                 node,
                 kind: stored.kind,
                 epoch,
@@ -31,13 +31,7 @@ async fn step(lab: &Lab, by: UserId, node: NodeId, first: &[NodeId]) -> RekeyNod
         }
     };
     let parent_head = match stored.parent {
-        Some(parent) if stored.trashed.is_none() => {
-            let mut head = lab.next_head(parent).await;
-            if first.contains(&parent) {
-                head = after(lab, &head, head.epoch + 1);
-            }
-            Some(head)
-        }
+        Some(parent) if stored.trashed.is_none() => Some(lab.next_head(parent).await),
         _ => None,
     };
     let keys = if stored.kind == NodeKind::Directory {
@@ -58,7 +52,7 @@ async fn step(lab: &Lab, by: UserId, node: NodeId, first: &[NodeId]) -> RekeyNod
         }
         NewKeys::Directory { head, entries }
     } else {
-        let contents = lab.store.contents_of(node).await.unwrap();
+        let contents = lab.store.contents_of(&[node]).await.unwrap();
         let manifests = lab.store.versions(node, None, 100).await.unwrap();
         NewKeys::File {
             contents: contents.iter().map(|upload| (upload.version.id, b"new wrap".to_vec())).collect(),
@@ -74,19 +68,8 @@ async fn step(lab: &Lab, by: UserId, node: NodeId, first: &[NodeId]) -> RekeyNod
             ..lab.grant(node, grant.owner, by, grant.recipient, grant.verbs)
         });
     }
-    RekeyNode { permit, epoch, closure_seen: facts.closure(), entry, parent_head, keys, grants, at: NOW }
-}
-
-/// The head after `head`.
-fn after(lab: &Lab, head: &HeadNew, epoch: u64) -> HeadNew {
-    HeadNew {
-        directory: head.directory,
-        counter: head.counter + 1,
-        epoch,
-        previous: Some(head.hash),
-        hash: lab.digest(),
-        bytes: b"after".to_vec(),
-    }
+    let step = RekeyNode { permit, epoch, closure_seen: facts.closure(), entry, keys, grants, at: NOW };
+    Rekey { parent_head, nodes: vec![step] }
 }
 
 pub async fn new_keys_open_again(db: Db) {
@@ -102,7 +85,7 @@ pub async fn new_keys_open_again(db: Db) {
     lab.end(owner, &grant).await.unwrap();
     let stale = may_rekey(&actor(owner), &lab.facts(owner, shared).await, NOW).unwrap();
 
-    lab.store.rekey(vec![step(&lab, owner, shared, &[]).await]).await.unwrap();
+    lab.store.rekey(whole(&lab, owner, shared).await).await.unwrap();
     let facts = lab.facts(owner, shared).await;
     assert!(facts.is_open() && facts.epoch == 2);
     assert!(may_create(&actor(owner), &facts, NOW).is_ok());
@@ -118,16 +101,16 @@ pub async fn new_keys_open_again(db: Db) {
     let sealed = lab.store.shared_with(stays, NOW, None, 10).await.unwrap();
     assert_eq!((sealed.len(), sealed[0].epoch, sealed[0].expires, sealed[0].predecessor), (1, 2, at(8_000_000), Some(kept.hash)));
     assert!(lab.store.shared_with(friend, NOW, None, 10).await.unwrap().is_empty());
-    let mut late = step(&lab, owner, shared, &[]).await;
-    late.permit = stale;
-    assert!(matches!(lab.store.rekey(vec![late]).await, Err(StoreError::Stale("node"))));
+    let mut late = whole(&lab, owner, shared).await;
+    late.nodes[0].permit = stale;
+    assert!(matches!(lab.store.rekey(late).await, Err(StoreError::Stale("node"))));
     // The next file in it, then the older one.
     lab.create(owner, shared, vec![lab.file_new(shared, "new", None)]).await.unwrap();
-    lab.store.rekey(vec![step(&lab, owner, file, &[]).await]).await.unwrap();
+    lab.store.rekey(whole(&lab, owner, file).await).await.unwrap();
     assert!(lab.facts(owner, file).await.is_open());
     // A root, and something in the trash.
-    lab.store.rekey(vec![step(&lab, owner, home, &[]).await]).await.unwrap();
-    lab.store.rekey(vec![step(&lab, owner, thrown, &[]).await]).await.unwrap();
+    lab.store.rekey(whole(&lab, owner, home).await).await.unwrap();
+    lab.store.rekey(whole(&lab, owner, thrown).await).await.unwrap();
     assert_eq!(lab.store.closed_below(home, 10).await.unwrap(), []);
 }
 
@@ -138,37 +121,37 @@ pub async fn nobody_is_left_out(db: Db) {
     let shared = lab.directory(owner, home, "shared").await;
     lab.file(owner, shared, "one").await;
     lab.share(owner, shared, friend, Verbs::VIEW).await;
-    let whole = async || step(&lab, owner, shared, &[]).await;
-    let refuse = async |what: &str, step: RekeyNode| {
-        let refused = lab.store.rekey(vec![step]).await;
+    let honest = async || whole(&lab, owner, shared).await;
+    let refuse = async |what: &str, step: Rekey| {
+        let refused = lab.store.rekey(step).await;
         assert!(matches!(refused, Err(StoreError::Stale(_) | StoreError::Invalid(_))), "{what}: {refused:?}");
     };
-    let mut missing_holder = whole().await;
-    missing_holder.grants.clear();
+    let mut missing_holder = honest().await;
+    missing_holder.nodes[0].grants.clear();
     refuse("a holder", missing_holder).await;
-    let mut freer = whole().await;
-    freer.grants[0].verbs = Verbs::ALL;
+    let mut freer = honest().await;
+    freer.nodes[0].grants[0].verbs = Verbs::ALL;
     refuse("freer terms", freer).await;
-    let mut longer = whole().await;
-    longer.grants[0].recipient = lab.person();
+    let mut longer = honest().await;
+    longer.nodes[0].grants[0].recipient = lab.person();
     refuse("somebody else", longer).await;
-    let mut missing_entry = whole().await;
-    if let NewKeys::Directory { entries, .. } = &mut missing_entry.keys {
+    let mut missing_entry = honest().await;
+    if let NewKeys::Directory { entries, .. } = &mut missing_entry.nodes[0].keys {
         entries.clear();
     }
     refuse("an entry", missing_entry).await;
-    let mut headless = whole().await;
+    let mut headless = honest().await;
     headless.parent_head = None;
     refuse("the head above", headless).await;
-    let mut skipping = whole().await;
-    skipping.epoch += 1;
+    let mut skipping = honest().await;
+    skipping.nodes[0].epoch += 1;
     refuse("an epoch", skipping).await;
-    let mut ahead = whole().await;
-    ahead.closure_seen += 1;
+    let mut ahead = honest().await;
+    ahead.nodes[0].closure_seen += 1;
     refuse("a closure to come", ahead).await;
     let node = lab.store.node(shared).await.unwrap().unwrap();
     assert_eq!((node.epoch, node.revision), (1, 1), "nothing of it was kept");
-    lab.store.rekey(vec![whole().await]).await.unwrap();
+    lab.store.rekey(honest().await).await.unwrap();
 }
 
 pub async fn new_keys_from_the_top_down(db: Db) {
@@ -177,22 +160,63 @@ pub async fn new_keys_from_the_top_down(db: Db) {
     let home = lab.home(owner).await;
     let outer = lab.directory(owner, home, "outer").await;
     let inner = lab.directory(owner, outer, "inner").await;
+    let before = whole(&lab, owner, inner).await;
     let grant = lab.share(owner, outer, friend, Verbs::ALL).await;
     lab.end(owner, &grant).await.unwrap();
     assert!(may_rekey(&actor(owner), &lab.facts(owner, inner).await, NOW).is_err());
-    // The lower one alone is refused by the store as well.
-    let alone = step(&lab, owner, inner, &[outer]).await;
-    assert!(matches!(lab.store.rekey(vec![alone]).await, Err(StoreError::Stale("directory"))));
-
-    let first = step(&lab, owner, outer, &[]).await;
-    let mut second = step(&lab, owner, inner, &[outer]).await;
-    let NewKeys::Directory { head, .. } = &first.keys else { panic!("outer is a directory") };
-    second.parent_head = Some(after(&lab, head, 2));
-    lab.store.rekey(vec![first, second]).await.unwrap();
+    // The lower one alone is refused by the store as well, whatever was decided before the closure.
+    assert!(matches!(lab.store.rekey(before).await, Err(StoreError::Stale(_))));
     for node in [outer, inner] {
+        lab.store.rekey(whole(&lab, owner, node).await).await.unwrap();
         let facts = lab.facts(owner, node).await;
         assert!(facts.is_open() && facts.epoch == 2);
     }
+    assert_eq!(lab.store.closed_below(home, 10).await.unwrap(), []);
+}
+
+/// Nodes of one directory get new keys together, under one head, and all or none do.
+pub async fn many_nodes_in_one_step(db: Db) {
+    let lab = db.open().await;
+    let (owner, friend) = (lab.person(), lab.person());
+    let home = lab.home(owner).await;
+    let shared = lab.directory(owner, home, "shared").await;
+    let (one, two) = (lab.file(owner, shared, "one").await, lab.directory(owner, shared, "two").await);
+    let below = lab.file(owner, two, "below").await;
+    let thrown = lab.file(owner, shared, "thrown").await;
+    lab.trash(owner, thrown).await;
+    let grant = lab.share(owner, shared, friend, Verbs::ALL).await;
+    lab.end(owner, &grant).await.unwrap();
+    lab.store.rekey(whole(&lab, owner, shared).await).await.unwrap();
+    let all = async |nodes: &[NodeId]| {
+        let mut rekey = Rekey { parent_head: Some(lab.next_head(shared).await), nodes: Vec::new() };
+        for node in nodes {
+            rekey.nodes.extend(whole(&lab, owner, *node).await.nodes);
+        }
+        rekey
+    };
+    let mut partial = all(&[one, two, thrown]).await;
+    partial.nodes[1].epoch += 1;
+    let mut headless = all(&[thrown, one]).await;
+    headless.parent_head = None;
+    let mut apart = all(&[one]).await;
+    apart.nodes.extend(whole(&lab, owner, home).await.nodes);
+    let mut elsewhere = all(&[one]).await;
+    elsewhere.parent_head = Some(lab.next_head(home).await);
+    let none = Rekey { parent_head: None, nodes: Vec::new() };
+    for (what, refused) in
+        [("a step that fails", partial), ("no head", headless), ("another directory", apart), ("another head", elsewhere), ("none", none)]
+    {
+        let refused = lab.store.rekey(refused).await;
+        assert!(matches!(refused, Err(StoreError::Stale(_) | StoreError::Invalid(_))), "{what}: {refused:?}");
+        assert_eq!(lab.store.node(one).await.unwrap().unwrap().epoch, 1, "{what}");
+    }
+    let counter = lab.store.node(shared).await.unwrap().unwrap().head_counter;
+    lab.store.rekey(all(&[one, two, thrown]).await).await.unwrap();
+    assert_eq!(lab.store.node(shared).await.unwrap().unwrap().head_counter, counter + 1);
+    for node in [one, two, thrown] {
+        assert!(lab.facts(owner, node).await.is_open());
+    }
+    lab.store.rekey(whole(&lab, owner, below).await).await.unwrap();
     assert_eq!(lab.store.closed_below(home, 10).await.unwrap(), []);
 }
 
@@ -206,16 +230,16 @@ pub async fn a_file_gets_new_wraps(db: Db) {
     lab.store.publish(permit, lab.small(b"two", 2, Some(current.manifest.hash))).await.unwrap();
     let stale = ticrypt_policy::version::may_publish(&actor(owner), &lab.facts(owner, file).await, NOW).unwrap();
     for drop_contents in [true, false] {
-        let mut partial = step(&lab, owner, file, &[]).await;
-        let NewKeys::File { contents, props_keys } = &mut partial.keys else { panic!("a file") };
+        let mut partial = whole(&lab, owner, file).await;
+        let NewKeys::File { contents, props_keys } = &mut partial.nodes[0].keys else { panic!("a file") };
         if drop_contents {
             drop(contents.pop())
         } else {
             drop(props_keys.pop())
         }
-        assert!(matches!(lab.store.rekey(vec![partial]).await, Err(StoreError::Stale("list of versions"))));
+        assert!(matches!(lab.store.rekey(partial).await, Err(StoreError::Stale("list of versions"))));
     }
-    lab.store.rekey(vec![step(&lab, owner, file, &[]).await]).await.unwrap();
+    lab.store.rekey(whole(&lab, owner, file).await).await.unwrap();
     for (manifest, version) in lab.store.versions(file, None, 10).await.unwrap() {
         assert_eq!((manifest.props_key.as_slice(), version.content_wrap.as_slice()), (&b"new props"[..], &b"new wrap"[..]));
     }
@@ -230,15 +254,15 @@ pub async fn a_closure_meanwhile_still_holds(db: Db) {
     let shared = lab.directory(owner, home, "shared").await;
     let (first, second) = (lab.share(owner, shared, friend, Verbs::ALL).await, lab.share(owner, shared, other, Verbs::ALL).await);
     lab.end(owner, &first).await.unwrap();
-    let mut made = step(&lab, owner, shared, &[]).await;
+    let mut made = whole(&lab, owner, shared).await;
     lab.end(owner, &second).await.unwrap();
     // Decided anew, but with keys made, and sealed to the second, before the second lost theirs.
-    made.permit = may_rekey(&actor(owner), &lab.facts(owner, shared).await, NOW).unwrap();
-    assert!(matches!(lab.store.rekey(vec![made]).await, Err(StoreError::Stale("list of shares"))));
-    let mut made = step(&lab, owner, shared, &[]).await;
-    made.closure_seen -= 1;
-    lab.store.rekey(vec![made]).await.unwrap();
+    made.nodes[0].permit = may_rekey(&actor(owner), &lab.facts(owner, shared).await, NOW).unwrap();
+    assert!(matches!(lab.store.rekey(made).await, Err(StoreError::Stale("list of shares"))));
+    let mut made = whole(&lab, owner, shared).await;
+    made.nodes[0].closure_seen -= 1;
+    lab.store.rekey(made).await.unwrap();
     assert!(!lab.facts(owner, shared).await.is_open(), "the younger closure was not seen by whoever made the keys");
-    lab.store.rekey(vec![step(&lab, owner, shared, &[]).await]).await.unwrap();
+    lab.store.rekey(whole(&lab, owner, shared).await).await.unwrap();
     assert!(lab.facts(owner, shared).await.is_open());
 }

@@ -50,7 +50,7 @@ pub async fn an_older_schema_is_named_and_migrated_with_its_data(db: Db) {
     lab.store.advance_clock(NOW).await.unwrap();
     // Back to what the first step made, as a deployment of that day would have it.
     let conn = raw(&db.url).await;
-    for table in ["audit_index", "audit_open", "nodes", "versions", "chunks", "small_chunks", "manifests", "grants"] {
+    for table in ["audit_index", "retired", "nodes", "versions", "chunks", "small_chunks", "manifests", "grants"] {
         conn.execute_unprepared(&format!("DROP TABLE {table}")).await.unwrap();
     }
     conn.execute_unprepared("DELETE FROM seaql_migrations WHERE version <> 'm0001_people'").await.unwrap();

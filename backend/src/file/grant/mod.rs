@@ -1,6 +1,7 @@
 //! Shares. The server can make none: it checks that a signed grant says nothing but what its sealer may give, keeps it, and ends it.
 
 mod end;
+mod expire;
 mod give;
 mod list;
 mod resting;

@@ -1,0 +1,290 @@
+//! New keys for nodes of one directory.
+//!
+//! ```text
+//!   roll one node:   new L, T, epoch + 1
+//!     ├─ its entry under its parent, and the parent's next head      (or, for the root of a tree, the owner's grant)
+//!     ├─ a directory: every entry below, the trash too, and its next head
+//!     ├─ a file: every version's content key, every manifest's property key
+//!     └─ every remaining grant, sealed anew under unchanged terms
+//! ```
+//!
+//! Many nodes of one directory go in one request, under one head of it, with one signature over all heads.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use ticrypt_api::node::{RekeyRequest, RekeyedNode};
+use ticrypt_api::version::FileVersions;
+use ticrypt_api::{Blob, Hash};
+use ticrypt_crypto::Digest;
+use ticrypt_crypto::directory::HeadPayload;
+use ticrypt_crypto::entry::{Entry, leaf_hash};
+use ticrypt_crypto::record::Record;
+use ticrypt_keyring::wrap::{ManifestPlace, VersionPlace};
+use ticrypt_keyring::{NodeKeys, entry as sealed_entry};
+use ticrypt_types::{NodeId, NodeKind};
+
+use super::Vault;
+use super::make::{cannot_seal, seal_entry, unsigned};
+use super::path::VaultPath;
+use super::retry::Attempts;
+use super::tree::{Directory, Held, Member, sealed};
+use super::trust::lie;
+use crate::error::{ClientError, Kind, Result};
+use crate::state::SeenKind;
+
+/// Nodes of one request.
+pub(super) const STEP: usize = 500;
+/// Records of one request, unless a single node has more.
+const STEP_RECORDS: usize = 6_000;
+
+/// What came of new keys.
+#[derive(Debug)]
+pub(super) struct Rolled {
+    /// The directory that holds the nodes, after its new head.
+    pub directory: Arc<Directory>,
+    /// The directories among the nodes, under their new keys.
+    pub below: Vec<Arc<Directory>>,
+}
+
+/// What one request did.
+struct Step {
+    nodes: HashSet<NodeId>,
+    directory: Arc<Directory>,
+    below: Vec<Arc<Directory>>,
+}
+
+/// One node with its new keys, ready but for signatures.
+struct Draft {
+    next: Held,
+    member: Arc<Member>,
+    entry: Vec<u8>,
+    /// Of a directory: its next head, to be signed, and itself after that.
+    head: Option<(HeadPayload, Arc<Directory>, Vec<Member>)>,
+    node: RekeyedNode,
+}
+
+impl Vault {
+    /// New keys for children of a directory, until the change fits what others do at the same time. Those that are gone are done.
+    pub(super) async fn roll_members(&self, directory: Arc<Directory>, nodes: &[NodeId]) -> Result<Rolled> {
+        let mut rolled = Rolled { directory, below: Vec::new() };
+        let mut left = nodes.to_vec();
+        let mut attempts = Attempts::default();
+        loop {
+            let members: Vec<Arc<Member>> = left.iter().filter_map(|node| rolled.directory.by_id(*node).cloned()).collect();
+            if members.is_empty() {
+                return Ok(rolled);
+            }
+            match self.roll_step(&rolled.directory, &members).await {
+                Ok(step) => {
+                    left.retain(|node| !step.nodes.contains(node));
+                    rolled.directory = step.directory;
+                    rolled.below.extend(step.below);
+                }
+                // Others above are named by whoever called; here only races are run again. What is deleted from the trash changes no head.
+                Err(error) if error.kind() == Kind::Stale || error.code() == "rekey_entries" => {
+                    attempts.again(self, error, &VaultPath::home()).await?;
+                    rolled.directory = self.load(&rolled.directory.held, false).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One request for as many of the members as fit.
+    async fn roll_step(&self, directory: &Arc<Directory>, members: &[Arc<Member>]) -> Result<Step> {
+        let mut drafts = self.drafts(directory, members).await?;
+        let author = self.author(&directory.held.root);
+        let new: HashMap<NodeId, Digest> = drafts.iter().map(|draft| (draft.next.id, leaf_hash(&draft.entry))).collect();
+        let leaves = directory.leaves().map(|(id, leaf)| (id, new.get(&id).copied().unwrap_or(leaf))).collect();
+        let mut heads = vec![author.head(directory.id(), directory.held.epoch, Some(&directory.head), leaves)?];
+        heads.extend(drafts.iter().filter_map(|draft| draft.head.as_ref().map(|(head, ..)| head.clone())));
+        let mut signed = self.sign_heads(heads).await?.into_iter();
+        let (parent_bytes, parent_head) = signed.next().ok_or_else(unsigned)?;
+        let (mut nodes, mut below, mut after) = (Vec::with_capacity(drafts.len()), Vec::new(), Vec::with_capacity(drafts.len()));
+        for draft in &mut drafts {
+            if draft.member.view.shares > 0 {
+                draft.node.grants = self.reseal(&draft.next, &[]).await?;
+            }
+        }
+        for Draft { next, member, entry, head, mut node } in drafts {
+            let mut view = member.view.clone();
+            (view.epoch, view.keys_stale) = (next.epoch, false);
+            if let Some((_, before, members)) = head {
+                let (bytes, head) = signed.next().ok_or_else(unsigned)?;
+                node.head = Some(bytes);
+                view.head_counter = head.counter;
+                below.push(Arc::new(before.rekeyed(next, view.clone(), head, members)));
+            }
+            after.push(rewrapped(&member, entry.clone(), view)?);
+            node.entry = Some(Blob(entry));
+            nodes.push(node);
+        }
+        self.server().rekey(RekeyRequest { parent_head: Some(parent_bytes), nodes }).await?;
+        self.saw(SeenKind::Head, directory.id(), parent_head.counter, parent_head.record_hash())?;
+        for directory in &below {
+            self.saw(SeenKind::Head, directory.id(), directory.head.counter, directory.head.record_hash())?;
+        }
+        Ok(Step { nodes: new.into_keys().collect(), directory: Arc::new(directory.after(parent_head, &[], after)), below })
+    }
+
+    /// New keys, and all that hangs under them, for the first of the members that fit into one request.
+    async fn drafts(&self, directory: &Directory, members: &[Arc<Member>]) -> Result<Vec<Draft>> {
+        let held: Vec<Held> = members.iter().map(|member| self.descend(directory, member)).collect::<Result<_>>()?;
+        let of_kind = |kind: NodeKind| held.iter().filter(move |held| held.kind == kind);
+        let files: Vec<NodeId> = of_kind(NodeKind::File).map(|held| held.id).collect();
+        let mut histories = self.histories(&files).await?.into_iter();
+        let mut directories = self.load_all(of_kind(NodeKind::Directory).cloned().collect(), false).await?.into_iter();
+        let (mut drafts, mut records): (Vec<Draft>, usize) = (Vec::with_capacity(members.len()), 0);
+        for (member, held) in members.iter().zip(held) {
+            let next = self.next_keys(&held)?;
+            let mut node = blank(&next);
+            let mut head = None;
+            match held.kind {
+                NodeKind::File => {
+                    let history = histories.next().ok_or_else(|| lie("the server withholds a file's history"))?;
+                    self.versions_anew(&held, &next, &history, &mut node)?;
+                }
+                NodeKind::Directory => {
+                    let below = directories.next().ok_or_else(|| lie("the server sent no listing"))?;
+                    let members = self.entries_anew(&below, &next, &mut node).await?;
+                    let leaves = members.iter().map(|member| (member.id(), member.leaf)).collect();
+                    head = Some((self.author(&held.root).head(held.id, next.epoch, Some(&below.head), leaves)?, below, members));
+                }
+            }
+            records += node.records();
+            if records > STEP_RECORDS && !drafts.is_empty() {
+                break;
+            }
+            let props = directory.props(self.deployment(), member, &held)?;
+            let child = (held.id, held.kind, next.epoch);
+            let entry = seal_entry(&self.random, self.deployment(), &directory.held, child, &next.keys, &props)?.to_bytes();
+            drafts.push(Draft { next, member: Arc::clone(member), entry, head, node });
+        }
+        Ok(drafts)
+    }
+
+    /// New keys for the root of one's own tree; another's root is theirs to roll.
+    pub(super) async fn roll_root(&self, held: &Held) -> Result<()> {
+        if !held.root.is_home {
+            return Err(ClientError::refused(
+                "epoch_closed",
+                "somebody lost access to what is shared with you here, and only who holds the directory above can make its new keys: ask its owner to run `ticrypt rekey`",
+            ));
+        }
+        let mut attempts = Attempts::default();
+        loop {
+            match self.roll_root_once().await {
+                Err(error) if error.kind() == Kind::Stale || error.code() == "rekey_entries" => {
+                    attempts.again(self, error, &VaultPath::home()).await?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn roll_root_once(&self) -> Result<()> {
+        let held = self.home().await?;
+        let directory = self.load(&held, false).await?;
+        let next = self.next_keys(&held)?;
+        let mut node = blank(&next);
+        let members = self.entries_anew(&directory, &next, &mut node).await?;
+        let leaves = members.iter().map(|member| (member.id(), member.leaf)).collect();
+        let (bytes, head) = self.sign_head(self.author(&held.root).head(held.id, next.epoch, Some(&directory.head), leaves)?).await?;
+        let own = self.trust.envelope(&held.root.grant.record_hash()).ok_or_else(|| lie("one's own grant is not at hand"))?;
+        node.head = Some(bytes);
+        node.grants = self.reseal(&next, &[Blob(own)]).await?;
+        self.server().rekey(RekeyRequest { parent_head: None, nodes: vec![node] }).await?;
+        self.saw(SeenKind::Head, held.id, head.counter, head.record_hash())
+    }
+
+    fn next_keys(&self, held: &Held) -> Result<Held> {
+        let keys = Arc::new(NodeKeys::generate(&self.random).map_err(cannot_seal)?);
+        let epoch = held.epoch.checked_add(1).ok_or_else(|| ClientError::broken("the node has had too many keys"))?;
+        // Without the tree key nothing below could be wrapped anew.
+        held.tree_key()?;
+        Ok(Held { epoch, keys, ..held.clone() })
+    }
+
+    /// Every entry of a directory under its new keys, the trash too; gives those that are not in the trash.
+    async fn entries_anew(&self, directory: &Directory, next: &Held, node: &mut RekeyedNode) -> Result<Vec<Member>> {
+        let mut members = Vec::with_capacity(directory.len());
+        for member in directory.members() {
+            let bytes = self.entry_anew(&directory.held, next, &member.entry)?;
+            node.entries.push(Blob(bytes.clone()));
+            members.push(rewrapped(member, bytes, member.view.clone())?);
+        }
+        for view in self.trash_entries(Some(directory.id())).await? {
+            let entry = Entry::parse(&view.entry.0).map_err(|e| lie("an entry in the trash cannot be read").because(e))?;
+            node.entries.push(Blob(self.entry_anew(&directory.held, next, &entry)?));
+        }
+        Ok(members)
+    }
+
+    /// The same child with the same keys, under its directory's new ones.
+    fn entry_anew(&self, held: &Held, next: &Held, entry: &Entry) -> Result<Vec<u8>> {
+        let deployment = self.deployment();
+        let keys = child_keys(deployment, &held.keys, entry)?;
+        let name = sealed_entry::open_name(deployment, &held.keys.list, entry).map_err(|e| sealed("a name", e))?;
+        let props = sealed_entry::open_props(deployment, &keys.list, entry, Some(&name)).map_err(|e| sealed("properties", e))?;
+        let child = (entry.child, entry.kind, entry.child_epoch);
+        Ok(seal_entry(&self.random, deployment, next, child, &keys, &props)?.to_bytes())
+    }
+
+    /// Every content key and property key of a file under its new keys.
+    fn versions_anew(&self, held: &Held, next: &Held, history: &FileVersions, node: &mut RekeyedNode) -> Result<()> {
+        let (old, new) = (held.tree_key()?, next.tree_key()?);
+        for stored in &history.contents {
+            let at = |epoch| VersionPlace { deployment: self.deployment(), file: held.id, epoch, version: stored.version };
+            let key = old.unwrap_content(&at(held.epoch), &stored.content_wrap.0).map_err(|e| sealed("a content key", e))?;
+            let wrap = new.wrap_content(&self.random, &at(next.epoch), &key).map_err(cannot_seal)?;
+            node.content_wraps.push((stored.version, Blob(wrap)));
+        }
+        for view in &history.manifests {
+            let manifest = self.trust.manifest(&view.manifest, super::trust::Tree { is_whole: false, ..held.tree() })?;
+            let at = |epoch| ManifestPlace {
+                deployment: self.deployment(),
+                file: held.id,
+                epoch,
+                version: manifest.version,
+                sequence: manifest.sequence,
+            };
+            let key = held.keys.list.unwrap_props_key(&at(held.epoch), &view.props_key.0);
+            let key = key.map_err(|e| sealed("the key of a file's properties", e))?;
+            let wrap = next.keys.list.wrap_props_key(&self.random, &at(next.epoch), &key).map_err(cannot_seal)?;
+            node.props_keys.push((Hash(manifest.record_hash().to_bytes()), Blob(wrap)));
+        }
+        Ok(())
+    }
+}
+
+/// A child's keys by its entry.
+pub(super) fn child_keys(deployment: ticrypt_types::DeploymentId, parent: &NodeKeys, entry: &Entry) -> Result<NodeKeys> {
+    let list = sealed_entry::open_list(deployment, &parent.list, entry).map_err(|e| sealed("a list key", e))?;
+    let list = list.ok_or_else(|| ClientError::refused("own_keys", "this has keys of its own, and none were given to you"))?;
+    let tree = match &parent.tree {
+        Some(tree) => sealed_entry::open_tree(deployment, tree, entry).map_err(|e| sealed("a tree key", e))?,
+        None => None,
+    };
+    Ok(NodeKeys { list, tree })
+}
+
+/// A request's part for a node, still empty.
+fn blank(next: &Held) -> RekeyedNode {
+    RekeyedNode {
+        node: next.id,
+        epoch: next.epoch,
+        entry: None,
+        entries: Vec::new(),
+        head: None,
+        content_wraps: Vec::new(),
+        props_keys: Vec::new(),
+        grants: Vec::new(),
+    }
+}
+
+/// The same child by its new entry.
+fn rewrapped(member: &Member, bytes: Vec<u8>, view: ticrypt_api::node::NodeView) -> Result<Member> {
+    let entry = Entry::parse(&bytes).map_err(|e| ClientError::broken("an entry of our own making cannot be read").because(e))?;
+    Ok(Member { leaf: leaf_hash(&bytes), bytes, entry, name: member.name.clone(), view, current: member.current.clone() })
+}

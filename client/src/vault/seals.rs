@@ -1,0 +1,109 @@
+//! Grants as they go out: sealed to somebody for the first time, or anew to those who remain.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ticrypt_api::Blob;
+use ticrypt_api::grant::{GrantFilter, GrantListRequest, GrantView, NewGrant};
+use ticrypt_crypto::bundle::Bundle;
+use ticrypt_crypto::grant::GrantPayload;
+use ticrypt_crypto::{Digest, Signed};
+use ticrypt_types::{NodeId, UserName};
+
+use super::Vault;
+use super::load::blocking;
+use super::make::{cannot_seal, new_grant_id};
+use super::tree::Held;
+use super::trust::lie;
+use crate::error::Result;
+use crate::keys::Batch;
+
+const PAGE: u32 = 1_000;
+
+impl Vault {
+    /// Every live grant on a node, other than its owner's own.
+    pub(super) async fn grants_on(&self, node: NodeId) -> Result<Vec<GrantView>> {
+        let mut page = None;
+        let mut found = Vec::new();
+        loop {
+            let request = GrantListRequest { filter: GrantFilter::OnNode, node: Some(node), limit: PAGE, page };
+            let reply = self.server().grants(request).await?;
+            found.extend(reply.grants);
+            page = reply.next;
+            if page.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Seals a node's new keys to everybody who remains, each under the terms they have.
+    pub(super) async fn reseal(&self, next: &Held, own: &[Blob]) -> Result<Vec<NewGrant>> {
+        let mut old: HashMap<Digest, (Blob, Option<UserName>)> = HashMap::new();
+        for view in self.grants_on(next.id).await? {
+            let hash = self.grant_of(&view.grant).await?.record_hash();
+            old.insert(hash, (view.grant, Some(view.recipient_name)));
+        }
+        for bytes in own {
+            old.entry(self.grant_of(bytes).await?.record_hash()).or_insert((bytes.clone(), None));
+        }
+        let tree = next.tree_key()?;
+        let now = crate::clock::now();
+        let (mut terms, mut bundles) = (Vec::with_capacity(old.len()), Vec::with_capacity(old.len()));
+        for (hash, (bytes, name)) in old {
+            let before = self.grant_of(&bytes).await?;
+            if before.node != next.id {
+                return Err(lie("the server shows a grant of another node"));
+            }
+            let bundle = match name {
+                _ if before.recipient == self.me().user => Arc::new(self.me().bundle.clone()),
+                Some(name) => {
+                    let person = self.session.users.lookup(&name).await?;
+                    if person.user != before.recipient {
+                        return Err(lie("the server shows another person for a grant than the one it was made for"));
+                    }
+                    person.bundle
+                }
+                None => return Err(lie("the server shows a grant without its holder")),
+            };
+            let renewed = GrantPayload {
+                grant: new_grant_id(&self.random)?,
+                epoch: next.epoch,
+                list_commitment: next.keys.list.commitment(),
+                tree_commitment: tree.commitment(),
+                sealer: self.me().user,
+                sealer_bundle: self.me().hash(),
+                recipient_bundle: bundle.hash(),
+                recipient_generation: bundle.payload().generation,
+                predecessor: Some(hash),
+                authority: next.root.authority(),
+                issued: now,
+                ..(**before).clone()
+            };
+            terms.push(self.with_key_log(renewed).await);
+            bundles.push(bundle);
+        }
+        self.seal_grants(next, terms, bundles).await
+    }
+
+    /// Seals and signs grants of one node.
+    pub(super) async fn seal_grants(&self, held: &Held, terms: Vec<GrantPayload>, bundles: Vec<Arc<Bundle>>) -> Result<Vec<NewGrant>> {
+        if terms.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (keys, jobs) = (Arc::clone(&held.keys), terms.clone());
+        let sealing = blocking(move || {
+            let random = ticrypt_keyring::SystemRandom::new();
+            let seal = |(terms, bundle): (&GrantPayload, &Arc<_>)| ticrypt_keyring::grant::seal(&random, bundle, terms, &keys);
+            jobs.iter().zip(&bundles).map(seal).collect::<Result<Vec<_>, _>>()
+        });
+        let sealed = sealing.await?.map_err(cannot_seal)?;
+        let envelopes = self.session.keys.sign(Batch::Grants(terms)).await?;
+        Ok(envelopes.into_iter().zip(sealed).map(|(grant, sealed)| NewGrant { grant: Blob(grant), sealed: Blob(sealed) }).collect())
+    }
+
+    /// A grant, its signature verified.
+    pub(super) async fn grant_of(&self, bytes: &Blob) -> Result<Arc<Signed<GrantPayload>>> {
+        self.admit_records(std::slice::from_ref(bytes), [], []).await?;
+        self.trust.admit_grant(bytes)
+    }
+}
