@@ -11,19 +11,20 @@
 //! A writer rolls the nodes on the way to what is written ([`Vault::roll_path`]); `ticrypt rekey` walks a tree and rolls the rest. The server
 //! remembers which nodes are still under old keys, so a walk that was interrupted goes on where it stopped.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ticrypt_api::grant::{GrantFilter, GrantListRequest, GrantView, NewGrant};
 use ticrypt_api::node::{EntryView, PageQuery, RekeyRequest};
 use ticrypt_api::{Blob, Hash};
-use ticrypt_crypto::Digest;
 use ticrypt_crypto::entry::{Entry, leaf_hash};
 use ticrypt_crypto::grant::GrantPayload;
 use ticrypt_crypto::record::Record;
+use ticrypt_crypto::{Digest, Signed};
 use ticrypt_keyring::wrap::{ManifestPlace, VersionPlace};
 use ticrypt_keyring::{NodeKeys, entry as sealed_entry};
-use ticrypt_types::{NodeId, NodeKind, VersionId};
+use ticrypt_types::{NodeId, NodeKind, Timestamp, VersionId};
 
 use super::Vault;
 use super::make::{cannot_seal, new_grant_id, seal_entry, unsigned};
@@ -38,6 +39,8 @@ use crate::keys::Batch;
 use crate::state::SeenKind;
 
 const PAGE: u32 = 1_000;
+/// So long after its end a share is certainly over, whatever the two clocks say.
+const EXPIRED_MS: u64 = 15 * 60 * 1_000;
 
 /// What hangs under a node's old keys, made anew under its new ones.
 #[derive(Default)]
@@ -336,6 +339,7 @@ impl Vault {
         loop {
             let request = GrantListRequest { filter: GrantFilter::OnNode, node: Some(node), limit: PAGE, page };
             let reply = self.server().grants(request).await?;
+            self.admit_records(&reply.authority, [], []).await?;
             found.extend(reply.grants);
             page = reply.next;
             if page.is_none() {
@@ -359,9 +363,7 @@ impl Vault {
         let (mut terms, mut bundles) = (Vec::with_capacity(old.len()), Vec::with_capacity(old.len()));
         for (hash, (bytes, name)) in old {
             let before = self.grant_of(&bytes).await?;
-            if before.node != held.id {
-                return Err(lie("the server shows a grant of another node"));
-            }
+            self.verify_standing(held, &before, now)?;
             let bundle = match name {
                 _ if before.recipient == self.me().user => Arc::new(self.me().bundle.clone()),
                 Some(name) => {
@@ -393,6 +395,35 @@ impl Vault {
         self.seal_grants(next, terms, bundles).await
     }
 
+    /// Whether new keys of a node may go to the holder of this grant. The server says who holds what; it must not be able to add anybody, nor
+    /// to bring back somebody whose share this person has ended.
+    fn verify_standing(&self, held: &Held, grant: &Signed<GrantPayload>, now: Timestamp) -> Result<()> {
+        if (grant.node, grant.kind) != (held.id, held.kind) {
+            return Err(lie("the server shows a grant of another node"));
+        }
+        if grant.owner != held.root.owner() {
+            return Err(lie("the server shows a grant by somebody who is not the owner's to give it"));
+        }
+        self.trust.verify_chain_to(grant, held.tree())?;
+        let mut step = Some(grant.record_hash());
+        while let Some(hash) = step {
+            if self.session.seen.is_ended(&hash) {
+                return Err(lie("the server counts a share among the living that was ended on this device"));
+            }
+            step = self.trust.grant(&hash).and_then(|grant| grant.authority);
+        }
+        let long_ago = Timestamp::from_millis(now.as_millis().saturating_sub(EXPIRED_MS));
+        if grant.expires.is_expired(long_ago) {
+            return Err(lie("the server counts a share among the living that has expired"));
+        }
+        // Whoever made the present keys sealed them to everybody who remained.
+        match grant.epoch.cmp(&held.epoch) {
+            Ordering::Less => Err(lie("the server counts a share among the living that got no seal of the present keys")),
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(super::tree::moved_on()),
+        }
+    }
+
     /// Seals and signs grants of one node.
     pub(super) async fn seal_grants(
         &self,
@@ -415,7 +446,7 @@ impl Vault {
     }
 
     /// A grant, its signature verified.
-    pub(super) async fn grant_of(&self, bytes: &Blob) -> Result<Arc<ticrypt_crypto::Signed<GrantPayload>>> {
+    pub(super) async fn grant_of(&self, bytes: &Blob) -> Result<Arc<Signed<GrantPayload>>> {
         self.admit_records(std::slice::from_ref(bytes), [], []).await?;
         self.trust.admit_grant(bytes)
     }
