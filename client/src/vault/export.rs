@@ -87,13 +87,13 @@ impl Vault {
             for directory in self.load_all(stack.split_off(from), true).await? {
                 self.export_directory(&writer, &directory)?;
                 report.directories += 1;
-                let mut files = Vec::new();
-                for member in directory.members() {
-                    let held = self.descend(&directory, member)?;
-                    if member.is_directory() { stack.push(held) } else { files.push(held) }
+                let (directories, files): (Vec<_>, Vec<_>) = directory.members().cloned().partition(|member| member.is_directory());
+                for member in directories {
+                    stack.push(self.descend(&directory, &member)?);
                 }
                 progress.expect(files.len() as u64, 0);
-                for held in files {
+                // What is listed as current is seen from here on: a history that hides it is older.
+                for (held, _) in self.currents(&directory, &files)? {
                     self.export_file(&writer, destination, &held, options, &mut report, progress).await?;
                 }
             }
@@ -140,12 +140,15 @@ impl Vault {
             if !options.history && !is_current {
                 continue;
             }
-            let current = self.verify_past(file, view)?;
+            let current = if is_current { self.current(file, view)? } else { self.verify_past(file, view)? };
             self.export_writer(writer, current.manifest.writer_bundle, current.manifest.authority)?;
             if !wanted.iter().any(|(version, _)| *version == current.manifest.version) {
                 wanted.push((current.manifest.version, current.manifest.record_hash()));
             }
             manifests.push(view);
+        }
+        if manifests.is_empty() {
+            return Err(lie("the server withholds what is current in a file"));
         }
         let mut versions = Vec::new();
         for (version, manifest) in wanted {
