@@ -66,6 +66,9 @@ pub struct GrantView {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct GrantListReply {
     pub grants: Vec<GrantView>,
+    /// For `on_node`: the grants these rest on, each once.
+    #[serde(default)]
+    pub authority: Vec<Blob>,
     pub next: Option<String>,
 }
 

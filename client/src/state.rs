@@ -40,16 +40,19 @@ pub enum SeenKind {
     Sequence,
     /// The epoch of a node's keys, by the grant that carried them.
     Epoch,
+    /// Grants this person has ended: nothing is counted.
+    Ended,
 }
 
 impl SeenKind {
-    const ALL: [Self; 3] = [Self::Head, Self::Sequence, Self::Epoch];
+    const ALL: [Self; 4] = [Self::Head, Self::Sequence, Self::Epoch, Self::Ended];
 
     const fn code(self) -> u8 {
         match self {
             Self::Head => 1,
             Self::Sequence => 2,
             Self::Epoch => 3,
+            Self::Ended => 4,
         }
     }
 
@@ -58,6 +61,7 @@ impl SeenKind {
             Self::Head => "directory",
             Self::Sequence => "file",
             Self::Epoch => "keys of the node",
+            Self::Ended => "ended grant",
         }
     }
 }
@@ -127,6 +131,15 @@ impl Seen {
             }
         }
         Ok(())
+    }
+
+    /// Remembers that this person has ended the grant with this record hash.
+    pub fn end_grant(&self, grant: &Digest) -> Result<()> {
+        self.check_and_raise(SeenKind::Ended, ended_id(grant), 1, *grant)
+    }
+
+    pub fn is_ended(&self, grant: &Digest) -> bool {
+        self.highest(SeenKind::Ended, ended_id(grant)) == Some((1, *grant))
     }
 
     fn path(&self) -> PathBuf {
@@ -239,6 +252,13 @@ impl Inner {
         self.records += 1;
         self.highest.insert((sight.kind, sight.id.to_bytes()), (sight.counter, sight.hash));
     }
+}
+
+/// Grants are looked up by record hash; the records of this file have room for an id, so it is made of the hash.
+fn ended_id(grant: &Digest) -> NodeId {
+    let mut id = [0; 16];
+    id.iter_mut().zip(grant.as_bytes()).for_each(|(to, from)| *to = *from);
+    NodeId::from_random(id)
 }
 
 fn encode(sight: &Sight) -> Vec<u8> {

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 use ticrypt_client::vault::VaultPath;
+use ticrypt_client::vault::share::NewKeys;
 use ticrypt_types::UserName;
 
 use super::bar::{Bar, Counted};
@@ -28,8 +29,9 @@ pub struct Arguments {
 
 pub(super) async fn run(arguments: Arguments, context: &Context) -> anyhow::Result<()> {
     let vault = open(context).await?;
+    let new_keys = if arguments.later { NewKeys::NodeOnly } else { NewKeys::Whole };
     let bar = Counted(Bar::count(&context.output, "new keys"));
-    let done = vault.unshare(&arguments.path, &arguments.people, arguments.later, &bar, &on_interrupt()).await;
+    let done = vault.unshare(&arguments.path, &arguments.people, new_keys, &bar, &on_interrupt()).await;
     bar.0.done();
     let (ended, report) = done?;
     let rolled = report.files + report.directories;

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ticrypt_api::version::{PublishReply, PublishRequest};
+use ticrypt_crypto::Signed;
+use ticrypt_crypto::manifest::ManifestPayload;
 use ticrypt_types::NodeName;
 
 use super::Vault;
@@ -13,6 +15,7 @@ use super::path::VaultPath;
 use super::retry::Attempts;
 use super::tree::{Current, Directory, Held};
 use crate::error::{ClientError, Kind, Result};
+use crate::state::SeenKind;
 use ticrypt_keyring::SystemRandom;
 
 impl Vault {
@@ -62,8 +65,16 @@ impl Vault {
         let sealed =
             blocking(move || author.seal_content(&SystemRandom::new(), held.id, held.epoch, &held.keys, &shared, &after)).await??;
         let manifest = self.sign_manifests(vec![sealed.manifest.clone()]).await?.pop().ok_or_else(unsigned)?;
+        let signed: Signed<ManifestPayload> = self.own(&manifest.0)?;
         let content = new_content(sealed, content, manifest);
-        self.server().publish(PublishRequest { file: file.id, content }).await
+        let reply = self.server().publish(PublishRequest { file: file.id, content }).await?;
+        // Said to be current: whatever is older, or another of the same number, is a lie from here on. Somebody may have been faster to
+        // follow it than we to note it.
+        let seen = self.session.seen.highest(SeenKind::Sequence, file.id);
+        if !reply.conflict && seen.is_none_or(|(highest, _)| highest <= signed.sequence) {
+            self.saw(SeenKind::Sequence, file.id, signed.sequence, signed.record_hash())?;
+        }
+        Ok(reply)
     }
 }
 

@@ -94,12 +94,13 @@ impl Vault {
             for directory in self.load_all(stack.split_off(from), true).await? {
                 self.export_directory(&writer, &directory)?;
                 report.directories += 1;
-                let mut files = Vec::new();
-                for member in directory.members() {
-                    let held = self.descend(&directory, member)?;
-                    if member.is_directory() { stack.push(held) } else { files.push(held) }
+                let (directories, files): (Vec<_>, Vec<_>) = directory.members().cloned().partition(|member| member.is_directory());
+                for member in directories {
+                    stack.push(self.descend(&directory, &member)?);
                 }
                 progress.expect(files.len() as u64, 0);
+                // What is listed as current is seen from here on: a history that hides it is older.
+                let files: Vec<Held> = self.currents(&directory, &files)?.into_iter().map(|(held, _)| held).collect();
                 for some in files.chunks(TOGETHER) {
                     self.export_files(&writer, destination, some, options, &mut report, progress).await?;
                 }
@@ -174,12 +175,15 @@ impl Vault {
             if !options.history && !is_current {
                 continue;
             }
-            let current = self.verify_past(file, view)?;
+            let current = if is_current { self.current(file, view)? } else { self.verify_past(file, view)? };
             self.export_writer(writer, current.manifest.writer_bundle, current.manifest.authority)?;
             if !versions.iter().any(|(version, _)| *version == current.manifest.version) {
                 versions.push((current.manifest.version, current.manifest.record_hash()));
             }
             manifests.push(at);
+        }
+        if manifests.is_empty() {
+            return Err(lie("the server withholds what is current in a file"));
         }
         Ok((manifests, versions))
     }

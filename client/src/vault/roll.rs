@@ -56,6 +56,7 @@ struct Step {
 
 /// One node with its new keys, ready but for signatures.
 struct Draft {
+    held: Held,
     next: Held,
     member: Arc<Member>,
     entry: Vec<u8>,
@@ -104,10 +105,10 @@ impl Vault {
         let (mut nodes, mut below, mut after) = (Vec::with_capacity(drafts.len()), Vec::new(), Vec::with_capacity(drafts.len()));
         for draft in &mut drafts {
             if draft.member.view.shares > 0 {
-                draft.node.grants = self.reseal(&draft.next, &[]).await?;
+                draft.node.grants = self.reseal(&draft.held, &draft.next, &[]).await?;
             }
         }
-        for Draft { next, member, entry, head, mut node } in drafts {
+        for Draft { next, member, entry, head, mut node, .. } in drafts {
             let mut view = member.view.clone();
             (view.epoch, view.keys_stale) = (next.epoch, false);
             if let Some((_, before, members)) = head {
@@ -159,7 +160,7 @@ impl Vault {
             let props = directory.props(self.deployment(), member, &held)?;
             let child = (held.id, held.kind, next.epoch);
             let entry = seal_entry(&self.random, self.deployment(), &directory.held, child, &next.keys, &props)?.to_bytes();
-            drafts.push(Draft { next, member: Arc::clone(member), entry, head, node });
+            drafts.push(Draft { held, next, member: Arc::clone(member), entry, head, node });
         }
         Ok(drafts)
     }
@@ -193,7 +194,7 @@ impl Vault {
         let (bytes, head) = self.sign_head(self.author(&held.root).head(held.id, next.epoch, Some(&directory.head), leaves)?).await?;
         let own = self.trust.envelope(&held.root.grant.record_hash()).ok_or_else(|| lie("one's own grant is not at hand"))?;
         node.head = Some(bytes);
-        node.grants = self.reseal(&next, &[Blob(own)]).await?;
+        node.grants = self.reseal(&held, &next, &[Blob(own)]).await?;
         self.server().rekey(RekeyRequest { parent_head: None, nodes: vec![node] }).await?;
         self.saw(SeenKind::Head, held.id, head.counter, head.record_hash())
     }

@@ -56,6 +56,14 @@ impl Vault {
         Ok(Roots { home, shares })
     }
 
+    /// One's own tree alone: what others share, and however badly, does not stand in its way.
+    async fn own_root(&self) -> Result<Option<Arc<Share>>> {
+        let Some(view) = self.server().roots().await?.home else { return Ok(None) };
+        let grants: Vec<Blob> = std::iter::once(&view.grant).chain(&view.authority).cloned().collect();
+        self.admit_records(&grants, [], []).await?;
+        self.read_root(view, true).map(Some)
+    }
+
     fn read_root(&self, view: RootView, is_home: bool) -> Result<Arc<Share>> {
         let grant = self.trust.admit_grant(&view.grant)?;
         if (grant.recipient_kind, grant.recipient) != (RecipientKind::Person, self.me().user) {
@@ -203,11 +211,11 @@ impl Vault {
 
     /// One's own tree, made if there is none yet.
     pub async fn home(&self) -> Result<Held> {
-        let share = match self.roots().await?.home {
+        let share = match self.own_root().await? {
             Some(share) => share,
             None => {
                 self.create_home().await?;
-                self.roots().await?.home.ok_or_else(|| lie("the server does not show the tree that was just made"))?
+                self.own_root().await?.ok_or_else(|| lie("the server does not show the tree that was just made"))?
             }
         };
         self.open_shares(&[share]).await?.pop().ok_or_else(|| ClientError::broken("the keys of the tree were not opened"))

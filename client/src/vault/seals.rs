@@ -1,5 +1,6 @@
 //! Grants as they go out: sealed to somebody for the first time, or anew to those who remain.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use ticrypt_api::grant::{GrantFilter, GrantListRequest, GrantView, NewGrant};
 use ticrypt_crypto::bundle::Bundle;
 use ticrypt_crypto::grant::GrantPayload;
 use ticrypt_crypto::{Digest, Signed};
-use ticrypt_types::{NodeId, UserName};
+use ticrypt_types::{NodeId, Timestamp, UserName};
 
 use super::Vault;
 use super::load::blocking;
@@ -19,6 +20,8 @@ use crate::error::Result;
 use crate::keys::Batch;
 
 const PAGE: u32 = 1_000;
+/// So long after its end a share is certainly over, whatever the two clocks say.
+const EXPIRED_MS: u64 = 15 * 60 * 1_000;
 
 impl Vault {
     /// Every live grant on a node, other than its owner's own.
@@ -28,6 +31,7 @@ impl Vault {
         loop {
             let request = GrantListRequest { filter: GrantFilter::OnNode, node: Some(node), limit: PAGE, page };
             let reply = self.server().grants(request).await?;
+            self.admit_records(&reply.authority, [], []).await?;
             found.extend(reply.grants);
             page = reply.next;
             if page.is_none() {
@@ -37,7 +41,7 @@ impl Vault {
     }
 
     /// Seals a node's new keys to everybody who remains, each under the terms they have.
-    pub(super) async fn reseal(&self, next: &Held, own: &[Blob]) -> Result<Vec<NewGrant>> {
+    pub(super) async fn reseal(&self, held: &Held, next: &Held, own: &[Blob]) -> Result<Vec<NewGrant>> {
         let mut old: HashMap<Digest, (Blob, Option<UserName>)> = HashMap::new();
         for view in self.grants_on(next.id).await? {
             let hash = self.grant_of(&view.grant).await?.record_hash();
@@ -51,9 +55,7 @@ impl Vault {
         let (mut terms, mut bundles) = (Vec::with_capacity(old.len()), Vec::with_capacity(old.len()));
         for (hash, (bytes, name)) in old {
             let before = self.grant_of(&bytes).await?;
-            if before.node != next.id {
-                return Err(lie("the server shows a grant of another node"));
-            }
+            self.verify_standing(held, &before, now)?;
             let bundle = match name {
                 _ if before.recipient == self.me().user => Arc::new(self.me().bundle.clone()),
                 Some(name) => {
@@ -83,6 +85,35 @@ impl Vault {
             bundles.push(bundle);
         }
         self.seal_grants(next, terms, bundles).await
+    }
+
+    /// Whether new keys of a node may go to the holder of this grant. The server says who holds what; it must not be able to add anybody, nor
+    /// to bring back somebody whose share this person has ended.
+    fn verify_standing(&self, held: &Held, grant: &Signed<GrantPayload>, now: Timestamp) -> Result<()> {
+        if (grant.node, grant.kind) != (held.id, held.kind) {
+            return Err(lie("the server shows a grant of another node"));
+        }
+        if grant.owner != held.root.owner() {
+            return Err(lie("the server shows a grant by somebody who is not the owner's to give it"));
+        }
+        self.trust.verify_chain_to(grant, held.tree())?;
+        let mut step = Some(grant.record_hash());
+        while let Some(hash) = step {
+            if self.session.seen.is_ended(&hash) {
+                return Err(lie("the server counts a share among the living that was ended on this device"));
+            }
+            step = self.trust.grant(&hash).and_then(|grant| grant.authority);
+        }
+        let long_ago = Timestamp::from_millis(now.as_millis().saturating_sub(EXPIRED_MS));
+        if grant.expires.is_expired(long_ago) {
+            return Err(lie("the server counts a share among the living that has expired"));
+        }
+        // Whoever made the present keys sealed them to everybody who remained.
+        match grant.epoch.cmp(&held.epoch) {
+            Ordering::Less => Err(lie("the server counts a share among the living that got no seal of the present keys")),
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(super::tree::moved_on()),
+        }
     }
 
     /// Seals and signs grants of one node.

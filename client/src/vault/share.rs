@@ -27,6 +27,15 @@ const PAGE: u32 = 1_000;
 /// Recipients of one request.
 const RECIPIENTS: usize = 100;
 
+/// How far new keys are made when a share has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewKeys {
+    /// For everything that was shared.
+    Whole,
+    /// For the node itself: what is below gets its own when it is next written, or by [`Vault::rekey`].
+    NodeOnly,
+}
+
 /// A share that was made.
 #[derive(Clone, Debug, Serialize)]
 pub struct Shared {
@@ -149,13 +158,12 @@ impl Vault {
         })
     }
 
-    /// Ends shares of a node and makes new keys: of the node at once, and below it too unless that is for `later` writers or a `rekey` to do.
-    /// With nobody named, all that this person may end.
+    /// Ends shares of a node and makes new keys. With nobody named, ends all that this person may end.
     pub async fn unshare(
         &self,
         path: &VaultPath,
         people: &[UserName],
-        later: bool,
+        new_keys: NewKeys,
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<(Vec<UserName>, Report)> {
@@ -175,21 +183,30 @@ impl Vault {
             }
             chosen
         };
+        // All are looked at before the first is ended: a name in the wrong place would end another's share.
+        for view in &chosen {
+            self.named_grant(found.held.id, view).await?;
+        }
         let mut ended = Vec::with_capacity(chosen.len());
         for view in chosen {
             self.revoke(found.held.id, view).await?;
             ended.push(view.recipient_name.clone());
         }
         // From here on the server refuses writes below until new keys are made; make them now rather than at the next write.
-        let report = if later { self.rekey_node(path, progress).await? } else { self.rekey(path, progress, cancel).await? };
+        let report = match new_keys {
+            NewKeys::Whole => self.rekey(path, progress, cancel).await?,
+            NewKeys::NodeOnly => self.rekey_node(path, progress).await?,
+        };
+        // The root of somebody else's share gets its new keys from whoever holds the directory above it.
+        let is_ours_to_roll = found.parent.is_some() || found.held.root.is_home;
+        if !ended.is_empty() && is_ours_to_roll && self.resolve(path).await?.held.epoch <= found.held.epoch {
+            return Err(lie("the server said that a share was ended, and did not end it"));
+        }
         Ok((ended, report))
     }
 
     async fn revoke(&self, node: NodeId, view: &GrantView) -> Result<()> {
-        let grant: Arc<Signed<GrantPayload>> = self.grant_of(&view.grant).await?;
-        if grant.node != node || grant.grant != view.id {
-            return Err(lie("the server shows a grant of another node"));
-        }
+        let grant = self.named_grant(node, view).await?;
         let revocation = Revocation {
             deployment: self.deployment(),
             grant: grant.grant,
@@ -200,11 +217,32 @@ impl Vault {
             at: crate::clock::now(),
         };
         let envelope = self.session.keys.sign(Batch::Revocations(vec![revocation])).await?.pop().ok_or_else(unsigned)?;
-        match self.server().revoke_grant(view.id, GrantRevokeRequest { revocation: Blob(envelope) }).await {
+        let request = GrantRevokeRequest { revocation: Blob(envelope) };
+        if let Err(error) = self.server().revoke_grant(view.id, request).await
             // The reply to a former attempt was lost.
-            Err(error) if error.code() == "already_ended" => Ok(()),
-            other => other.map(|_| ()),
+            && error.code() != "already_ended"
+        {
+            return Err(error);
         }
+        // Whatever the server says later, new keys do not go there.
+        self.session.seen.end_grant(&grant.record_hash())
+    }
+
+    /// A grant of a node, its names held to the keys it names: the server's words decide whose share is ended, so they are not just taken.
+    async fn named_grant(&self, node: NodeId, view: &GrantView) -> Result<Arc<Signed<GrantPayload>>> {
+        let grant = self.grant_of(&view.grant).await?;
+        if (grant.node, grant.grant) != (node, view.id) {
+            return Err(lie("the server shows a grant of another node"));
+        }
+        let sealer = self.trust.bundle(&grant.sealer_bundle).ok_or_else(|| lie("the key that sealed a share is not known"))?;
+        let recipient = self.session.users.bundle(&grant.recipient_bundle).await?;
+        let (sealer, recipient) = (sealer.payload(), recipient.payload());
+        if (recipient.user, &recipient.name, &sealer.name) != (grant.recipient, &view.recipient_name, &view.sealer_name)
+            || (grant.recipient, grant.sealer) != (view.recipient, view.sealer)
+        {
+            return Err(lie("the server gives the people of a share other names than their keys do"));
+        }
+        Ok(grant)
     }
 
     /// Gives up a share that somebody made for this person.
@@ -252,7 +290,7 @@ impl Vault {
         }
         let mut standing = Vec::with_capacity(views.len());
         for view in views {
-            let grant = self.grant_of(&view.grant).await?;
+            let grant = self.named_grant(view.node, &view).await?;
             if grant.recipient == grant.owner {
                 continue;
             }
@@ -268,10 +306,7 @@ impl Vault {
         let found = self.resolve(path).await?;
         let mut standing = Vec::new();
         for view in self.grants_on(found.held.id).await? {
-            let grant = self.grant_of(&view.grant).await?;
-            if grant.node != found.held.id || (grant.grant, grant.recipient) != (view.id, view.recipient) {
-                return Err(lie("the server shows a grant of another node"));
-            }
+            let grant = self.named_grant(found.held.id, &view).await?;
             if grant.recipient != grant.owner {
                 standing.push(standing_of(&grant, view.sealer_name, view.recipient_name, Some(path.to_string())));
             }

@@ -151,6 +151,9 @@ impl Vault {
             let reply = self.server().stat(StatRequest { nodes: vec![at] }).await?;
             let view = reply.nodes.into_iter().find(|view| view.node.node == at);
             let entry = parse(&view.ok_or_else(|| lie("the server withholds a directory of one's own tree"))?)?;
+            if entry.child != at {
+                return Err(lie("the server shows the entry of another directory than was asked for"));
+            }
             at = entry.parent;
             way.push(entry);
         }

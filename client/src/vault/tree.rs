@@ -285,6 +285,9 @@ fn verify_manifest(trust: &Trust, deployment: DeploymentId, file: &Held, view: &
 /// Reads an entry of a listing and holds the server's own words about it to the signed ones.
 fn read_entry(view: EntryView) -> Result<(Entry, EntryView)> {
     let entry = Entry::parse(&view.entry.0).map_err(|e| lie("an entry of a directory cannot be read").because(e))?;
+    if (view.node.parent, view.node.epoch) != (Some(entry.parent), entry.child_epoch) {
+        return Err(lie("the server says of an entry's place or keys what the entry itself does not"));
+    }
     Ok((entry, view))
 }
 

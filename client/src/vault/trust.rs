@@ -22,7 +22,7 @@ use ticrypt_crypto::signature::{Payload, VerifyCache};
 use ticrypt_crypto::{Digest, Envelope, Signed};
 use ticrypt_types::{DeploymentId, NodeId, Timestamp, UserId, Verbs};
 
-use crate::error::{ClientError, Result};
+use crate::error::{ClientError, Kind, Result};
 
 /// Grants a chain may rest on; also what ends a circle.
 const CHAIN_MAX: usize = 32;
@@ -183,23 +183,32 @@ impl Trust {
 
     /// Whether this grant leads back to the owner it names.
     pub fn verify_chain(&self, grant: &Signed<GrantPayload>) -> Result<()> {
-        self.verify_link(grant, CHAIN_MAX)
+        self.verify_link(grant, None, CHAIN_MAX)
     }
 
-    fn verify_link(&self, grant: &Signed<GrantPayload>, left: usize) -> Result<()> {
+    /// The same, for a grant of the tree's node: in a whole tree, all that it rests on must be shares of the node or of what is above it.
+    /// Somebody who may share one thing could otherwise be shown as having shared another.
+    pub fn verify_chain_to(&self, grant: &Signed<GrantPayload>, tree: Tree<'_>) -> Result<()> {
+        self.verify_link(grant, tree.is_whole.then_some(tree.lineage), CHAIN_MAX)
+    }
+
+    fn verify_link(&self, grant: &Signed<GrantPayload>, place: Option<&Lineage>, left: usize) -> Result<()> {
         // The format's own rule: no authority exactly where the sealer is the owner.
         let Some(hash) = grant.authority else { return Ok(()) };
         let Some(left) = left.checked_sub(1) else { return Err(lie("a share rests on an endless chain of others")) };
         let authority = self.grant(&hash).ok_or_else(|| lie("the server withholds a grant that a share rests on"))?;
+        if place.is_some_and(|lineage| !lineage.contains(authority.node)) {
+            return Err(from_elsewhere());
+        }
         if let Err(why) = grant.verify_terms_within(&authority) {
             // Somebody with *edit* may make new keys for others under unchanged terms.
             let replaced = grant.predecessor.and_then(|hash| self.grant(&hash));
             let replaced = replaced.ok_or_else(|| lie("a share was made by somebody who may not make it").because(why))?;
             let resealed = grant.verify_reseal_by(&replaced, Some(&authority));
             resealed.map_err(|e| lie("a share was renewed by somebody who may not, or with other terms").because(e))?;
-            self.verify_link(&replaced, left)?;
+            self.verify_link(&replaced, place, left)?;
         }
-        self.verify_link(&authority, left)
+        self.verify_link(&authority, place, left)
     }
 
     fn verify_writer(&self, writer: UserId, authority: Option<Digest>, at: Timestamp, tree: Tree<'_>) -> Result<()> {
@@ -243,6 +252,16 @@ fn claimed<T: Authored>(bytes: &Blob) -> Result<Digest> {
 /// What the server showed is not what somebody entitled signed.
 pub fn lie(what: &str) -> ClientError {
     ClientError::untrusted(format!("{what}; nothing of it was used: the server lies or is damaged, tell an administrator"))
+}
+
+/// A share given under a share of another place: the node was moved since, or it is a lie; the records do not tell which.
+fn from_elsewhere() -> ClientError {
+    ClientError::new(
+        Kind::Untrusted,
+        "share_from_elsewhere",
+        "new keys would go to somebody who has this from a person whose own share is of another place; if the thing was moved, end that \
+         share with `ticrypt unshare`, then share it yourself; otherwise the server lies, tell an administrator",
+    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,7 +1,8 @@
 //! The history of a file: every version that was current, and those that lost a race.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
-use ticrypt_api::node::ManifestView;
 use ticrypt_api::version::{FileVersions, VersionListRequest};
 use ticrypt_crypto::Digest;
 use ticrypt_types::limits::BATCH_MAX_NODES;
@@ -63,7 +64,6 @@ impl Vault {
         let history = self.history_of(held.id).await?;
         let mut versions = Vec::with_capacity(history.manifests.len());
         for view in &history.manifests {
-            let ManifestView { conflict, .. } = view;
             // History was written where the file stood then; its place now says nothing about its writers' rights.
             let current = self.verify_past(&held, view)?;
             let manifest = &current.manifest;
@@ -76,14 +76,14 @@ impl Vault {
                 modified_ms: current.props.modified,
                 written_ms: manifest.at,
                 writer: self.writer_name(&manifest.writer_bundle),
-                conflict: *conflict,
+                conflict: view.conflict,
                 is_current: manifest.record_hash() == newest.manifest.record_hash(),
                 found: current,
             });
         }
-        // What was there a moment ago must be in its own history.
-        if !versions.iter().any(|version| version.is_current) {
-            return Err(lie("the current version is missing in the file's history"));
+        let line = line_of(&versions, &newest)?;
+        for version in versions.iter_mut().filter(|version| version.sequence <= newest.manifest.sequence) {
+            version.conflict = !line.contains(&version.manifest);
         }
         Ok((held, versions))
     }
@@ -128,5 +128,29 @@ impl Vault {
             ));
         }
         Ok(reply.sequence)
+    }
+}
+
+/// The manifests that were current one after another, from the present one back to the first, as each names the one before it. What is not
+/// among them lost a race; of those the server can withhold one, of these none.
+fn line_of(versions: &[Version], newest: &Current) -> Result<HashSet<Digest>> {
+    let known: HashMap<Digest, &Current> = versions.iter().map(|version| (version.manifest, &version.found)).collect();
+    let mut line = HashSet::new();
+    let mut step = newest.manifest.record_hash();
+    let mut sequence = newest.manifest.sequence;
+    loop {
+        // What was there a moment ago must be in its own history.
+        let found = known.get(&step).ok_or_else(|| match line.is_empty() {
+            true => lie("the current version is missing in the file's history"),
+            false => lie("the server withholds a version from the file's history"),
+        })?;
+        if found.manifest.sequence != sequence {
+            return Err(lie("the versions in a file's history do not follow one another"));
+        }
+        line.insert(step);
+        match found.manifest.predecessor {
+            Some(before) => (step, sequence) = (before, sequence.saturating_sub(1)),
+            None => return Ok(line),
+        }
     }
 }

@@ -1,31 +1,22 @@
 //! The real `ticrypt-backend`, started as a process, and people who use it through the library.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod people;
+
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
-use ticrypt_client::account::{self, Registration};
-use ticrypt_client::deployment::Candidate;
-use ticrypt_client::keys::Unlocked;
-use ticrypt_client::transport::Options;
-use ticrypt_client::users::StateChange;
-use ticrypt_client::vault::{Vault, VaultPath};
-use ticrypt_client::{Deployment, Home, Keys, Session, Transport};
-use ticrypt_crypto::Digest;
-use ticrypt_crypto::bundle::Fingerprint;
-use ticrypt_crypto::statement::Action;
-use ticrypt_keyring::{Identity, SystemRandom};
-use ticrypt_types::{Timestamp, UserId};
+use ticrypt_client::vault::VaultPath;
+
+pub use people::{People, Person};
 
 /// A server of its own for each test.
 pub struct System {
     child: Child,
     pub directory: tempfile::TempDir,
-    code: String,
-    admin: Option<Arc<Session>>,
+    people: People,
 }
 
 impl Drop for System {
@@ -33,13 +24,6 @@ impl Drop for System {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A person with a home on this machine and an open session.
-pub struct Person {
-    pub home: tempfile::TempDir,
-    pub session: Arc<Session>,
-    pub vault: Vault,
 }
 
 fn backend() -> PathBuf {
@@ -86,14 +70,10 @@ impl System {
             code.unwrap_or_else(|| panic!("the server did not start: {}", std::fs::read_to_string(directory.path().join("log")).unwrap()));
         // Its output is read to the end, or it would stop when the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, directory, code, admin: None }
-    }
-
-    pub fn deployment_bytes(&self) -> Vec<u8> {
-        let data = self.directory.path().join("data");
-        let mut found = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
+        let mut found = std::fs::read_dir(directory.path().join("data")).unwrap().map(|entry| entry.unwrap().path());
         let file = found.find(|path| path.extension().is_some_and(|e| e == "json")).expect("a deployment file");
-        std::fs::read(file).unwrap()
+        let people = People::new(std::fs::read(file).unwrap(), code);
+        Self { child, directory, people }
     }
 
     pub fn log(&self) -> String {
@@ -107,59 +87,12 @@ impl System {
 
     /// Somebody new, activated; the first person is the super-admin.
     pub async fn person(&mut self, name: &str) -> Person {
-        self.person_via(name, None).await
+        self.people.enrol(name).await
     }
 
     /// The same, reaching the server at another address, which stands in a copy of the deployment file.
     pub async fn person_via(&mut self, name: &str, url: Option<&str>) -> Person {
-        if self.admin.is_none() && name != "root" {
-            let root = Box::pin(self.person_via("root", None)).await;
-            // The home must outlive the session.
-            std::mem::forget(root.home);
-            self.admin = Some(root.session);
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let home = Home::open(dir.path().join("home")).unwrap();
-        let deployment = import(&home, &self.deployment_bytes(), url);
-        let transport = Transport::new(&deployment, Options::default()).unwrap();
-        let user = UserId::from_random(ticrypt_keyring::random::public(&SystemRandom::new()).unwrap());
-        let identity = Identity::generate(&SystemRandom::new(), deployment.id(), user, name.parse().unwrap()).unwrap();
-        let bundle = identity.bundle(Timestamp::from_millis(1_700_000_000_000)).unwrap();
-        let keys: Arc<dyn Keys> = Arc::new(Unlocked::new(identity, bundle).unwrap());
-        let code = (name == "root").then(|| self.code.clone());
-        account::register(&transport, &deployment, &*keys, Registration { token: None, code }).await.unwrap();
-        if let Some(admin) = &self.admin {
-            let view = admin.users.find(&name.parse().unwrap()).await.unwrap();
-            let compared = Fingerprint(Digest::new(view.fingerprint.0));
-            let change = StateChange { view, action: Action::Activate, reason: String::new(), new_bundle: None };
-            admin.users.change_state(&*admin.keys, change, Some(compared)).await.unwrap();
-        }
-        let session = login(&home, &deployment, &transport, keys).await;
-        Person { home: dir, vault: Vault::new(Arc::clone(&session)), session }
-    }
-}
-
-async fn login(home: &Home, deployment: &Deployment, transport: &Transport, keys: Arc<dyn Keys>) -> Arc<Session> {
-    let logged_in = account::login(home, transport, deployment, Arc::clone(&keys), "test").await.unwrap();
-    Arc::new(Session::assemble(home.clone(), deployment.clone(), logged_in.transport, keys).unwrap())
-}
-
-fn import(home: &Home, bytes: &[u8], url: Option<&str>) -> Deployment {
-    let mut bytes = bytes.to_vec();
-    if let Some(url) = url {
-        let mut file: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-        file["urls"] = serde_json::json!([url]);
-        bytes = serde_json::to_vec(&file).unwrap();
-    }
-    let candidate = Candidate::read(home, bytes).unwrap();
-    let fingerprint = candidate.deployment().fingerprint();
-    candidate.accept(home, fingerprint).unwrap()
-}
-
-impl Person {
-    /// A second view with nothing remembered but what is on the disk.
-    pub fn fresh_view(&self) -> Vault {
-        Vault::new(Arc::clone(&self.session))
+        self.people.enrol_via(name, url).await
     }
 }
 

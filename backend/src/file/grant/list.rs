@@ -50,7 +50,15 @@ impl FileRole {
         let more = grants.len() > limit;
         grants.truncate(limit);
         let next = grants.last().filter(|_| more).map(|last| page::after(last.id.as_bytes()));
-        Ok(GrantListReply { grants: self.grant_views(grants).await?, next })
+        // Whoever makes new keys for the holders of these believes none without its chain; others only look.
+        let mut authority = BTreeSet::new();
+        if request.filter == GrantFilter::OnNode {
+            for grant in &grants {
+                authority.extend(self.rests_on(grant).await?);
+            }
+        }
+        let authority = authority.into_iter().collect();
+        Ok(GrantListReply { grants: self.grant_views(grants).await?, authority, next })
     }
 
     /// What one sealed, and what others sealed of one's own tree: one more than a page.
