@@ -168,9 +168,7 @@ fn copy_tiles(from: &Path, size: u64, to: &Path) -> Result<(), CopyError> {
             parents.insert(parent);
         }
     }
-    parents.into_iter().try_for_each(|parent| {
-        RealFs.sync_directory(&parent).map_err(|source| CopyError::Write { file: parent, source })
-    })
+    parents.into_iter().try_for_each(|parent| RealFs.sync_directory(&parent).map_err(|source| CopyError::Write { file: parent, source }))
 }
 
 /// The file is durable on return, its name once the directory is synced; a tile that is there is therefore whole.
