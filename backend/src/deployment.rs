@@ -55,8 +55,7 @@ pub struct Deployment {
 impl Deployment {
     /// Reads it from the store, or makes it there.
     pub async fn load_or_make(store: &Store) -> Result<Self, DeploymentError> {
-        if let Some(id) = store.setting(DEPLOYMENT_ID).await? {
-            let id = DeploymentId::try_from(id.as_slice()).map_err(|_| DeploymentError::Setting(DEPLOYMENT_ID))?;
+        if let Some(id) = stored_id(store).await? {
             let token = store.setting(REGISTRATION_TOKEN).await?.and_then(|token| String::from_utf8(token).ok());
             return Ok(Self { id, registration_token: token.ok_or(DeploymentError::Setting(REGISTRATION_TOKEN))?, code: None });
         }
@@ -93,6 +92,12 @@ impl Deployment {
             registration_token: (config.registration.mode == RegistrationMode::Token).then(|| self.registration_token.clone()),
         }
     }
+}
+
+/// The deployment a database is of, if it is of one already.
+pub async fn stored_id(store: &Store) -> Result<Option<DeploymentId>, DeploymentError> {
+    let Some(id) = store.setting(DEPLOYMENT_ID).await? else { return Ok(None) };
+    DeploymentId::try_from(id.as_slice()).map(Some).map_err(|_| DeploymentError::Setting(DEPLOYMENT_ID))
 }
 
 /// Another one-time code, for an operator who lost the first before using it.

@@ -14,6 +14,7 @@
 
 pub mod audit;
 pub mod audited;
+pub mod backup;
 pub mod check;
 pub mod clock;
 pub mod config;

@@ -1,6 +1,6 @@
 //! `ticrypt-backend`: the server and its operator's verbs.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use ticrypt_backend::check;
 use ticrypt_backend::clock::Clock;
 use ticrypt_backend::config::{Config, DEFAULT_DATA, Role};
 use ticrypt_backend::wiring::{self, Paths};
-use ticrypt_backend::{deployment, openapi, tls};
+use ticrypt_backend::{backup, deployment, openapi, tls};
 use ticrypt_types::Timestamp;
 
 #[derive(Parser)]
@@ -55,6 +55,35 @@ enum Verb {
         /// Only count.
         #[arg(long)]
         dry_run: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Copy the whole deployment into a directory, while the server runs: database, chunks, both logs, keys.
+    ///
+    /// What is stored stays ciphertext, but the server's own private keys (TLS, logs) are in the backup with mode 0600: without them a
+    /// restore could not go on as the same deployment, and whoever has them can pose as the server. Keep it as you keep the server.
+    /// The configuration, and keys that it brings along from elsewhere, are not in it. Run again with the same directory, only what is
+    /// new is copied; an earlier backup there stays good until the new one is complete.
+    Backup {
+        /// An empty directory, or one with an earlier backup of this deployment.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Leave the chunks out, because their store (S3, say) is backed up by its own means.
+        #[arg(long)]
+        without_chunks: bool,
+        /// Print the report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Bring a deployment back from a backup, into an empty data directory and database; verifies, then checks everything.
+    ///
+    /// What came after the backup is gone, and clients and witnesses that saw a later state refuse the restored one as rolled back.
+    /// docs/operating.md says what to do about it.
+    Restore {
+        /// The directory that `backup` wrote.
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        /// Print the report as JSON.
         #[arg(long)]
         json: bool,
     },
@@ -145,6 +174,19 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
             place.store.close().await?;
             show(json, &swept)?;
         }
+        Verb::Backup { to, without_chunks, json } => {
+            let to = std::path::absolute(&to).context("the directory of the backup is not a path")?;
+            let source = wiring::source(&config, &paths).await?;
+            let taken = backup::take(&source, &to, !without_chunks, &Clock::default(), on_terminal).await?;
+            source.place.store.close().await?;
+            show(json, &taken)?;
+        }
+        Verb::Restore { from, json } => {
+            let from = std::path::absolute(&from).context("the directory of the backup is not a path")?;
+            let restored = backup::restore(&from, &config, &paths, &Clock::default(), on_terminal).await?;
+            show(json, &restored)?;
+            return Ok(if restored.report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Verb::Tls(Tls::Rotate) => {
             tls::Identity::rotate(&paths.tls(), config.server.tls.as_ref(), "ticrypt")?;
             let (path, fingerprint) = write_deployment(&config, &paths).await?;
@@ -166,6 +208,13 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Verb::Openapi => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Progress for whoever watches; a log of a timer has no use for it.
+fn on_terminal(progress: check::Progress) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("{progress}");
+    }
 }
 
 /// For people, or for programs.

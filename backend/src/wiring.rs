@@ -31,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::rest::{Parts, Rest, route};
 use crate::tls::{Identity, TlsError};
-use crate::{deployment, links, listener, tls};
+use crate::{backup, deployment, links, listener, tls};
 
 /// How often leases are looked at; a stream outlives its session by no more than this and the grace of a cut.
 const LEASE: Duration = Duration::from_millis(250);
@@ -63,6 +63,10 @@ pub enum StartError {
     Links(#[from] LinkError),
     #[error("cannot listen on {0}; is another one running?")]
     Listen(SocketAddr, #[source] std::io::Error),
+    #[error("a restore into this data directory did not finish ({0} is there); empty the directory and the database, then restore again")]
+    Unrestored(PathBuf),
+    #[error("there is no deployment here; check --data and --config")]
+    NoDeployment,
     #[error("a task ended early")]
     Task,
 }
@@ -107,6 +111,10 @@ pub fn store_url(config: &Config, paths: &Paths) -> Result<String, StartError> {
 /// Opens the store; a new database gets its schema, an older one waits for `migrate`.
 pub async fn open_store(config: &Config, paths: &Paths) -> Result<Store, StartError> {
     tls::make_directory(&paths.0).map_err(StartError::Data)?;
+    let unfinished = paths.0.join(backup::UNFINISHED);
+    if unfinished.exists() {
+        return Err(StartError::Unrestored(unfinished));
+    }
     let store = Store::connect(&store_url(config, paths)?, &StoreOptions::default()).await?;
     if store.schema_version().await? == 0 {
         store.migrate().await?;
@@ -145,6 +153,22 @@ pub async fn place(config: &Config, paths: &Paths) -> Result<Place, StartError> 
     let logs = vec![log("audit", keys.audit.verifier()), log("keys", keys.keys.verifier())];
     let chunks = links::chunk_store(config, paths)?;
     Ok(Place { store, chunks, logs })
+}
+
+/// What `backup` takes along; unlike the other verbs it makes no deployment where there is none.
+pub async fn source(config: &Config, paths: &Paths) -> Result<backup::Source, StartError> {
+    let url = store_url(config, paths)?;
+    if url.strip_prefix("sqlite://").is_some_and(|file| !Path::new(file).exists()) {
+        return Err(StartError::NoDeployment);
+    }
+    let store = open_store(config, paths).await?;
+    let deployment = crate::deployment::stored_id(&store).await?;
+    store.close().await?;
+    let deployment = deployment.ok_or(StartError::NoDeployment)?;
+    let place = place(config, paths).await?;
+    let signers = LogKeys::load_or_make(&paths.keys(), deployment)?;
+    let (log_options, has_tls) = (log_options(config), config.server.tls.is_none());
+    Ok(backup::Source { deployment, place, paths: paths.clone(), signers, log_options, has_tls })
 }
 
 /// The settings of the logs.

@@ -158,22 +158,26 @@ impl Journal {
                     buffer: Vec::new(),
                 }
             }
-            None => {
-                let (file, salt) = begin_segment(fs.as_ref(), &directory, next)?;
-                Self {
-                    fs,
-                    directory,
-                    file,
-                    salt,
-                    segments: VecDeque::from([next]),
-                    written_bytes: SEGMENT_HEADER_BYTES as u64,
-                    segment_bytes,
-                    next,
-                    buffer: Vec::new(),
-                }
-            }
+            None => Self::begin_at(fs, directory, next, segment_bytes)?,
         };
         Ok((journal, replay))
+    }
+
+    /// Begins a journal that holds nothing before `first`, in a directory without one.
+    pub(crate) fn begin_at(fs: Arc<dyn LogFs>, directory: PathBuf, first: u64, segment_bytes: u64) -> Result<Self, JournalError> {
+        create_directories(fs.as_ref(), &directory).map_err(io_step("make a directory for"))?;
+        let (file, salt) = begin_segment(fs.as_ref(), &directory, first)?;
+        Ok(Self {
+            fs,
+            directory,
+            file,
+            salt,
+            segments: VecDeque::from([first]),
+            written_bytes: SEGMENT_HEADER_BYTES as u64,
+            segment_bytes,
+            next: first,
+            buffer: Vec::new(),
+        })
     }
 
     /// Index the next entry will have.
@@ -212,6 +216,20 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+/// Index behind the last whole group of a journal that another process may be writing; it may not be durable yet.
+pub(crate) fn end(fs: &dyn LogFs, directory: &Path) -> Result<u64, JournalError> {
+    let names = match fs.list(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        names => names.map_err(io_step("list"))?,
+    };
+    // The last segment is never removed.
+    let Some(first) = names.iter().filter_map(|name| name.strip_suffix(SUFFIX)?.parse::<u64>().ok()).max() else { return Ok(0) };
+    let name = segment_name(first);
+    let bytes = fs.read(&directory.join(&name)).map_err(io_step("read"))?;
+    let segment = read_segment(&name, &bytes, first, true)?;
+    Ok(first + segment.map_or(0, |segment| segment.entries.len() as u64))
 }
 
 fn segment_name(first: u64) -> String {

@@ -13,6 +13,7 @@
 //! [`verify::verify_dir`] and [`mirror::Mirror`]. Leaves are in [`event`].
 
 pub mod checkpoint;
+pub mod copy;
 pub mod error;
 pub mod event;
 pub mod export;

@@ -115,22 +115,33 @@ pub enum VerifyError {
 /// # Errors
 /// [`VerifyError`], the first found.
 pub fn verify_dir(directory: &Path, trust: &Trust<'_>) -> Result<Report, VerifyError> {
+    let bytes = read_bounded(&directory.join(CHECKPOINT_FILE), MAX_NOTE_BYTES)?;
+    let witnessed = match read_bounded(&directory.join(WITNESSED_FILE), MAX_NOTE_BYTES) {
+        Ok(bytes) => Some(bytes),
+        Err(VerifyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    verify_tree(directory, &bytes, witnessed.as_deref(), trust)
+}
+
+/// Verifies the tiles in a directory against a checkpoint, and a witnessed one if there is any, that are kept elsewhere.
+///
+/// # Errors
+/// [`VerifyError`], the first found.
+pub fn verify_tree(directory: &Path, bytes: &[u8], witnessed: Option<&[u8]>, trust: &Trust<'_>) -> Result<Report, VerifyError> {
     let origin = trust.log_key.name();
     let open = |file: &'static str, bytes: &[u8], quorum| {
         SignedCheckpoint::open(bytes, origin, trust.log_key, trust.witnesses, quorum)
             .map_err(|source| VerifyError::Checkpoint { file, source })
     };
-    let bytes = read_bounded(&directory.join(CHECKPOINT_FILE), MAX_NOTE_BYTES)?;
-    let (signed, cosignatures) = open(CHECKPOINT_FILE, &bytes, 0)?;
+    let (signed, cosignatures) = open(CHECKPOINT_FILE, bytes, 0)?;
     let head = signed.checkpoint().clone();
-    let witnessed_file = directory.join(WITNESSED_FILE);
-    let witnessed = match read_bounded(&witnessed_file, MAX_NOTE_BYTES) {
-        Ok(bytes) => Some(open(WITNESSED_FILE, &bytes, trust.quorum)?.0.checkpoint().clone()),
-        Err(VerifyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
+    let witnessed = match witnessed {
+        Some(bytes) => Some(open(WITNESSED_FILE, bytes, trust.quorum)?.0.checkpoint().clone()),
+        None => None,
     };
     if witnessed.is_none() {
-        open(CHECKPOINT_FILE, &bytes, trust.quorum)?;
+        open(CHECKPOINT_FILE, bytes, trust.quorum)?;
     }
 
     let size = head.size;
@@ -239,7 +250,7 @@ fn verify_upper_tiles(directory: &Path, size: u64, first: Vec<Hash>) -> Result<V
 
 /// Reads a tile; for a partial one that is gone, the beginning of the full one (which the log may
 /// have written since, and which is compared like any other).
-fn read_tile(directory: &Path, path: TilePath) -> Result<Vec<u8>, VerifyError> {
+pub(crate) fn read_tile(directory: &Path, path: TilePath) -> Result<Vec<u8>, VerifyError> {
     let limit = |path: TilePath| match path.level() {
         TileLevel::Hashes(_) => usize::from(path.width()) * HASH_BYTES,
         TileLevel::Entries => usize::from(path.width()) * (MAX_ENTRY_BYTES + 2),
@@ -263,7 +274,7 @@ fn read_tile(directory: &Path, path: TilePath) -> Result<Vec<u8>, VerifyError> {
     }
 }
 
-fn read_bounded(file: &Path, limit: usize) -> Result<Vec<u8>, VerifyError> {
+pub(crate) fn read_bounded(file: &Path, limit: usize) -> Result<Vec<u8>, VerifyError> {
     let failed = |source| VerifyError::Read { file: file.to_path_buf(), source };
     let open = File::open(file).map_err(failed)?;
     let expected = open.metadata().map_err(failed)?.len();

@@ -29,7 +29,7 @@ pub const MAX_CALL_ENTRIES: usize = 4096;
 /// Most calls answered after one sync.
 const MAX_GROUP_CALLS: usize = 16_384;
 
-const JOURNAL_DIRECTORY: &str = "journal";
+pub(crate) const JOURNAL_DIRECTORY: &str = "journal";
 const LOCK_FILE: &str = "lock";
 
 /// A log that this process writes. Clones share it.

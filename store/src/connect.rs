@@ -47,6 +47,8 @@ impl Default for Options {
 pub struct Store {
     pub(crate) readers: DatabaseConnection,
     writers: DatabaseConnection,
+    /// How the writer connects, for work that must not keep it waiting.
+    writing: ConnectOptions,
     pub(crate) writer: Arc<Writer>,
 }
 
@@ -60,10 +62,11 @@ impl Store {
     /// Opens `sqlite://PATH` (made if missing) or `postgres://…`. Call [`Store::migrate`] or [`Store::check_schema`] next.
     pub async fn connect(url: &str, options: &Options) -> Result<Self, StoreError> {
         // The writer first: it turns the write-ahead log on, which a reader could not.
-        let writers = Database::connect(connect_options(url, options, false)?).await?;
+        let writing = connect_options(url, options, false)?;
+        let writers = Database::connect(writing.clone()).await?;
         let readers = Database::connect(connect_options(url, options, true)?).await?;
         let writer = Arc::new(Writer::start(writers.clone(), options.queue, options.group));
-        Ok(Self { readers, writers, writer })
+        Ok(Self { readers, writers, writing, writer })
     }
 
     pub fn backend(&self) -> Backend {
@@ -135,6 +138,11 @@ impl Store {
         self.writer.stop().await;
         self.writers.close_by_ref().await?;
         Ok(self.readers.close_by_ref().await?)
+    }
+
+    /// One more connection that may write, past the writer.
+    pub(crate) async fn aside(&self) -> Result<DatabaseConnection, StoreError> {
+        Ok(Database::connect(self.writing.clone()).await?)
     }
 
     /// A read in SQL that both databases understand, with `$1 …` as placeholders.

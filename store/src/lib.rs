@@ -26,6 +26,8 @@
 //! | [`grant`] | `grant`, `grant_by_hash`, `grants_on`, `grants_resting_on`, `shared_with`, `shared_by` | `insert_grant`, `end_grants`, `leave_grant`, `end_expired` |
 //! | [`audit`] | `history` | `index_events` |
 //! | [`check`] | `stored_versions`, `abandoned_before` | |
+//! | [`hold`] | `chunks_are_held` | `hold_chunks`, `renew_hold`, `release_hold` |
+//! | [`snapshot`] | `copy_to`, `is_empty` | `fill_from`, `settle_restored` |
 //! | [`blobs`] | `ChunkStore`: `get`, `list` | `put`, `replace`, `delete`, `delete_version` |
 
 pub mod audit;
@@ -35,11 +37,13 @@ mod column;
 mod connect;
 mod error;
 pub mod grant;
+pub mod hold;
 mod migrations;
 pub mod node;
 mod retired;
 pub mod session;
 pub mod setting;
+pub mod snapshot;
 mod table;
 pub mod user;
 pub mod version;

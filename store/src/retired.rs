@@ -1,16 +1,9 @@
 //! Ids of what was deleted for good. An id is never given twice: what was signed about the first would seem to be about the second.
 
-use sea_orm::FromQueryResult;
-
 use crate::column::{bytes, placeholders};
 use crate::error::{StoreError, Taken};
+use crate::table::node::retired;
 use crate::writer::Tx;
-
-#[derive(FromQueryResult)]
-struct IdRow {
-    #[expect(dead_code, reason = "only whether there is a row counts")]
-    id: Vec<u8>,
-}
 
 impl Tx {
     /// Refuses ids that something deleted had.
@@ -18,7 +11,7 @@ impl Tx {
         let ids: Vec<_> = ids.into_iter().map(bytes).collect();
         for some in ids.chunks(1_000) {
             let sql = format!("SELECT id FROM retired WHERE id IN ({}) LIMIT 1", placeholders(1, some.len()));
-            if self.row::<IdRow>(&sql, some.to_vec()).await?.is_some() {
+            if self.row::<retired::Model>(&sql, some.to_vec()).await?.is_some() {
                 return Err(StoreError::Taken(taken));
             }
         }

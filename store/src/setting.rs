@@ -7,7 +7,7 @@ use crate::connect::Store;
 use crate::error::StoreError;
 use crate::writer::Tx;
 
-const CLOCK: &str = "clock_ms";
+pub(crate) const CLOCK: &str = "clock_ms";
 const CLOSURES: &str = "closure_seq";
 
 #[derive(FromQueryResult)]

@@ -36,7 +36,7 @@ pub fn find(audit: &LogAudit, directory: &Path) -> Result<Found, AuditError> {
     let error = |source| AuditError::Log { log: "audit", source };
     let log = audit.audit_log();
     let size = log.durable_size();
-    let mark = std::fs::read_to_string(mark_file(directory)).ok().and_then(|text| text.trim().parse().ok());
+    let mark = mark(directory);
     // A mark beyond the log belongs to another log, one restored from a copy perhaps; look at everything then.
     let mut next = mark.filter(|mark| *mark <= size).unwrap_or(0);
     // The last row at least, for its time.
@@ -86,8 +86,17 @@ pub async fn complete(audit: &LogAudit, unfinished: &Unfinished, found: Option<&
 
 /// Keeps the mark. Losing it costs a longer look at the next start, so it is not synced.
 pub fn keep_mark(audit: &LogAudit, directory: &Path) -> std::io::Result<()> {
+    write_mark(directory, audit.settled_below())
+}
+
+/// The mark as it was kept last.
+pub fn mark(directory: &Path) -> Option<u64> {
+    std::fs::read_to_string(mark_file(directory)).ok().and_then(|text| text.trim().parse().ok())
+}
+
+pub fn write_mark(directory: &Path, settled: u64) -> std::io::Result<()> {
     let file = mark_file(directory);
     let temporary = file.with_extension("tmp");
-    std::fs::write(&temporary, format!("{}\n", audit.settled_below()))?;
+    std::fs::write(&temporary, format!("{settled}\n"))?;
     std::fs::rename(temporary, file)
 }

@@ -5,6 +5,8 @@
 //! ```
 //!
 //! A witness that is away is asked again later; the log goes on meanwhile, and what it signs is countersigned when the witness is back.
+//! A witness that knows more than the log has, or another history, will never countersign again: the log was restored from a copy that
+//! is older than that, or somebody else writes it. This is said as an error, with what to do, and asked seldom.
 
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ use crate::config::Witness;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// A witness that knows another size is asked again this often in a row.
 const CONFLICTS_MAX: usize = 3;
+/// What a witness answers when the proof does not lead from the head it knows (C2SP tlog-witness).
+const NO_PROOF: u16 = 422;
 /// The longest pause after failures.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
@@ -47,6 +51,23 @@ pub enum WitnessError {
     Log(#[from] ticrypt_log::LogError),
     #[error("the witness keeps naming other sizes")]
     Conflict,
+    #[error(
+        "the witness countersigned {witness} entries of this log and here are {log}: it was restored from an older copy, and clients will \
+         refuse it too; put the newer log back, or see docs/operating.md, \"After a restore\""
+    )]
+    RolledBack { witness: u64, log: u64 },
+    #[error(
+        "the witness countersigned another history of this log: it went on from an older copy, or another server writes it; \
+         put the log that the witness knows back, or see docs/operating.md, \"After a restore\""
+    )]
+    Forked,
+}
+
+impl WitnessError {
+    /// Asking again does not help; a person must decide.
+    const fn is_final(&self) -> bool {
+        matches!(self, Self::RolledBack { .. } | Self::Forked)
+    }
 }
 
 /// Asks one witness about one log until the end.
@@ -60,6 +81,10 @@ pub async fn run(log: Log, witness: Witness, interval: Duration, stop: Cancellat
         }
         match ask(&log, &witness, &mut known).await {
             Ok(()) => pause = interval,
+            Err(error) if error.is_final() => {
+                pause = PAUSE_MAX;
+                tracing::error!(log = log.origin(), witness = witness.url, error = &error as &dyn std::error::Error, "no cosignature");
+            }
             Err(error) => {
                 pause = (pause * 2).min(PAUSE_MAX);
                 tracing::warn!(log = log.origin(), witness = witness.url, error = &error as &dyn std::error::Error, "no cosignature");
@@ -70,13 +95,14 @@ pub async fn run(log: Log, witness: Witness, interval: Duration, stop: Cancellat
 
 /// Gets the newest checkpoint countersigned, if the witness does not know it yet.
 async fn ask(log: &Log, witness: &Witness, known: &mut u64) -> Result<(), WitnessError> {
+    let mut asked_from = *known;
     for _ in 0..CONFLICTS_MAX {
         let checkpoint = log.latest_checkpoint()?;
         let size = checkpoint.checkpoint().size;
         if size == *known || size == 0 {
             return Ok(());
         }
-        let body = log.witness_request(*known, &checkpoint)?;
+        let body = log.witness_request(asked_from, &checkpoint)?;
         match tokio::time::timeout(TIMEOUT, post(&witness.url, body)).await.map_err(|_| WitnessError::Timeout)?? {
             WitnessAnswer::Cosigned(lines) => {
                 for line in lines {
@@ -85,7 +111,11 @@ async fn ask(log: &Log, witness: &Witness, known: &mut u64) -> Result<(), Witnes
                 *known = size;
                 return Ok(());
             }
-            WitnessAnswer::KnownSize(size) => *known = size,
+            WitnessAnswer::KnownSize(witness) if witness > size => return Err(WitnessError::RolledBack { witness, log: size }),
+            // It names the size it was asked from: of that size it knows another head.
+            WitnessAnswer::KnownSize(witness) if witness == asked_from => return Err(WitnessError::Forked),
+            WitnessAnswer::KnownSize(witness) => asked_from = witness,
+            WitnessAnswer::Refused { status: NO_PROOF } => return Err(WitnessError::Forked),
             WitnessAnswer::Refused { status } => return Err(WitnessError::Refused(status)),
         }
     }

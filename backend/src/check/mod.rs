@@ -43,6 +43,8 @@ pub enum CheckError {
     Store(#[from] StoreError),
     #[error("the chunk store cannot be read")]
     Chunks(#[from] BlobError),
+    #[error("a backup is under way, so chunks must stay; sweep again when it is done")]
+    Held,
     #[error("a task ended early; run it again")]
     Task,
 }

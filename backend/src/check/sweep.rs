@@ -5,7 +5,8 @@
 //!   chunk without a version        ─▶ deleted
 //! ```
 //!
-//! A chunk is stored only after its upload has a row, so one without a row belongs to nothing and never will.
+//! A chunk is stored only after its upload has a row, so one without a row belongs to nothing and never will. A backup that is being
+//! taken may still need it: holds are asked for after the row was not found and before the chunk goes (`ticrypt_store::hold`).
 
 use std::collections::HashMap;
 
@@ -67,6 +68,7 @@ pub async fn sweep(
         if dry_run || gone.is_empty() {
             break;
         }
+        refuse_if_held(place).await?;
         for version in &gone {
             place.chunks.delete_version(version.file, version.version).await?;
         }
@@ -102,11 +104,16 @@ async fn orphans(place: &Place, dry_run: bool, swept: &mut Swept, tell: &mut (im
             swept.orphaned_chunks += 1;
             swept.orphaned_bytes += object.size_bytes;
             if !dry_run {
+                refuse_if_held(place).await?;
                 place.chunks.delete(key).await?;
             }
         }
     }
     Ok(())
+}
+
+async fn refuse_if_held(place: &Place) -> Result<(), CheckError> {
+    if place.store.chunks_are_held().await? { Err(CheckError::Held) } else { Ok(()) }
 }
 
 /// Uploads under way that nobody touched since.

@@ -9,6 +9,7 @@ mod records;
 mod world;
 
 mod audited;
+mod backup;
 mod chunks;
 mod lies;
 mod races;

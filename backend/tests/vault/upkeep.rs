@@ -23,7 +23,7 @@ fn codes(report: &Report) -> Vec<&'static str> {
     report.findings.iter().map(|finding| finding.code).collect()
 }
 
-async fn upload(world: &World, person: &Person, directory: &Directory, content: &Content) -> ticrypt_types::NodeId {
+pub async fn upload(world: &World, person: &Person, directory: &Directory, content: &Content) -> ticrypt_types::NodeId {
     let file = new_node();
     let uploads = vec![NewUpload {
         file,

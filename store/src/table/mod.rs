@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod grant;
 pub(crate) mod node;
 pub(crate) mod session;
+pub(crate) mod setting;
 pub(crate) mod user;
 pub(crate) mod version;
 
@@ -12,7 +13,7 @@ use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel};
 use crate::error::StoreError;
 
 /// Rows in one INSERT: enough to make the statement's overhead small, few enough to stay under every limit on parameters.
-const ROWS_PER_INSERT: usize = 100;
+pub(crate) const ROWS_PER_INSERT: usize = 100;
 
 macro_rules! table {
     ($module:ident $name:literal { $($(#[$attribute:meta])* $column:ident: $ty:ty),+ $(,)? }) => {

@@ -23,3 +23,8 @@ super::table!(nodes "nodes" {
     current_sequence: i64,
     revision: i64,
 });
+
+super::table!(retired "retired" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: Vec<u8>,
+});

@@ -68,7 +68,7 @@ async fn register(lab: &Lab, name: &str) -> Result<(), StoreError> {
     lab.store.register(permit, UserNew { id: user, name: name.parse().unwrap(), created: NOW }, lab.bundle(user, 0)).await
 }
 
-async fn begin(lab: &Lab, user: UserId) -> SessionNew {
+pub async fn begin(lab: &Lab, user: UserId) -> SessionNew {
     let permit = may_login(&lab.store.login_facts(user).await.unwrap().unwrap(), NOW).unwrap();
     let session = session_new(lab);
     lab.store.begin_session(permit, session.clone()).await.unwrap();
@@ -86,7 +86,7 @@ fn session_new(lab: &Lab) -> SessionNew {
     }
 }
 
-async fn activated(lab: &Lab, admin: UserId, name: &str) -> UserId {
+pub async fn activated(lab: &Lab, admin: UserId, name: &str) -> UserId {
     let user = lab.registered(name).await;
     let facts = lab.store.user_facts(user, NOW).await.unwrap().unwrap();
     let permit = may_activate(&lab.actor(admin).await, &facts, NOW).unwrap();

@@ -5,6 +5,7 @@
 //!   tests/canary.rs     nothing secret anywhere on the server    Canary, Memory
 //!   tests/kill.rs       killed at random, hundreds of times      System::kill
 //!   tests/durable.rs    power cut at random, with lost writes    powercut::{Recorder, Disk}
+//!   tests/backup.rs     backups under load, and back    System::restored
 //!   tests/full.rs       no room left on the disk                 Recorder::set_full
 //! ```
 //!

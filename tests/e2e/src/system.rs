@@ -55,6 +55,21 @@ pub struct System {
 impl System {
     /// Makes a server and starts it for the first time.
     pub fn start(options: &Options) -> Result<Self> {
+        let mut system = Self::prepare(options)?;
+        system.restart()?;
+        Ok(system)
+    }
+
+    /// Makes a server from a backup, without starting it.
+    pub fn restored(options: &Options, from: &Path) -> Result<Self> {
+        let system = Self::prepare(options)?;
+        system.operate(&["restore", "--from", from.to_str().context("a path that is not UTF-8")?])?.success()?;
+        // A start makes it; who comes with another device needs it before.
+        system.operate(&["deployment"])?.success()?;
+        Ok(system)
+    }
+
+    fn prepare(options: &Options) -> Result<Self> {
         let workshop = tempfile::Builder::new().prefix("e2e").tempdir()?;
         let data = options.data.clone().unwrap_or_else(|| workshop.path().join("data"));
         std::fs::create_dir_all(&data)?;
@@ -62,9 +77,7 @@ impl System {
         let configuration = configuration(options, address, health, workshop.path())?;
         std::fs::write(workshop.path().join("backend.toml"), configuration)?;
         let recorder = options.recorded.then(|| Recorder::new(workshop.path(), &data)).transpose()?;
-        let mut system = Self { workshop, data, address, health, backend: None, recorder };
-        system.restart()?;
-        Ok(system)
+        Ok(Self { workshop, data, address, health, backend: None, recorder })
     }
 
     pub fn data(&self) -> &Path {
@@ -181,7 +194,8 @@ impl System {
         self.operate(&["check", "--deep"])?.success()
     }
 
-    fn command(&self, verb: &str) -> Result<Command> {
+    /// The command of a verb without running it.
+    pub fn command(&self, verb: &str) -> Result<Command> {
         let mut command = Command::new(program::path("ticrypt-backend")?);
         command.arg(verb).arg("--config").arg(self.workshop.path().join("backend.toml")).arg("--data").arg(&self.data);
         command.env_remove("RUST_LOG").env("RUST_BACKTRACE", "1").current_dir(self.workshop.path());
