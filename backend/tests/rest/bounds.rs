@@ -34,7 +34,7 @@ async fn addresses_and_people_have_rates() {
     let last = last.unwrap();
     assert_eq!((last.status, last.header(RETRY_AFTER.as_str())), (429, "1"));
     // Time heals.
-    server.running.clock.advance(60_000);
+    server.advance(60_000);
     assert_eq!(wire.send(Operation::DeploymentRead, &[], "", vec![]).await.status, 200);
 }
 

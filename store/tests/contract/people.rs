@@ -236,7 +236,9 @@ pub async fn settings_and_the_clock(db: Db) {
     assert!(lab.store.remove_setting("a".into()).await.unwrap());
     assert!(!lab.store.remove_setting("a".into()).await.unwrap());
 
+    assert_eq!(lab.store.clock_mark().await.unwrap(), Timestamp::ABSENT);
     assert_eq!(lab.store.advance_clock(at(50)).await.unwrap(), at(50));
+    assert_eq!(lab.store.clock_mark().await.unwrap(), at(50));
     assert_eq!(lab.store.advance_clock(at(40)).await.unwrap(), at(50), "never back");
     assert_eq!(lab.store.advance_clock(at(60)).await.unwrap(), at(60));
     lab.store.close().await.unwrap();
