@@ -32,7 +32,8 @@ TOML
   sed -nE 's/^ *"(audit|key)_log_key": "([^+]+)(\+[^"]+)",?$/[[log]]\norigin = "\2"\nkey = "\2\3"\n/p' "$folder/data/deployment.json" >"$folder/witness/logs.toml"
   "$programs/ticrypt-witness" --data "$folder/witness" --listen "127.0.0.1:$witness_port" >>"$folder/witness.log" 2>&1 &
   echo $! >"$folder/witness.pid"
-  "$programs/ticrypt-backend" --config "$folder/backend.toml" --data "$folder/data" run >>"$folder/backend.log" 2>&1 &
+  # A system to try things with may lie unused for weeks.
+  "$programs/ticrypt-backend" --config "$folder/backend.toml" --data "$folder/data" run --accept-clock >>"$folder/backend.log" 2>&1 &
   echo $! >"$folder/backend.pid"
   local waited=0
   until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do

@@ -70,6 +70,10 @@ pub struct GrantListReply {
     #[serde(default)]
     pub authority: Vec<Blob>,
     pub next: Option<String>,
+    /// Sealed to an identity that its person lost and that was reset: nobody opens these again. Shown until the share is given again or
+    /// ended; on the first page, at most 1000.
+    #[serde(default)]
+    pub dead: Vec<GrantView>,
 }
 
 /// The node whose keys must now be replaced.

@@ -72,6 +72,20 @@ pub struct RootView {
 pub struct RootsReply {
     pub home: Option<RootView>,
     pub shared_with_me: Vec<RootView>,
+    /// The caller's trees whose keys were lost with an identity that was reset: closed to them for ever, kept until deleted.
+    #[serde(default)]
+    pub lost: Vec<LostRootView>,
+}
+
+/// The root of a tree whose keys its owner lost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LostRootView {
+    pub node: NodeId,
+    pub created_ms: Timestamp,
+    /// Everything in it, the root included.
+    pub nodes: u64,
+    /// Living shares of it, or of something in it, that others hold: deleting it ends them.
+    pub shares: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]

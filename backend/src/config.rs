@@ -46,6 +46,7 @@ pub struct Config {
     pub chunks: Chunks,
     pub log: Log,
     pub session: Session,
+    pub clock: Clock,
     pub limits: Limits,
     pub health: Health,
     pub roles: Roles,
@@ -160,6 +161,14 @@ pub struct Session {
     pub idle_ms: u64,
 }
 
+/// How far the machine's clock is believed.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Clock {
+    /// A longer way ahead at once, at start since the last time that was kept, needs the operator's `--accept-clock`.
+    pub max_jump_ms: u64,
+}
+
 /// Token buckets: so many a second, and so many at once.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -263,6 +272,12 @@ impl Default for Session {
     }
 }
 
+impl Default for Clock {
+    fn default() -> Self {
+        Self { max_jump_ms: 86_400_000 }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { address_per_second: 100, address_burst: 500, person_per_second: 500, person_burst: 2_000 }
@@ -314,6 +329,7 @@ impl Config {
             sessions.idle_ms == 0 || sessions.absolute_ms < sessions.idle_ms,
             "session.idle_ms is above 0 and at most session.absolute_ms",
         );
+        fault(self.clock.max_jump_ms < 60_000, "clock.max_jump_ms is at least a minute");
         let limits = self.limits;
         let rates = [limits.address_per_second, limits.address_burst, limits.person_per_second, limits.person_burst];
         fault(rates.contains(&0), "limits are at least 1");
@@ -368,6 +384,7 @@ mod tests {
             ("[registration]\nmode = \"maybe\"", "maybe"),
             ("[server]\nurls = [\"http://x\"]", "server.urls"),
             ("[session]\nidle_ms = 0", "session.idle_ms"),
+            ("[clock]\nmax_jump_ms = 59999", "clock.max_jump_ms"),
             ("[log]\nquorum = 1", "log.quorum"),
             ("[store]\nurl = \"mysql://x\"", "store.url"),
             ("[limits]\nperson_burst = 0", "limits"),

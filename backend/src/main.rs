@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use ticrypt_backend::check;
 use ticrypt_backend::clock::Clock;
 use ticrypt_backend::config::{Config, DEFAULT_DATA, Role};
-use ticrypt_backend::wiring::{self, Paths};
+use ticrypt_backend::wiring::{self, Paths, Surroundings};
 use ticrypt_backend::{backup, deployment, openapi, tls};
 use ticrypt_types::Timestamp;
 
@@ -33,6 +33,9 @@ enum Verb {
         /// The roles to run; only all of them in one process exist today.
         #[arg(long, value_delimiter = ',')]
         roles: Vec<Role>,
+        /// The machine's clock is right although it is further on than clock.max_jump_ms allows, e.g. after a long time away.
+        #[arg(long)]
+        accept_clock: bool,
     },
     /// Say everything that is wrong with the configuration.
     CheckConfig,
@@ -140,11 +143,11 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let mut config = Config::load(arguments.config.as_deref())?;
     match arguments.verb {
-        Verb::Run { roles } => {
+        Verb::Run { roles, accept_clock } => {
             if !roles.is_empty() {
                 config.roles.0 = roles;
             }
-            run(config, data).await?;
+            run(config, data, Surroundings { accept_clock, ..Surroundings::default() }).await?;
         }
         Verb::CheckConfig => {
             config.check()?;
@@ -168,7 +171,8 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Verb::Sweep { older_than, dry_run, json } => {
             let place = wiring::place(&config, &paths).await?;
-            let now = place.store.advance_clock(Clock::default().now()).await?;
+            // What is old by a wrong clock is not old.
+            let now = wiring::start_clock(&place.store, &config, Surroundings::default()).await?.now();
             let before = Timestamp::from_millis(now.as_millis().saturating_sub(older_than.saturating_mul(3_600_000)));
             let swept = check::sweep(&place, before, now, dry_run, |progress| eprintln!("{progress}")).await?;
             place.store.close().await?;
@@ -177,13 +181,14 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Verb::Backup { to, without_chunks, json } => {
             let to = std::path::absolute(&to).context("the directory of the backup is not a path")?;
             let source = wiring::source(&config, &paths).await?;
-            let taken = backup::take(&source, &to, !without_chunks, &Clock::default(), on_terminal).await?;
+            let clock = wiring::start_clock(&source.place.store, &config, Surroundings::default()).await?;
+            let taken = backup::take(&source, &to, !without_chunks, &clock, on_terminal).await?;
             source.place.store.close().await?;
             show(json, &taken)?;
         }
         Verb::Restore { from, json } => {
             let from = std::path::absolute(&from).context("the directory of the backup is not a path")?;
-            let restored = backup::restore(&from, &config, &paths, &Clock::default(), on_terminal).await?;
+            let restored = backup::restore(&from, &config, &paths, &Clock::unmarked(), on_terminal).await?;
             show(json, &restored)?;
             return Ok(if restored.report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
@@ -237,8 +242,8 @@ async fn write_deployment(config: &Config, paths: &Paths) -> anyhow::Result<(Pat
     Ok(deployment::write_file(&paths.0, &file)?)
 }
 
-async fn run(config: Config, data: PathBuf) -> anyhow::Result<()> {
-    let running = wiring::start(config, &data).await?;
+async fn run(config: Config, data: PathBuf, surroundings: Surroundings) -> anyhow::Result<()> {
+    let running = wiring::start_in(config, &data, surroundings).await?;
     println!("listening on {}", running.address);
     match &running.code {
         Some(code) => println!(

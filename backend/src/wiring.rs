@@ -1,7 +1,7 @@
 //! Puts the roles together, starts them and stops them again: the only place that asks which roles are on.
 //!
 //! ```text
-//! start:  store ─▶ identity ─▶ logs ─▶ clock ─▶ unfinished rows ─▶ roles ─▶ listeners
+//! start:  store ─▶ clock ─▶ identity ─▶ logs ─▶ unfinished rows ─▶ roles ─▶ listeners
 //! stop:   listeners ─▶ requests that run ─▶ file role ─▶ background ─▶ logs ─▶ store
 //! ```
 
@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::audit::events::EventsFile;
 use crate::audit::{AuditError, LogAudit, LogKeys, recovery, witness};
 use crate::check::{LogPlace, Place};
-use crate::clock::Clock;
+use crate::clock::{self, Clock, ClockJump, Machine};
 use crate::config::{Config, ConfigError};
 use crate::deployment::{Deployment, DeploymentError};
 use crate::health::{self, Health};
@@ -67,8 +67,24 @@ pub enum StartError {
     Unrestored(PathBuf),
     #[error("there is no deployment here; check --data and --config")]
     NoDeployment,
+    #[error(transparent)]
+    Clock(#[from] ClockJump),
     #[error("a task ended early")]
     Task,
+}
+
+/// What a start is given beside its configuration.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    pub machine: Arc<dyn Machine>,
+    /// The operator says that the machine's clock is right, however far it has gone on.
+    pub accept_clock: bool,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { machine: Arc::new(clock::System::default()), accept_clock: false }
+    }
 }
 
 /// Where things are, under one data directory.
@@ -191,7 +207,7 @@ pub struct Running {
     pub fingerprint: String,
     /// The one-time code; only at first start.
     pub code: Option<Secret<String>>,
-    /// For tests that look inside or set the clock.
+    /// For tests that look inside.
     pub clock: Clock,
     pub presence: Arc<Presence>,
     pub audit: Arc<LogAudit>,
@@ -207,10 +223,17 @@ pub struct Running {
 
 /// Starts every role.
 pub async fn start(config: Config, data: &Path) -> Result<Running, StartError> {
+    start_in(config, data, Surroundings::default()).await
+}
+
+/// The same, on a machine that may be another than this one.
+pub async fn start_in(config: Config, data: &Path, surroundings: Surroundings) -> Result<Running, StartError> {
     config.check()?;
     config.roles.check()?;
     let (config, paths) = (Arc::new(config), Paths(data.to_path_buf()));
     let store = open_store(&config, &paths).await?;
+    // Before anything is written under a time that cannot be right.
+    let clock = start_clock(&store, &config, surroundings).await?;
     let tcp = TcpListener::bind(config.server.listen).await.map_err(|e| StartError::Listen(config.server.listen, e))?;
     let address = tcp.local_addr().map_err(|e| StartError::Listen(config.server.listen, e))?;
     let (deployment, file, identity, signers) = describe(&config, &paths, &store, address).await?;
@@ -229,7 +252,6 @@ pub async fn start(config: Config, data: &Path) -> Result<Running, StartError> {
     let (log_path, options, indexed) = (paths.log(), log_options(&config), store.clone());
     let opened = tokio::task::spawn_blocking(move || LogAudit::open(&log_path, &signers, options, events, indexed));
     let audit = Arc::new(opened.await.map_err(|_| StartError::Task)??);
-    let clock = start_clock(&store).await?;
     complete_rows(&audit, &store, &paths, &clock).await?;
 
     let presence = Arc::new(Presence::default());
@@ -284,8 +306,10 @@ pub async fn start(config: Config, data: &Path) -> Result<Running, StartError> {
     Ok(running)
 }
 
-async fn start_clock(store: &Store) -> Result<Clock, StartError> {
-    let clock = Clock::default();
+/// A clock that goes on from the highest time kept, which it raises at once.
+pub async fn start_clock(store: &Store, config: &Config, surroundings: Surroundings) -> Result<Clock, StartError> {
+    let Surroundings { machine, accept_clock } = surroundings;
+    let clock = Clock::start(machine, store.clock_mark().await?, config.clock.max_jump_ms, accept_clock)?;
     clock.raise(store.advance_clock(clock.now()).await?);
     Ok(clock)
 }
@@ -379,6 +403,10 @@ impl Running {
         let logs = self.audit.shutdown().await;
         keep_mark(&self.audit, &self.paths.log()).await;
         let store = self.store.clone();
+        // Whatever was given out since it was last kept.
+        if let Err(error) = store.advance_clock(self.clock.now()).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the clock cannot be kept");
+        }
         // The events file ends with the role that feeds it.
         drop((self.rest, self.vaults, self.audit));
         self.background.close();

@@ -186,7 +186,7 @@ pub fn create(deployment: &Deployment, name: UserName, paths: KeyPaths, passphra
     KeyFile::read(paths)
 }
 
-fn write_new(identity: &Identity, bundle: &Bundle, paths: &KeyPaths, passphrase: &Secret<String>) -> Result<()> {
+pub(crate) fn write_new(identity: &Identity, bundle: &Bundle, paths: &KeyPaths, passphrase: &Secret<String>) -> Result<()> {
     let text = keyfile::write(identity, passphrase.expose().as_bytes(), DEFAULT_ROUNDS, &SystemRandom::new()).map_err(key_file_error)?;
     // The key first: a bundle without its key is worthless, a key without its bundle can be told what is missing.
     home::write_new_atomic(&paths.key, text.as_bytes())?;
@@ -343,7 +343,7 @@ pub async fn rotate(
     Ok(bundle)
 }
 
-fn next_paths(paths: &KeyPaths) -> KeyPaths {
+pub(crate) fn next_paths(paths: &KeyPaths) -> KeyPaths {
     let next = |path: &Path| {
         let mut name = path.as_os_str().to_owned();
         name.push(".next");
@@ -361,7 +361,7 @@ pub fn read_key_text(path: &Path) -> Result<(String, KeyFileHeader)> {
     Ok((text, header))
 }
 
-fn check_passphrase(passphrase: &Secret<String>) -> Result<()> {
+pub(crate) fn check_passphrase(passphrase: &Secret<String>) -> Result<()> {
     if passphrase.expose().chars().count() < PASSPHRASE_MIN_CHARS {
         return Err(ClientError::invalid(format!(
             "a passphrase has at least {PASSPHRASE_MIN_CHARS} characters; several words are easiest to keep"

@@ -22,6 +22,7 @@ pub mod home;
 pub mod keys;
 pub mod mirror;
 pub mod receipts;
+pub mod reset;
 pub mod session;
 pub mod state;
 pub mod transport;

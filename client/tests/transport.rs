@@ -259,9 +259,13 @@ async fn a_clock_that_is_far_off_is_told_before_anything_is_signed() {
 }
 
 #[tokio::test]
-async fn a_reply_from_another_version_says_which_side_is_older() {
-    let server = Server::start(|_| Act::Reply(200, vec![("ticrypt-version", "9.0.0".into())], b"{}".to_vec())).await;
-    let (transport, _device) = to(&server).await;
-    let error = transport.call::<_, UserView>(Operation::UserSelf, &[], &(), &()).await.unwrap_err();
-    assert!(error.to_string().contains("of version 9.0.0"), "{error}");
+async fn a_reply_from_another_version_says_which_side_to_update() {
+    for (version, advice) in
+        [("9.0.0", "update this program"), ("0.0.1", "the server must be updated"), ("unheard of", "update the older one")]
+    {
+        let server = Server::start(move |_| Act::Reply(200, vec![("ticrypt-version", version.into())], b"{}".to_vec())).await;
+        let (transport, _device) = to(&server).await;
+        let error = transport.call::<_, UserView>(Operation::UserSelf, &[], &(), &()).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("of version {version}")) && error.contains(advice), "{error}");
+    }
 }

@@ -237,14 +237,18 @@ async fn another_key_blocks_until_people_compared_it() {
     let session = world.session(&device, &me);
     session.users.lookup(&name("ann")).await.unwrap();
 
-    // A reset by an administrator is a change without the old key's signature.
+    // A reset by an administrator is a change without the old key's signature, and is told as what it is.
     let (_, reset) = Identity::reset(&SystemRandom::new(), &first, Timestamp::from_millis(5)).unwrap();
     world.supersede(KeyEventKind::Reset, &reset).await;
     let error = session.users.lookup(&name("ann")).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (Kind::Untrusted, "pin_changed"));
-    assert!(error.to_string().contains("ticrypt users verify ann"), "{error}");
-    assert_eq!(world.pin_reports(), 1);
-    assert_eq!(session.users.bundle(&reset.hash()).await.unwrap_err().code(), "pin_changed");
+    assert_eq!((error.kind(), error.code()), (Kind::Untrusted, "key_reset"));
+    for told in ["changed by a reset", "an administrator (admin)", "ticrypt users verify ann", &reset.fingerprint().to_string()] {
+        assert!(error.to_string().contains(told), "{told}: {error}");
+    }
+    assert_eq!(session.users.bundle(&reset.hash()).await.unwrap_err().code(), "key_reset");
+    assert_eq!(world.pin_reports(), 1, "reported once");
+    // What the old key signed is still believed; it was its person's then.
+    assert_eq!(session.users.bundle(&first.hash()).await.unwrap().hash(), first.hash());
 
     assert_eq!(
         session.users.verify(&name("ann"), ann.bundle(Timestamp::from_millis(9)).unwrap().fingerprint()).await.unwrap_err().kind(),

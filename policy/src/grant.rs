@@ -28,6 +28,7 @@ pub struct GrantFacts {
     pub grant: GrantId,
     pub sealer: UserId,
     pub recipient: UserId,
+    /// Ended by somebody, or by its time. What died with its recipient's lost identity can still be put away.
     pub ended: bool,
 }
 

@@ -104,6 +104,12 @@ impl NodeFacts {
         Ok(verbs)
     }
 
+    /// The root of a tree whose owner asks and lost the keys: every seal of it to them has ended, the last by a reset.
+    fn is_lost_root(&self, actor: &Actor) -> bool {
+        let mut seals = self.grants.iter().filter(|grant| grant.node == self.node).peekable();
+        self.owner == actor.user && self.parent.is_none() && seals.peek().is_some() && seals.all(|grant| grant.ended)
+    }
+
     /// Whether one of the actor's living grants has this record hash and these verbs: what a writer names as authority.
     /// The owner names none.
     pub fn stands_on(&self, actor: &Actor, authority: Option<&[u8; 32]>, verbs: Verbs, now: Timestamp) -> bool {
@@ -166,18 +172,29 @@ impl NodeFacts {
     }
 }
 
+/// What a person has of a tree of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    None,
+    /// Sealed to keys its owner holds.
+    Open,
+    /// Sealed to an identity that was lost and reset. Nobody opens it as its owner again, so it does not stand in the way of a new one;
+    /// it stays theirs, for those it is shared with and until they delete it.
+    Lost,
+}
+
 /// `path` begins with the node to be written.
 fn open(path: &[PathStep]) -> bool {
     path.first().is_none_or(|node| path.iter().all(|step| step.closure_seq <= node.rolled_seq))
 }
 
-/// A person makes the root of their tree, once.
-pub fn may_create_home(actor: &Actor, has_home: bool, now: Timestamp) -> Result<Permit<HomeCreate>, Denial> {
+/// A person makes the root of their tree: once, and once more when the keys to it were lost.
+pub fn may_create_home(actor: &Actor, home: Home, now: Timestamp) -> Result<Permit<HomeCreate>, Denial> {
     actor.check(now)?;
-    if has_home {
-        return Err(Denial::HomeExists);
+    match home {
+        Home::None | Home::Lost => Ok(Permit::new(actor.user, actor.user, 0, 0)),
+        Home::Open => Err(Denial::HomeExists),
     }
-    Ok(Permit::new(actor.user, actor.user, 0, 0))
 }
 
 /// Whoever has any access sees names, types, times; that is what a list key opens.
@@ -265,12 +282,15 @@ pub fn may_restore(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<P
     }
 }
 
-/// For good, out of the trash, by the owner alone (rules §7).
+/// For good, by the owner alone (rules §7): out of the trash, or a whole tree that they can never open again.
 pub fn may_delete(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<NodeDelete>, Denial> {
     actor.check(now)?;
     facts.visible(actor, now)?;
     if facts.owner != actor.user {
         return Err(Denial::NotOwner);
+    }
+    if facts.is_lost_root(actor) {
+        return Ok(facts.permit(actor));
     }
     if facts.parent.is_none() {
         return Err(Denial::IsRoot);

@@ -197,6 +197,25 @@ fn shares() {
 }
 
 #[test]
+fn homes() {
+    let mut text = format!("{:<24} {:<20} {:<20}\n", "own tree", "make a home", "delete it whole");
+    let seal = |ended| GrantFact { ended, ..grant(10, Verbs::ALL) };
+    for (what, home, seals) in [
+        ("none", node::Home::None, None),
+        ("open", node::Home::Open, Some(vec![seal(false)])),
+        ("open, given new keys", node::Home::Open, Some(vec![seal(true), seal(false)])),
+        ("lost at a reset", node::Home::Lost, Some(vec![seal(true)])),
+    ] {
+        let me = actor(9, Rank::User);
+        let root = states(NodeKind::Directory).pop().unwrap().1;
+        let delete = seals.map_or("-", |grants| word(node::may_delete(&me, &NodeFacts { grants, ..root }, NOW)));
+        writeln!(text, "{what:<24} {:<20} {delete}", word(node::may_create_home(&me, home, NOW))).unwrap();
+    }
+    let text: String = text.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    golden("home.txt", &text);
+}
+
+#[test]
 fn people() {
     let mut text = String::new();
     for own in Rank::ALL {

@@ -39,7 +39,7 @@ pub struct Grant {
     pub predecessor: Option<Digest>,
     pub created: Timestamp,
     pub ended: Option<Timestamp>,
-    /// Who ended it; absent where it expired or new keys replaced it.
+    /// Who ended it; absent where it expired or new keys replaced it. The recipient without a revocation: it died with their identity.
     pub ended_by: Option<UserId>,
     pub revocation: Option<Vec<u8>>,
 }
@@ -73,7 +73,13 @@ pub struct EndGrant {
 
 impl Grant {
     pub fn facts(&self) -> GrantFacts {
-        GrantFacts { grant: self.id, sealer: self.sealer, recipient: self.recipient, ended: self.ended.is_some() }
+        let ended = self.ended.is_some() && !self.is_dead();
+        GrantFacts { grant: self.id, sealer: self.sealer, recipient: self.recipient, ended }
+    }
+
+    /// Sealed to an identity that was lost and reset, and not put away since by anybody. (Whoever leaves a share leaves a revocation.)
+    pub fn is_dead(&self) -> bool {
+        self.ended.is_some() && self.ended_by == Some(self.recipient) && self.revocation.is_none()
     }
 
     pub fn is_living(&self, now: Timestamp) -> bool {
@@ -108,6 +114,10 @@ impl TryFrom<grants::Model> for Grant {
 }
 
 const EXPIRED: &str = "SELECT * FROM grants WHERE ended_ms IS NULL AND expires_ms > 0 AND expires_ms <= $1";
+
+/// What [`Grant::is_dead`] says, of a row that no living one to the same person stands beside.
+const DEAD: &str = "ended_ms IS NOT NULL AND ended_by = recipient_id AND revocation IS NULL AND NOT EXISTS \
+    (SELECT 1 FROM grants again WHERE again.node_id = grants.node_id AND again.recipient_id = grants.recipient_id AND again.ended_ms IS NULL)";
 
 fn grants_of(rows: Vec<grants::Model>) -> Result<Vec<Grant>, StoreError> {
     rows.into_iter().map(Grant::try_from).collect()
@@ -149,6 +159,19 @@ impl Store {
     /// What somebody shared with others and is not over at `now`, in the order of ids.
     pub async fn shared_by(&self, user: UserId, now: Timestamp, after: Option<GrantId>, limit: u64) -> Result<Vec<Grant>, StoreError> {
         self.page("sealer_id = $1 AND recipient_id <> $1", user, now, after, limit).await
+    }
+
+    /// Shares that died with the recipient's identity and were neither given again nor put away: of one's own sealing, in the order of ids.
+    pub async fn dead_by(&self, sealer: UserId, after: Option<GrantId>, limit: u64) -> Result<Vec<Grant>, StoreError> {
+        let sql = format!("SELECT * FROM grants WHERE sealer_id = $1 AND recipient_id <> $1 AND {DEAD} AND id > $2 ORDER BY id LIMIT $3");
+        let after: Value = after.map_or(Vec::new(), |id| id.as_bytes().to_vec()).into();
+        grants_of(self.rows(&sql, vec![bytes(sealer.as_bytes()), after, number(limit)?.into()]).await?)
+    }
+
+    /// The same on one node, whoever sealed them.
+    pub async fn dead_on(&self, node: NodeId) -> Result<Vec<Grant>, StoreError> {
+        let sql = format!("SELECT * FROM grants WHERE node_id = $1 AND recipient_id <> owner_id AND {DEAD} ORDER BY id");
+        grants_of(self.rows(&sql, vec![bytes(node.as_bytes())]).await?)
     }
 
     async fn page(&self, filter: &str, user: UserId, now: Timestamp, after: Option<GrantId>, limit: u64) -> Result<Vec<Grant>, StoreError> {
@@ -232,6 +255,20 @@ impl Tx {
         Ok(expired.into_iter().map(|grant| grant.id).collect())
     }
 
+    /// Ends what is sealed to an identity that its person lost: in their name and without a revocation, which no other end looks like.
+    ///
+    /// Nodes of other people close, since whoever has the lost keys must not read on. The person's own tree does not: its owner cannot
+    /// make new keys any more, and those it is shared with would be stopped for good.
+    pub(crate) async fn end_lost(&self, user: UserId, at: Timestamp) -> Result<(), StoreError> {
+        let living = "recipient_id = $1 AND ended_ms IS NULL AND (expires_ms = 0 OR expires_ms > $2)";
+        let values = || vec![bytes(user.as_bytes()), at.to_i64().into()];
+        let lost = grants_of(self.rows(&format!("SELECT * FROM grants WHERE {living}"), values()).await?)?;
+        self.run(&format!("UPDATE grants SET ended_ms = $2, ended_by = $1 WHERE {living}"), values()).await?;
+        // What was decided on the lost identity, a share to it above all, is stale even if nothing closes.
+        self.next_closure_seq().await?;
+        self.close(lost.into_iter().filter(|grant| grant.owner != user).map(|grant| grant.node).collect()).await
+    }
+
     /// Gives the number that closed them; none if there were none.
     async fn close(&self, nodes: BTreeSet<NodeId>) -> Result<(), StoreError> {
         if nodes.is_empty() {
@@ -257,7 +294,9 @@ impl Tx {
 
     /// Ends one grant and tells its node.
     async fn end_row(&self, grant: GrantId, by: UserId, revocation: Option<Vec<u8>>, at: Timestamp) -> Result<NodeId, StoreError> {
-        let sql = "UPDATE grants SET ended_ms = $2, ended_by = $3, revocation = $4 WHERE id = $1 AND ended_ms IS NULL";
+        // What died at a reset is put away by whoever says so first.
+        let sql = "UPDATE grants SET ended_ms = $2, ended_by = $3, revocation = $4 \
+                   WHERE id = $1 AND (ended_ms IS NULL OR (ended_by = recipient_id AND revocation IS NULL))";
         let values = vec![bytes(grant.as_bytes()), at.to_i64().into(), bytes(by.as_bytes()), revocation.into()];
         self.run_or_stale("share", sql, values).await?;
         let row = self.row::<grants::Model>("SELECT * FROM grants WHERE id = $1", vec![bytes(grant.as_bytes())]).await?;

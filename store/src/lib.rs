@@ -18,12 +18,12 @@
 //!
 //! | noun | reads | writes |
 //! |---|---|---|
-//! | [`setting`] | `setting` | `set_setting`, `remove_setting`, `advance_clock`, `next_closure_seq` |
+//! | [`setting`] | `setting`, `clock_mark`, `closure_seq` | `set_setting`, `remove_setting`, `advance_clock`, `next_closure_seq` |
 //! | [`user`] | `user`, `user_by_name`, `users`, `user_facts`, `has_users`, `bundle`, `bundles_of`, `newest_bundle`, `statements_of` | `bootstrap`, `register`, `activate`, `deactivate`, `disable`, `set_rank`, `reset`, `rotate`, `close_reachable` |
 //! | [`session`] | `session`, `session_by_token`, `sessions`, `login_facts` | `begin_session`, `fail_login`, `touch_session`, `end_session` |
-//! | [`node`] | `node`, `node_facts`, `home`, `list_entries`, `directory_leaves`, `trash_of`, `subtree` | `create_home`, `create_nodes`, `rename`, `move_nodes`, `trash`, `restore`, `delete`, `rekey` |
+//! | [`node`] | `node`, `node_facts`, `home`, `lost_homes`, `list_entries`, `directory_leaves`, `trash_of`, `subtree` | `create_home`, `create_nodes`, `rename`, `move_nodes`, `trash`, `restore`, `delete`, `rekey` |
 //! | [`version`] | `upload`, `chunks`, `small_contents`, `versions`, `histories`, `contents_of`, `manifest` | `begin_uploads`, `record_chunk`, `publish`, `abandon`, `abandon_stale`, `forget_abandoned` |
-//! | [`grant`] | `grant`, `grant_by_hash`, `grants_on`, `grants_resting_on`, `shared_with`, `shared_by` | `insert_grant`, `end_grants`, `leave_grant`, `end_expired` |
+//! | [`grant`] | `grant`, `grant_by_hash`, `grants_on`, `grants_resting_on`, `shared_with`, `shared_by`, `dead_by`, `dead_on`, `expired` | `insert_grant`, `end_grants`, `leave_grant`, `end_expired` |
 //! | [`audit`] | `history` | `index_events` |
 //! | [`check`] | `stored_versions`, `abandoned_before` | |
 //! | [`hold`] | `chunks_are_held` | `hold_chunks`, `renew_hold`, `release_hold` |

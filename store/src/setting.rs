@@ -42,6 +42,11 @@ impl Store {
         self.write(move |tx| Box::pin(async move { tx.advance_clock(now).await })).await
     }
 
+    /// The latest time ever given, as it was remembered; absent if none was.
+    pub async fn clock_mark(&self) -> Result<Timestamp, StoreError> {
+        Ok(Timestamp::from_millis(counter(self.rows(SELECT, vec![CLOCK.into()]).await?.into_iter().next())?))
+    }
+
     /// The closure counter as it stands; facts carry it as `rights`.
     pub async fn closure_seq(&self) -> Result<u64, StoreError> {
         counter(self.rows(SELECT, vec![CLOSURES.into()]).await?.into_iter().next())

@@ -313,6 +313,7 @@ impl Tx {
         let set = "bundle_hash = $3, epoch = epoch + 1, failed_logins = 0";
         self.change_user(permit.on(), permit.revision(), set, vec![bytes(bundle.hash)]).await?;
         self.end_all_sessions(permit.on(), statement.at).await?;
+        self.end_lost(permit.on(), statement.at).await?;
         self.insert_bundle(permit.on(), bundle).await?;
         self.insert_statement(permit.on(), statement).await
     }

@@ -98,8 +98,17 @@ impl<T: FnMut(Progress) + Send> Checker<'_, T> {
     }
 
     async fn tree(&mut self, owner: UserId) -> Result<(), CheckError> {
-        let Some(home) = self.place.store.home(owner).await? else { return Ok(()) };
-        let nodes = self.place.store.subtree(home.id).await?;
+        // Those it is shared with still read a tree whose owner lost the keys.
+        let mut roots = self.place.store.lost_homes(owner).await?;
+        roots.extend(self.place.store.home(owner).await?);
+        for root in roots {
+            self.nodes_below(root.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn nodes_below(&mut self, root: NodeId) -> Result<(), CheckError> {
+        let nodes = self.place.store.subtree(root).await?;
         for some in nodes.chunks(PAGE as usize) {
             for entry in self.place.store.entries(some).await? {
                 self.entry_record(&entry.node);

@@ -4,7 +4,7 @@ use ticrypt_api::ApiError;
 use ticrypt_api::node::{HeadReply, HomeCreateRequest};
 use ticrypt_api::role::{Caller, Reply};
 use ticrypt_policy::Permit;
-use ticrypt_policy::node::may_create_home;
+use ticrypt_policy::node::{Home, may_create_home};
 use ticrypt_policy::permit::HomeCreate;
 use ticrypt_store::node::HomeNew;
 use ticrypt_types::{NodeId, Operation, Timestamp};
@@ -45,7 +45,12 @@ impl FileRole {
         {
             return Ok(Plan::Again(HeadReply { head_counter: 1 }));
         }
-        let permit = may_create_home(&who.actor, home.is_some(), caller.now)?;
+        let state = match &home {
+            Some(_) => Home::Open,
+            None if self.store.lost_homes(caller.user).await?.is_empty() => Home::None,
+            None => Home::Lost,
+        };
+        let permit = may_create_home(&who.actor, state, caller.now)?;
         if !grant.is_root_of(caller.user) || grant.epoch != 1 || grant.predecessor.is_some() || grant.expires != Timestamp::ABSENT {
             return Err(FileError::unfit(
                 "grant_root",

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use ticrypt_api::ApiError;
 use ticrypt_api::Blob;
-use ticrypt_api::node::{RootView, RootsReply};
+use ticrypt_api::node::{LostRootView, RootView, RootsReply};
 use ticrypt_api::role::{Caller, Reply};
 use ticrypt_policy::Actor;
 use ticrypt_policy::node::{NodeFacts, may_stat};
@@ -39,7 +39,19 @@ impl FileRole {
             }
         };
         let shared = self.store.shared_with(actor.user, caller.now, None, SHARED_MAX).await?;
-        Ok(RootsReply { home, shared_with_me: self.root_views(caller, &actor, shared).await? })
+        Ok(RootsReply { home, shared_with_me: self.root_views(caller, &actor, shared).await?, lost: self.lost_views(caller).await? })
+    }
+
+    /// Trees of one's own whose keys were lost: what there is to delete, and who would lose something by it.
+    async fn lost_views(&self, caller: &Caller) -> Result<Vec<LostRootView>, FileError> {
+        let mut lost = Vec::new();
+        for root in self.store.lost_homes(caller.user).await? {
+            let tree = self.store.subtree(root.id).await?;
+            let grants = self.store.grants_on(&tree).await?;
+            let shares = grants.iter().filter(|grant| grant.is_living(caller.now) && grant.recipient != caller.user).count();
+            lost.push(LostRootView { node: root.id, created_ms: root.created, nodes: tree.len() as u64, shares: shares as u64 });
+        }
+        Ok(lost)
     }
 
     /// Nodes one holds a grant on; what lies in the trash is left out like what is missing.

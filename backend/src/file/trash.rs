@@ -8,7 +8,7 @@ use ticrypt_api::role::{Caller, Reply};
 use ticrypt_policy::Permit;
 use ticrypt_policy::node::{NodeFacts, Trashed, may_list_trash, may_restore, may_trash};
 use ticrypt_policy::permit::NodeTrash;
-use ticrypt_store::node::{Entry, HeadNew, RestoreNode, Which};
+use ticrypt_store::node::{HeadNew, RestoreNode, Which};
 use ticrypt_types::limits::BATCH_MAX_NODES;
 use ticrypt_types::{NodeId, Operation};
 
@@ -134,10 +134,7 @@ impl FileRole {
         actor.check(caller.now)?;
         let one_more = u64::from(limit) + 1;
         let mut found = match query.directory {
-            None => {
-                let ids = self.store.trash_of(actor.user, after, one_more).await?;
-                self.store.entries(&ids).await?
-            }
+            None => self.store.entries(&self.store.trash_of(actor.user, after, one_more).await?).await?,
             Some(directory) => {
                 let facts = self.facts_of(&actor, directory).await?;
                 let _permit = may_list_trash(&actor, &facts, caller.now)?;
@@ -150,9 +147,13 @@ impl FileRole {
         let ids: Vec<NodeId> = found.iter().map(|entry| entry.node.id).collect();
         let facts = self.store.node_facts(actor.user, &ids).await?;
         let closures: HashMap<NodeId, u64> = facts.iter().map(|facts| (facts.node, facts.closure())).collect();
-        let above = |entry: &Entry| closures.get(&entry.node.id).copied().unwrap_or(0);
+        // What lies in a tree that was lost with its owner's keys cannot be opened, and is not shown.
+        let home = self.store.home(actor.user).await?.map(|home| home.id);
+        let trees: HashMap<NodeId, Option<NodeId>> =
+            facts.iter().map(|facts| (facts.node, facts.path.last().map(|root| root.node))).collect();
+        found.retain(|entry| query.directory.is_some() || trees.get(&entry.node.id).copied().flatten() == home);
         let placed = found.into_iter().map(|entry| {
-            let closure = above(&entry);
+            let closure = closures.get(&entry.node.id).copied().unwrap_or(0);
             (entry, closure)
         });
         Ok(TrashReply { entries: self.views(placed.collect(), true, caller.now).await?, next })

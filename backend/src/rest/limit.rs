@@ -52,10 +52,8 @@ impl<K: Eq + Hash + Clone> Buckets<K> {
         let milli = map.get(key).map_or(self.burst_milli, |bucket| filled(*bucket));
         let Some(left) = milli.checked_sub(1_000) else {
             let wait_ms = (1_000 - milli).div_ceil(self.per_second.max(1)).max(1);
-            return Err(ApiError {
-                retry_after_ms: Some(wait_ms),
-                ..ApiError::new(ErrorKind::TooMany, "too_many_requests", "too many requests; wait a moment and try again")
-            });
+            let message = format!("too many requests; try again in {} s", wait_ms.div_ceil(1_000));
+            return Err(ApiError { retry_after_ms: Some(wait_ms), ..ApiError::new(ErrorKind::TooMany, "too_many_requests", message) });
         };
         map.insert(key.clone(), Bucket { milli: left, at: now });
         Ok(())
@@ -90,6 +88,7 @@ mod tests {
         }
         let refused = buckets.take(&1, at(1_000)).unwrap_err();
         assert_eq!((refused.kind, refused.retry_after_ms), (ErrorKind::TooMany, Some(100)));
+        assert!(refused.message.contains("try again in 1 s"), "{}", refused.message);
         buckets.take(&2, at(1_000)).unwrap();
         buckets.take(&1, at(1_100)).unwrap();
         buckets.take(&1, at(1_100)).unwrap_err();

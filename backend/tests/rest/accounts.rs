@@ -162,7 +162,7 @@ async fn a_loss_ends_sessions_at_once() {
     let until = server.now().plus_millis(60_000);
     root.state(&ada, Action::DisableUntil(until), "").await.unwrap();
     assert_eq!(ada.try_login(&server).await.unwrap_err().code, "account_disabled");
-    server.running.clock.advance(60_001);
+    server.advance(60_001);
     ada.login(&server).await;
 }
 

@@ -25,6 +25,12 @@ async fn addresses_and_people_have_rates() {
     }
     let refused = refused.expect("a person has a rate");
     assert_eq!((refused.status, refused.code.as_str()), (429, "too_many_requests"));
+    assert!(
+        refused.retry_after_ms.is_some_and(|ms| (1..=1_000).contains(&ms)) && refused.reason.contains("try again in 1 s"),
+        "{refused:?}"
+    );
+    // It is that person's, and nobody else's.
+    server.pending("ada").await;
 
     let mut wire = server.wire().await;
     let mut last = None;
@@ -34,7 +40,7 @@ async fn addresses_and_people_have_rates() {
     let last = last.unwrap();
     assert_eq!((last.status, last.header(RETRY_AFTER.as_str())), (429, "1"));
     // Time heals.
-    server.running.clock.advance(60_000);
+    server.advance(60_000);
     assert_eq!(wire.send(Operation::DeploymentRead, &[], "", vec![]).await.status, 200);
 }
 

@@ -6,6 +6,7 @@ mod support;
 
 mod accounts;
 mod bounds;
+mod clock;
 mod crash;
 mod logs;
 mod sessions;

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,8 +22,9 @@ use ticrypt_api::endpoint::{AUTHORIZATION, BINDING_HEADER};
 use ticrypt_api::session::{ChallengeReply, ChallengeRequest, LoginReply, LoginRequest};
 use ticrypt_api::user::{RegisterReply, RegisterRequest, UserStateRequest, UserView};
 use ticrypt_api::{Blob, Endpoint, Hash, Problem, wire};
+use ticrypt_backend::clock::{Machine, System};
 use ticrypt_backend::config::{Config, RegistrationMode};
-use ticrypt_backend::wiring::{self, Running};
+use ticrypt_backend::wiring::{self, Running, StartError, Surroundings};
 use ticrypt_crypto::bundle::Bundle;
 use ticrypt_crypto::login::{LoginPayload, SessionBinding};
 use ticrypt_crypto::statement::{Action, StatementPayload};
@@ -31,11 +33,44 @@ use ticrypt_types::{DeploymentId, Operation, SessionId, Timestamp, UserId, UserN
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+/// A machine whose clock tests move.
+#[derive(Debug, Default)]
+pub struct TestMachine {
+    real: System,
+    passed_ms: AtomicU64,
+    /// The wall clock against what it should be.
+    off_ms: AtomicI64,
+}
+
+impl Machine for TestMachine {
+    fn wall(&self) -> Timestamp {
+        let right = self.real.wall().as_millis() + self.passed_ms.load(SeqCst);
+        Timestamp::from_millis(right.saturating_add_signed(self.off_ms.load(SeqCst)))
+    }
+
+    fn even(&self) -> Duration {
+        self.real.even() + Duration::from_millis(self.passed_ms.load(SeqCst))
+    }
+}
+
+impl TestMachine {
+    /// Time passes, and every clock shows it.
+    pub fn pass(&self, ms: u64) {
+        self.passed_ms.fetch_add(ms, SeqCst);
+    }
+
+    /// Somebody sets the wall clock so far off what it should be.
+    pub fn set_off(&self, ms: i64) {
+        self.off_ms.store(ms, SeqCst);
+    }
+}
+
 /// A backend with a directory of its own.
 pub struct Server {
     pub running: Running,
     pub directory: tempfile::TempDir,
     pub config: Config,
+    pub machine: Arc<TestMachine>,
 }
 
 pub fn config() -> Config {
@@ -51,6 +86,30 @@ pub fn config() -> Config {
     config
 }
 
+/// A server that was stopped.
+pub struct Stopped {
+    pub directory: tempfile::TempDir,
+    pub config: Config,
+    pub machine: Arc<TestMachine>,
+}
+
+impl Stopped {
+    /// Or why it does not start, and what it would start from.
+    pub async fn start(self, accept_clock: bool) -> Result<Server, (Self, StartError)> {
+        let surroundings = Surroundings { machine: Arc::clone(&self.machine) as _, accept_clock };
+        match wiring::start_in(self.config.clone(), self.directory.path(), surroundings).await {
+            Ok(running) => Ok(Server { running, directory: self.directory, config: self.config, machine: self.machine }),
+            Err(error) => Err((self, error)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stopped(..)")
+    }
+}
+
 impl Server {
     pub async fn start() -> Self {
         Self::start_with(config()).await
@@ -58,8 +117,10 @@ impl Server {
 
     pub async fn start_with(config: Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let running = wiring::start(config.clone(), directory.path()).await.unwrap();
-        Self { running, directory, config }
+        let machine = Arc::new(TestMachine::default());
+        let surroundings = Surroundings { machine: Arc::clone(&machine) as _, accept_clock: false };
+        let running = wiring::start_in(config.clone(), directory.path(), surroundings).await.unwrap();
+        Self { running, directory, config, machine }
     }
 
     pub fn data(&self) -> &Path {
@@ -67,9 +128,13 @@ impl Server {
     }
 
     pub async fn restart(self) -> Self {
+        self.stop().await.start(false).await.unwrap()
+    }
+
+    /// Stops it; it starts again on the same data and machine.
+    pub async fn stop(self) -> Stopped {
         self.running.stop().await.unwrap();
-        let running = wiring::start(self.config.clone(), self.directory.path()).await.unwrap();
-        Self { running, ..self }
+        Stopped { directory: self.directory, config: self.config, machine: self.machine }
     }
 
     pub fn deployment(&self) -> DeploymentId {
@@ -78,6 +143,11 @@ impl Server {
 
     pub fn now(&self) -> Timestamp {
         self.running.clock.now()
+    }
+
+    /// Time passes.
+    pub fn advance(&self, ms: u64) {
+        self.machine.pass(ms);
     }
 
     pub async fn wire(&self) -> Wire {

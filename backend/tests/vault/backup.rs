@@ -84,7 +84,7 @@ impl Site {
 
     async fn take(&self, with_chunks: bool) -> Result<Taken, BackupError> {
         let source = wiring::source(&self.config, &self.paths()).await.unwrap();
-        let taken = backup::take(&source, &self.saved(), with_chunks, &Clock::default(), |_| {}).await;
+        let taken = backup::take(&source, &self.saved(), with_chunks, &Clock::unmarked(), |_| {}).await;
         source.place.store.close().await.unwrap();
         taken
     }
@@ -92,7 +92,7 @@ impl Site {
     /// Into a directory of its own.
     async fn restore(&self, name: &str, url: &str) -> Result<(Restored, Config, Paths), BackupError> {
         let (config, paths) = (config_at(url), Paths(self.scratch.path().join(name)));
-        Ok((backup::restore(&self.saved(), &config, &paths, &Clock::default(), |_| {}).await?, config, paths))
+        Ok((backup::restore(&self.saved(), &config, &paths, &Clock::unmarked(), |_| {}).await?, config, paths))
     }
 
     async fn refused(&self, name: &str) -> String {
@@ -122,7 +122,7 @@ async fn comes_back(site: &Site, urls: &[&str]) {
         let report = &restored.report;
         let counted = (report.people, report.directories, report.files, report.manifests, report.grants, report.chunks);
         assert_eq!(counted, (3, 2, 2, 2, 2, 1));
-        let in_use = backup::restore(&site.saved(), &config, &paths, &Clock::default(), |_| {}).await.unwrap_err().to_string();
+        let in_use = backup::restore(&site.saved(), &config, &paths, &Clock::unmarked(), |_| {}).await.unwrap_err().to_string();
         assert!(in_use.contains("is in use"), "{in_use}");
 
         let running = wiring::start(config.clone(), &paths.0).await.unwrap();
@@ -197,7 +197,7 @@ async fn what_is_not_whole_is_refused() {
     for _ in 0..200 {
         site.event().await;
     }
-    let missing = backup::restore(site.scratch.path(), &site.config, &site.paths(), &Clock::default(), |_| {}).await.unwrap_err();
+    let missing = backup::restore(site.scratch.path(), &site.config, &site.paths(), &Clock::unmarked(), |_| {}).await.unwrap_err();
     assert!(missing.to_string().contains("has no manifest"), "{missing}");
     let taken = site.take(true).await.unwrap();
     let set = site.saved().join(&taken.manifest.set);
@@ -267,7 +267,7 @@ async fn what_was_complete_stays_so_until_it_is_replaced() {
     let source = wiring::source(&other.config, &other.paths()).await.unwrap();
     let take = |to: PathBuf| {
         let source = &source;
-        async move { backup::take(source, &to, true, &Clock::default(), |_| {}).await.unwrap_err().to_string() }
+        async move { backup::take(source, &to, true, &Clock::unmarked(), |_| {}).await.unwrap_err().to_string() }
     };
     let why = take(site.saved()).await;
     assert!(why.contains("holds a backup of deployment"), "{why}");

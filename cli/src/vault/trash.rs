@@ -3,7 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 use ticrypt_client::ClientError;
-use ticrypt_client::vault::trash::Trashed;
+use ticrypt_client::vault::Vault;
+use ticrypt_client::vault::trash::{Deleted, Trashed};
 use ticrypt_types::name::Harmless;
 
 use super::{confirm, open, show};
@@ -19,6 +20,21 @@ pub enum Command {
     Delete(Delete),
     /// Delete all that is in the trash for good
     Empty(Empty),
+    /// Show or delete trees whose keys you lost before a reset: nobody opens them for you again
+    ///
+    /// Such a tree is kept, because people you shared with can still read their part of it and may give it back to you. Deleting it ends
+    /// their shares.
+    Lost(Lost),
+}
+
+#[derive(Debug, Args)]
+pub struct Lost {
+    /// Delete them for good
+    #[arg(long)]
+    delete: bool,
+    /// Do not ask
+    #[arg(short, long, requires = "delete")]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -46,33 +62,52 @@ pub struct Empty {
 
 pub(super) async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
     let vault = open(context).await?;
-    let all = vault.trash_list().await?;
     match command {
-        Command::List => context
-            .output
-            .table(&all, &["TRASHED", "ID", "PATH"], |item| vec![show::time(item.trashed_ms), item.node.to_string(), item.path.clone()]),
+        Command::List => context.output.table(&vault.trash_list().await?, &["TRASHED", "ID", "PATH"], |item| {
+            vec![show::time(item.trashed_ms), item.node.to_string(), item.path.clone()]
+        }),
         Command::Restore(items) => {
-            let chosen = choose(&all, &items.items)?;
+            let chosen = choose(&vault.trash_list().await?, &items.items)?;
             let paths: Vec<String> = vault.trash_restore(&chosen).await?.iter().map(|path| path.text()).collect();
             context
                 .output
                 .result(&json!({ "restored": paths }), |out| paths.iter().try_for_each(|path| writeln!(out, "{}", Harmless(path))))
         }
         Command::Delete(delete) => {
-            let chosen = choose(&all, &delete.items.items)?;
+            let chosen = choose(&vault.trash_list().await?, &delete.items.items)?;
             forever(context, &vault, &chosen, delete.yes).await
         }
-        Command::Empty(empty) => forever(context, &vault, &all, empty.yes).await,
+        Command::Empty(empty) => forever(context, &vault, &vault.trash_list().await?, empty.yes).await,
+        Command::Lost(lost) => self::lost(&lost, &vault, context).await,
     }
 }
 
-async fn forever(context: &Context, vault: &ticrypt_client::vault::Vault, items: &[Trashed], yes: bool) -> anyhow::Result<()> {
+async fn lost(lost: &Lost, vault: &Vault, context: &Context) -> anyhow::Result<()> {
+    let trees = vault.lost_trees().await?;
+    if !lost.delete {
+        return context.output.table(&trees, &["MADE", "ID", "NODES", "SHARES"], |tree| {
+            vec![show::time(tree.created_ms), tree.node.to_string(), tree.nodes.to_string(), tree.shares.to_string()]
+        });
+    }
+    if !trees.is_empty() {
+        let (nodes, shares) = trees.iter().fold((0, 0), |(nodes, shares), tree| (nodes + tree.nodes, shares + tree.shares));
+        let question = format!("delete {nodes} files and directories for good, which {shares} shares of others may still open?");
+        confirm(context, lost.yes, &question)?;
+    }
+    let nodes: Vec<_> = trees.iter().map(|tree| tree.node).collect();
+    deleted(context, vault.delete(&nodes).await?)
+}
+
+async fn forever(context: &Context, vault: &Vault, items: &[Trashed], yes: bool) -> anyhow::Result<()> {
     if !items.is_empty() {
         let question = format!("delete {} items for good, with everything below and all versions?", items.len());
         confirm(context, yes, &question)?;
     }
     let nodes: Vec<_> = items.iter().map(|item| item.node).collect();
-    let deleted = vault.delete(&nodes).await?;
+    deleted(context, vault.delete(&nodes).await?)
+}
+
+fn deleted(context: &Context, deleted: Deleted) -> anyhow::Result<()> {
     context.output.result(&deleted, |out| writeln!(out, "deleted {} nodes, {} versions", deleted.nodes, deleted.versions))
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use ticrypt_client::account::{self, KeyFile, KeyPaths};
-use ticrypt_client::{Keys, agent};
+use ticrypt_client::{ClientError, Keys, agent, home, reset};
 use ticrypt_crypto::bundle::Bundle;
 use ticrypt_types::UserName;
 
@@ -15,7 +15,8 @@ use crate::passphrase;
 
 const LOSS: &str = "\
 Keep this file and its passphrase. If either is lost, what you stored is lost: nobody can open it, not even an
-administrator, and there is no way to reset the passphrase. Make a copy on another device now:
+administrator, and there is no way to reset the passphrase. (`ticrypt key reset` makes new keys; they open nothing old.)
+Make a copy on another device now:
   ticrypt key export FILE";
 
 #[derive(Debug, Subcommand)]
@@ -30,6 +31,17 @@ pub enum Command {
     Passwd(Passwd),
     /// Replace your keys; others follow by the signature of the old one
     Rotate(Rotate),
+    /// Make new keys after yours were lost; an administrator accepts them, and what you stored stays closed
+    ///
+    /// For a key file or passphrase that is gone for good. Writes new keys, and a bundle that an administrator accepts with `ticrypt users
+    /// reset`: give them the file by any way, and read them its fingerprint in person or by telephone. Then log in as ever.
+    ///
+    /// The new keys open nothing of what was sealed to the old ones. Your vault begins empty; the old tree is kept, closed to you for ever,
+    /// until you delete it (`ticrypt trash lost`), and people you shared with can still read their part of it and give it back to you. What
+    /// others shared with you is dead until they have compared your new fingerprint and share again.
+    ///
+    /// If you still have the keys, use `ticrypt key rotate`: it loses nothing.
+    Reset(Reset),
     /// Copy key file and bundle to FILE, for another device or as a backup
     Export(Export),
 }
@@ -73,6 +85,21 @@ pub struct Rotate {
 }
 
 #[derive(Debug, Args)]
+pub struct Reset {
+    /// Your user name; it stays the same
+    name: UserName,
+    /// The bundle that counts now, if this home does not know it: `ticrypt users bundle` of anybody writes it
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Write the new key file here instead of into the home
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Write the new bundle here as well, to hand it over
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub struct Export {
     #[command(flatten)]
     which: Which,
@@ -98,6 +125,7 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
         Command::Check(which) => check(&which, context),
         Command::Passwd(passwd) => change(&passwd, context),
         Command::Rotate(rotate) => replace(&rotate, context).await,
+        Command::Reset(reset) => self::reset(&reset, context),
         Command::Export(export) => copy(&export, context),
     }
 }
@@ -124,11 +152,7 @@ fn make(new: New, context: &Context) -> anyhow::Result<()> {
         None => KeyPaths::in_home(&context.home, &deployment, &new.name)?,
     };
     if paths.key.exists() {
-        return Err(ticrypt_client::ClientError::invalid(format!(
-            "{} exists; it may be the only key to what is stored",
-            paths.key.display()
-        ))
-        .into());
+        return Err(ClientError::invalid(format!("{} exists; it may be the only key to what is stored", paths.key.display())).into());
     }
     let secret = passphrase::new(context, None)?;
     let file = account::create(&deployment, new.name, paths, &secret)?;
@@ -184,6 +208,50 @@ async fn replace(rotate: &Rotate, context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[derive(Serialize)]
+struct Prepared {
+    #[serde(flatten)]
+    shown: Shown,
+    /// Fingerprint of the keys that were lost.
+    follows: String,
+    /// The former files, which are kept.
+    set_aside: Vec<PathBuf>,
+}
+
+fn reset(reset: &Reset, context: &Context) -> anyhow::Result<()> {
+    let deployment = context.deployment()?;
+    let paths = match &reset.key {
+        Some(key) => KeyPaths::beside(key),
+        None => KeyPaths::in_home(&context.home, &deployment, &reset.name)?,
+    };
+    if reset.key.is_some() && paths.key.exists() {
+        return Err(ClientError::invalid(format!("{} exists; name another file", paths.key.display())).into());
+    }
+    let previous = reset::predecessor(&context.home, &deployment, &reset.name, reset.from.as_deref())?;
+    let secret = passphrase::new(context, None)?;
+    let made = reset::prepare(&previous, paths, &secret)?;
+    if let Some(copy) = &reset.bundle {
+        home::write_new_atomic(copy, made.file.bundle.as_bytes())?;
+    }
+    let bundle = reset.bundle.clone().unwrap_or_else(|| made.file.paths.bundle.clone());
+    let shown = Shown { bundle, ..shown(&made.file, &made.file.bundle) };
+    let prepared = Prepared { shown, follows: previous.fingerprint().to_string(), set_aside: made.set_aside };
+    let mut fields = fields(&prepared.shown);
+    fields.push(("follows", prepared.follows.clone()));
+    fields.extend(prepared.set_aside.iter().map(|path| ("set aside", path.display().to_string())));
+    context.output.record(&prepared, &fields)?;
+    if !context.output.is_json() {
+        context.output.warn(&format!(
+            "these keys open nothing of what was stored or shared before, and count only when an administrator has accepted them. Give them \
+             the bundle, and read them the fingerprint in person or by telephone; they run\n  ticrypt users reset {} --bundle FILE \
+             --fingerprint FINGERPRINT\nThen log in, and ask those who share with you to compare the fingerprint and to share again.",
+            reset.name
+        ));
+        context.output.warn(LOSS);
+    }
+    Ok(())
+}
+
 fn copy(export: &Export, context: &Context) -> anyhow::Result<()> {
     let file = export.which.read(context)?;
     let paths = file.export(&export.to)?;
@@ -192,8 +260,13 @@ fn copy(export: &Export, context: &Context) -> anyhow::Result<()> {
 }
 
 fn show(file: &KeyFile, bundle: &Bundle, context: &Context) -> anyhow::Result<()> {
+    let shown = shown(file, bundle);
+    context.output.record(&shown, &fields(&shown))
+}
+
+fn shown(file: &KeyFile, bundle: &Bundle) -> Shown {
     let payload = bundle.payload();
-    let shown = Shown {
+    Shown {
         name: payload.name.clone(),
         user: payload.user,
         deployment: payload.deployment,
@@ -201,16 +274,16 @@ fn show(file: &KeyFile, bundle: &Bundle, context: &Context) -> anyhow::Result<()
         fingerprint: bundle.fingerprint().to_string(),
         key: file.paths.key.clone(),
         bundle: file.paths.bundle.clone(),
-    };
-    context.output.record(
-        &shown,
-        &[
-            ("name", shown.name.to_string()),
-            ("fingerprint", shown.fingerprint.clone()),
-            ("generation", shown.generation.to_string()),
-            ("deployment", shown.deployment.to_string()),
-            ("key file", shown.key.display().to_string()),
-            ("bundle", shown.bundle.display().to_string()),
-        ],
-    )
+    }
+}
+
+fn fields(shown: &Shown) -> Vec<(&'static str, String)> {
+    vec![
+        ("name", shown.name.to_string()),
+        ("fingerprint", shown.fingerprint.clone()),
+        ("generation", shown.generation.to_string()),
+        ("deployment", shown.deployment.to_string()),
+        ("key file", shown.key.display().to_string()),
+        ("bundle", shown.bundle.display().to_string()),
+    ]
 }

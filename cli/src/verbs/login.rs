@@ -10,6 +10,7 @@ use clap::Args;
 use serde::Serialize;
 use ticrypt_client::account::{self, KeyFile, LoggedIn};
 use ticrypt_client::{ClientError, Deployment, Kind, Transport, agent};
+use ticrypt_crypto::bundle::Reason;
 use ticrypt_types::{Secret, SessionId, Timestamp, UserName};
 
 use super::key::Which;
@@ -74,6 +75,14 @@ pub async fn run(arguments: Arguments, context: &Context) -> anyhow::Result<()> 
         Err(error) => {
             // Keys without a session are of no use to any command.
             agent::lock(&socket).await?;
+            if error.code() == "login_failed" && file.bundle.payload().reason == Reason::Reset {
+                context.output.warn(&format!(
+                    "these keys were made by `ticrypt key reset` and count when an administrator has accepted them; give them {} and read \
+                     them the fingerprint {}",
+                    file.paths.bundle.display(),
+                    file.bundle.fingerprint()
+                ));
+            }
             return Err(error.into());
         }
     };

@@ -1,12 +1,12 @@
 //! `ticrypt users`: people, their fingerprints, and for administrators their accounts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use ticrypt_api::user::UserView;
 use ticrypt_client::users::{Person, StateChange, Trust};
-use ticrypt_client::{ClientError, Session, clock, home};
+use ticrypt_client::{ClientError, Kind, Session, clock, home};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::bundle::{BUNDLE_MAX_LEN, Bundle, Fingerprint};
 use ticrypt_crypto::statement::Action;
@@ -28,6 +28,12 @@ pub enum Command {
     Show { name: UserName },
     /// Print your own fingerprint, or another person's, to be compared in person or by telephone
     Fingerprint { name: Option<UserName> },
+    /// Write a person's bundle, which is public, to FILE: what they need for `key reset` if they lost everything
+    Bundle {
+        name: UserName,
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
+    },
     /// Pin a person's key after comparing its fingerprint with them
     Verify(Verify),
     /// Forget the pinned key of a person: the next contact counts as the first
@@ -50,7 +56,11 @@ pub enum Command {
         #[arg(value_parser = rank)]
         rank: Rank,
     },
-    /// Administrators: replace the keys of a person who lost theirs; what they stored stays closed
+    /// Administrators: accept the new keys of a person who lost theirs; what they stored stays closed
+    ///
+    /// The person makes keys with `ticrypt key reset` and gives you the bundle. Let them read you its fingerprint, in person or by
+    /// telephone, and be sure that it is them: whoever holds these keys is that person for everybody from now on. What others shared with
+    /// them is dead, and they begin with an empty vault. The reset stands in the key log.
     Reset(Reset),
 }
 
@@ -117,6 +127,7 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
     match command {
         Command::List { state } => list(&users.list(state).await?, context),
         Command::Show { name } => show(&users.lookup(&name).await?, context),
+        Command::Bundle { name, to } => bundle(&name, &to, &session, context).await,
         Command::Fingerprint { name } => fingerprint(name, &session, context).await,
         Command::Verify(verify) => {
             let compared = verify
@@ -152,6 +163,12 @@ async fn fingerprint(name: Option<UserName>, session: &Session, context: &Contex
         None => session.me().bundle.fingerprint(),
     };
     context.output.result(&shown.to_string(), |out| writeln!(out, "{shown}"))
+}
+
+async fn bundle(name: &UserName, to: &Path, session: &Session, context: &Context) -> anyhow::Result<()> {
+    let person = session.users.lookup(name).await?;
+    home::write_new_atomic(to, person.bundle.as_bytes())?;
+    show(&person, context)
 }
 
 async fn activate(activate: Activate, session: &Session, context: &Context) -> anyhow::Result<()> {
@@ -203,10 +220,26 @@ async fn reset(reset: Reset, session: &Session, context: &Context) -> anyhow::Re
         .into());
     }
     let view = session.users.find(&reset.name).await?;
+    if bundle.payload().predecessor.is_none_or(|before| before.to_bytes() != view.fingerprint.0) {
+        return Err(ClientError::new(
+            Kind::Invalid,
+            "other_predecessor",
+            format!(
+                "the bundle does not follow the keys that {name} has now ({now}): write those to a file with `ticrypt users bundle {name} FILE`, \
+                 and ask {name} to run `ticrypt key reset {name} --from FILE` with it",
+                name = reset.name,
+                now = Fingerprint(Digest::new(view.fingerprint.0)),
+            ),
+        )
+        .into());
+    }
     let view = UserView { fingerprint: ticrypt_api::Hash(bundle.hash().to_bytes()), ..view };
     let change = StateChange { view, action: Action::Reset, reason: String::new(), new_bundle: Some(bytes) };
     session.users.change_state(&*session.keys, change, None).await?;
-    context.output.hint("Done. Everybody who shares with this person has to compare the new fingerprint; grants to the old keys are dead.");
+    context.output.hint(
+        "Done. They log in with the new keys and begin with an empty vault. Everybody who shares with them has to compare the new fingerprint \
+         (`ticrypt users verify`) and to share again; shares with the old keys are dead.",
+    );
     Ok(())
 }
 

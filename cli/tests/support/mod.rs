@@ -95,6 +95,15 @@ impl Backend {
         let _ = self.child.wait();
     }
 
+    /// What an operator runs beside the server to prove that what is stored holds together.
+    pub fn check(&self) {
+        let dir = self.dir.path();
+        let mut command = Command::new(backend_program());
+        command.arg("--config").arg(dir.join("backend.toml")).arg("--data").arg(dir.join("data")).arg("check");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+
     pub fn restart(&mut self) {
         self.stop();
         self.child = Self::spawn(self.dir.path()).0;

@@ -203,7 +203,7 @@ impl Transport {
         decoded.map_err(|e| {
             let hint = match self.server_version() {
                 Some(version) if version != VERSION => {
-                    format!("; it is of version {version}, this program of {VERSION}: update the older one")
+                    format!("; it is of version {version}, this program of {VERSION}: {}", to_update(&version))
                 }
                 _ => "; try again, then tell an administrator".to_owned(),
             };
@@ -216,6 +216,16 @@ impl Transport {
         let full = self.options().backoff.saturating_mul(1 << tried.saturating_sub(1).min(6));
         let full_ms = u64::try_from(full.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(full_ms / 2 + entropy::below(full_ms / 2 + 1))
+    }
+}
+
+/// Which side of a version skew is to be updated, when a server of another version was not understood.
+fn to_update(server: &str) -> &'static str {
+    let numbers = |version: &str| version.split('.').map(|part| part.parse::<u32>().ok()).collect::<Option<Vec<_>>>();
+    match (numbers(server), numbers(VERSION)) {
+        (Some(theirs), Some(ours)) if theirs < ours => "the server must be updated; tell an administrator",
+        (Some(_), Some(_)) => "update this program",
+        _ => "update the older one",
     }
 }
 

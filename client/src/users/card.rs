@@ -113,6 +113,13 @@ impl Chain {
         rotations_only && self.bundles().any(|bundle| bundle.hash() == pin.fingerprint)
     }
 
+    /// Whether what was pinned is in the chain, and an administrator's reset came after it.
+    pub(super) fn was_reset_since(&self, pin: &Pin) -> bool {
+        let mut later = self.bundles().take_while(|bundle| bundle.payload().generation > pin.generation);
+        let known = pin.name == self.name && self.bundles().any(|bundle| bundle.hash() == pin.fingerprint);
+        known && !self.bundles().any(|bundle| pin.contradicts(bundle)) && later.any(|bundle| bundle.payload().reason == Reason::Reset)
+    }
+
     pub(super) fn pin(&self, trust: Trust, since: Timestamp) -> Pin {
         Pin {
             known: self.bundles().map(|bundle| (bundle.payload().generation, bundle.hash())).collect(),

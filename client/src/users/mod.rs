@@ -4,7 +4,8 @@
 //!   card ─▶ bundles chain to generation 0 ─▶ each in the mirrored key log ─▶ activated by a signed, logged statement ─▶ pins
 //!                                                                        first contact: pinned
 //!                                                                        signed rotation: the pin follows
-//!                                                                        anything else: blocked, reported, compared by hand
+//!                                                                        anything else: blocked, reported, compared by hand;
+//!                                                                        a reset says so, since the log proves that it was one
 //! ```
 //!
 //! What this cannot know: whether whoever issued an activation was an administrator at the time is the server's word; an invented person
@@ -14,7 +15,7 @@ mod admin;
 mod card;
 mod pins;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +36,11 @@ use crate::transport::Transport;
 pub use admin::StateChange;
 pub use card::Chain;
 pub use pins::{Pin, Pins, Trust};
+
+/// Another key than the pinned one, for no reason that the log proves.
+pub const PIN_CHANGED: &str = "pin_changed";
+/// Another key than the pinned one, by a reset that stands in the key log.
+pub const KEY_RESET: &str = "key_reset";
 
 const BUNDLE_MAX_BYTES: usize = ticrypt_crypto::bundle::BUNDLE_MAX_LEN;
 
@@ -67,6 +73,16 @@ pub struct Users {
     bundles_dir: PathBuf,
     me: PublicIdentity,
     cache: Mutex<HashMap<Digest, Arc<Bundle>>>,
+    /// Changed keys that were reported already: once tells all there is to tell.
+    reported: Mutex<HashSet<Digest>>,
+}
+
+/// How a key differs from the pinned one.
+#[derive(Clone, Copy, Debug)]
+enum Change<'a> {
+    Unexplained,
+    /// The chain with the reset in it, every link of it in the key log.
+    Reset(&'a Chain),
 }
 
 impl Users {
@@ -80,6 +96,7 @@ impl Users {
             bundles_dir: home.directory(deployment.id(), "bundles")?,
             me: me.clone(),
             cache: Mutex::default(),
+            reported: Mutex::default(),
         })
     }
 
@@ -168,7 +185,7 @@ impl Users {
         };
         match self.pins.get(known.payload().user)? {
             Some(pin) if pin.contradicts(&known) => {
-                Err(self.changed(known.payload().user, known.payload().name.clone(), &pin, known.hash()).await)
+                Err(self.changed(known.payload().user, known.payload().name.clone(), &pin, known.hash(), Change::Unexplained).await)
             }
             _ => Ok(()),
         }
@@ -179,7 +196,15 @@ impl Users {
         if let Some((other, pin)) = self.pins.by_name(chain.name())?
             && other != chain.user()
         {
-            return Err(self.changed(other, chain.name().clone(), &pin, chain.newest().hash()).await);
+            return Err(self.changed(other, chain.name().clone(), &pin, chain.newest().hash(), Change::Unexplained).await);
+        }
+        if chain.user() == self.me.user && chain.newest().hash() == self.me.hash() {
+            // One's own keys are at hand; after a reset no signature leads from what was pinned to them.
+            if self.pins.get(chain.user())?.is_none_or(|pin| pin.fingerprint != self.me.hash()) {
+                self.pins.put(chain.user(), chain.pin(Trust::Compared, clock::now()))?;
+            }
+            self.remember_chain(&chain)?;
+            return Ok(chain.person(Trust::Compared, false));
         }
         let Some(pin) = self.pins.get(chain.user())? else {
             let trust = if chain.user() == self.me.user { Trust::Compared } else { Trust::FirstContact };
@@ -188,7 +213,8 @@ impl Users {
             return Ok(chain.person(trust, chain.user() != self.me.user));
         };
         if !chain.follows(&pin) {
-            return Err(self.changed(chain.user(), chain.name().clone(), &pin, chain.newest().hash()).await);
+            let change = if chain.was_reset_since(&pin) { Change::Reset(&chain) } else { Change::Unexplained };
+            return Err(self.changed(chain.user(), chain.name().clone(), &pin, chain.newest().hash(), change).await);
         }
         if chain.newest().hash() != pin.fingerprint {
             self.pins.put(chain.user(), chain.pin(pin.trust, pin.since))?;
@@ -206,13 +232,13 @@ impl Users {
                 return Ok(());
             }
             if pin.contradicts(bundle) {
-                return Err(self.changed(payload.user, payload.name.clone(), pin, bundle.hash()).await);
+                return Err(self.changed(payload.user, payload.name.clone(), pin, bundle.hash(), Change::Unexplained).await);
             }
         }
         match self.lookup(&payload.name).await {
             Ok(_) => match self.pins.get(payload.user)? {
                 Some(pin) if pin.knows(bundle) => Ok(()),
-                Some(pin) => Err(self.changed(payload.user, payload.name.clone(), &pin, bundle.hash()).await),
+                Some(pin) => Err(self.changed(payload.user, payload.name.clone(), &pin, bundle.hash(), Change::Unexplained).await),
                 None => Err(ClientError::untrusted(format!("the server shows two people called {}; tell an administrator", payload.name))),
             },
             // Inactive people are not found any more, but what they wrote is still theirs.
@@ -250,23 +276,39 @@ impl Users {
     }
 
     /// Tells the server's log and the person that a pinned key does not fit any more.
-    async fn changed(&self, user: UserId, name: UserName, pin: &Pin, shown: Digest) -> ClientError {
-        let report = PinReportRequest { user, pinned: Hash(pin.fingerprint.to_bytes()), shown: Hash(shown.to_bytes()) };
-        let reported = self.transport.call::<_, Option<serde::de::IgnoredAny>>(Operation::PinReport, &[], &(), &report).await;
-        if let Err(error) = reported {
-            tracing::warn!(%error, "the changed key could not be reported");
+    async fn changed(&self, user: UserId, name: UserName, pin: &Pin, shown: Digest, change: Change<'_>) -> ClientError {
+        if self.reported.lock().unwrap_or_else(PoisonError::into_inner).insert(shown) {
+            let report = PinReportRequest { user, pinned: Hash(pin.fingerprint.to_bytes()), shown: Hash(shown.to_bytes()) };
+            let reported = self.transport.call::<_, Option<serde::de::IgnoredAny>>(Operation::PinReport, &[], &(), &report).await;
+            if let Err(error) = reported {
+                tracing::warn!(%error, "the changed key could not be reported");
+            }
         }
-        ClientError::new(
-            Kind::Untrusted,
-            "pin_changed",
-            format!(
-                "the key of {name} is not the one this device has pinned, and no signed rotation leads to it. Pinned: {}. Shown: {}. \
-                 Ask {name} in person or by telephone for the fingerprint; if it is the one shown, run `ticrypt users verify {name} FINGERPRINT`, \
-                 otherwise tell an administrator",
-                Fingerprint(pin.fingerprint),
-                Fingerprint(shown)
+        let (pinned, shown) = (Fingerprint(pin.fingerprint), Fingerprint(shown));
+        match change {
+            Change::Reset(chain) => {
+                let by = chain.issuer().map_or_else(String::new, |issuer| format!(" ({})", issuer.payload().name));
+                ClientError::new(
+                    Kind::Untrusted,
+                    KEY_RESET,
+                    format!(
+                        "the key of {name} was changed by a reset: an administrator{by} accepted new keys because the old ones were lost, so \
+                         nothing but people can say that they are {name}'s. Ask {name} in person or by telephone for the fingerprint; if it \
+                         is {shown}, run `ticrypt users verify {name} FINGERPRINT`, then share again, because shares with the old key are \
+                         dead; if {name} knows of no reset, tell another administrator. Pinned was {pinned}"
+                    ),
+                )
+            }
+            Change::Unexplained => ClientError::new(
+                Kind::Untrusted,
+                PIN_CHANGED,
+                format!(
+                    "the key of {name} is not the one this device has pinned, and no signed rotation leads to it. Pinned: {pinned}. Shown: {shown}. \
+                     Ask {name} in person or by telephone for the fingerprint; if it is the one shown, run `ticrypt users verify {name} FINGERPRINT`, \
+                     otherwise tell an administrator"
+                ),
             ),
-        )
+        }
     }
 
     fn cache(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Bundle>>> {

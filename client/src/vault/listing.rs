@@ -179,7 +179,9 @@ impl Vault {
 
     async fn list_sharers(&self, path: &VaultPath) -> Result<Vec<Listed>> {
         let roots = self.roots().await?;
-        let mut names: Vec<UserName> = roots.shares.iter().map(|share| share.sharer().clone()).collect();
+        // Whoever looks at what an unbelieved person shares is told why nothing is shown.
+        let unbelieved = roots.unbelieved.into_iter().filter_map(|unbelieved| unbelieved.sharer);
+        let mut names: Vec<UserName> = roots.shares.iter().map(|share| share.sharer().clone()).chain(unbelieved).collect();
         names.sort();
         names.dedup();
         let one = |name: UserName| -> Result<Listed> {

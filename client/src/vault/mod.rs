@@ -57,7 +57,7 @@ use tokio::sync::Semaphore;
 
 pub use path::{Place, VaultPath};
 pub use resolve::Found;
-pub use roots::{Roots, Share};
+pub use roots::{Roots, Share, Unbelieved};
 pub use tree::{Current, Directory, Held, Member};
 
 use crate::error::Result;

@@ -104,7 +104,11 @@ impl Vault {
 
     /// What one person shares with this one, each with its name.
     pub async fn shares_by(&self, sharer: &UserName) -> Result<Vec<(Arc<Share>, Held, NodeName)>> {
-        let shares: Vec<_> = self.roots().await?.shares.into_iter().filter(|share| share.sharer() == sharer).collect();
+        let roots = self.roots().await?;
+        if let Some(unbelieved) = roots.unbelieved.into_iter().find(|unbelieved| unbelieved.sharer.as_ref() == Some(sharer)) {
+            return Err(unbelieved.why);
+        }
+        let shares: Vec<_> = roots.shares.into_iter().filter(|share| share.sharer() == sharer).collect();
         let held = self.open_shares(&shares).await?;
         let mut named = Vec::with_capacity(shares.len());
         for (share, held) in shares.into_iter().zip(held) {

@@ -4,11 +4,11 @@ use std::sync::{Arc, PoisonError};
 
 use ticrypt_api::Blob;
 use ticrypt_api::grant::NewGrant;
-use ticrypt_api::node::{EntryView, HomeCreateRequest, RootView};
+use ticrypt_api::node::{EntryView, HomeCreateRequest, LostRootView, RootView};
 use ticrypt_crypto::entry::Entry;
 use ticrypt_crypto::grant::{GrantPayload, RecipientKind};
 use ticrypt_crypto::record::Record;
-use ticrypt_crypto::{Digest, Signed, Suite};
+use ticrypt_crypto::{Digest, Envelope, Signed, Suite};
 use ticrypt_keyring::NodeKeys;
 use ticrypt_keyring::props::EntryProps;
 use ticrypt_keyring::wrap::NodePlace;
@@ -21,12 +21,25 @@ use super::trust::{Lineage, lie};
 use crate::error::{ClientError, Kind, Result};
 use crate::keys::{Batch, SealedGrant};
 use crate::state::SeenKind;
+use crate::users::{KEY_RESET, PIN_CHANGED};
 
 /// What the person's grants lead to.
 #[derive(Debug)]
 pub struct Roots {
     pub home: Option<Arc<Share>>,
     pub shares: Vec<Arc<Share>>,
+    /// Shares under a key that this device does not believe, until people have compared it. They do not hide the others.
+    pub unbelieved: Vec<Unbelieved>,
+    /// Trees whose keys were lost at a reset, as the server counts them.
+    pub lost: Vec<LostRootView>,
+}
+
+/// A share by somebody whose key changed.
+#[derive(Debug)]
+pub struct Unbelieved {
+    /// As this device has pinned them.
+    pub sharer: Option<UserName>,
+    pub why: ClientError,
 }
 
 /// A grant to this person, its signature and chain verified.
@@ -44,16 +57,40 @@ impl Vault {
     /// Fetches and verifies the grants; opens none.
     pub async fn roots(&self) -> Result<Roots> {
         let reply = self.server().roots().await?;
-        let all = || reply.home.iter().chain(&reply.shared_with_me);
-        let grants: Vec<Blob> = all().flat_map(|view| std::iter::once(&view.grant).chain(&view.authority)).cloned().collect();
-        let manifests = all().filter_map(|view| view.entry.current.as_ref()).map(|view| &view.manifest);
-        self.admit_records(&grants, [], manifests).await?;
-        let home = reply.home.map(|view| self.read_root(view, true)).transpose()?;
-        let mut shares = Vec::new();
+        let home = match reply.home {
+            Some(view) => Some(self.admit_root(view, true).await?),
+            None => None,
+        };
+        let (mut shares, mut unbelieved) = (Vec::new(), Vec::new());
         for view in reply.shared_with_me {
-            shares.push(self.read_root(view, false)?);
+            let grant = view.grant.clone();
+            match self.admit_root(view, false).await {
+                Ok(share) => shares.push(share),
+                Err(why) if [PIN_CHANGED, KEY_RESET].contains(&why.code()) => {
+                    unbelieved.push(Unbelieved { sharer: self.pinned_sealer(&grant)?, why });
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(Roots { home, shares })
+        Ok(Roots { home, shares, unbelieved, lost: reply.lost })
+    }
+
+    async fn admit_root(&self, view: RootView, is_home: bool) -> Result<Arc<Share>> {
+        let grants: Vec<Blob> = std::iter::once(&view.grant).chain(&view.authority).cloned().collect();
+        self.admit_records(&grants, [], view.entry.current.as_ref().map(|view| &view.manifest)).await?;
+        self.read_root(view, is_home)
+    }
+
+    /// Who a grant says that it is from, by the name this device has for them; nothing of it is verified.
+    fn pinned_sealer(&self, grant: &Blob) -> Result<Option<UserName>> {
+        let claimed = Envelope::parse(&grant.0).and_then(|envelope| envelope.claimed::<GrantPayload>());
+        let sealer = claimed.map_err(|e| lie("a share cannot be read").because(e))?.sealer;
+        Ok(self.session.users.pins().get(sealer)?.map(|pin| pin.name))
+    }
+
+    /// Trees of one's own from before a reset: nobody opens them as their owner again, and they are kept until they are deleted.
+    pub async fn lost_trees(&self) -> Result<Vec<LostRootView>> {
+        Ok(self.roots().await?.lost)
     }
 
     /// One's own tree alone: what others share, and however badly, does not stand in its way.

@@ -23,16 +23,25 @@ const PAGE: u32 = 1_000;
 /// So long after its end a share is certainly over, whatever the two clocks say.
 const EXPIRED_MS: u64 = 15 * 60 * 1_000;
 
+/// Who has a share of a node.
+#[derive(Debug, Default)]
+pub(super) struct OnNode {
+    pub living: Vec<GrantView>,
+    /// Sealed to keys that their person lost; nobody opens these again.
+    pub dead: Vec<GrantView>,
+}
+
 impl Vault {
-    /// Every live grant on a node, other than its owner's own.
-    pub(super) async fn grants_on(&self, node: NodeId) -> Result<Vec<GrantView>> {
+    /// Every grant on a node, other than its owner's own.
+    pub(super) async fn grants_on(&self, node: NodeId) -> Result<OnNode> {
         let mut page = None;
-        let mut found = Vec::new();
+        let mut found = OnNode::default();
         loop {
             let request = GrantListRequest { filter: GrantFilter::OnNode, node: Some(node), limit: PAGE, page };
             let reply = self.server().grants(request).await?;
             self.admit_records(&reply.authority, [], []).await?;
-            found.extend(reply.grants);
+            found.living.extend(reply.grants);
+            found.dead.extend(reply.dead);
             page = reply.next;
             if page.is_none() {
                 return Ok(found);
@@ -43,7 +52,7 @@ impl Vault {
     /// Seals a node's new keys to everybody who remains, each under the terms they have.
     pub(super) async fn reseal(&self, held: &Held, next: &Held, own: &[Blob]) -> Result<Vec<NewGrant>> {
         let mut old: HashMap<Digest, (Blob, Option<UserName>)> = HashMap::new();
-        for view in self.grants_on(next.id).await? {
+        for view in self.grants_on(next.id).await?.living {
             let hash = self.grant_of(&view.grant).await?.record_hash();
             old.insert(hash, (view.grant, Some(view.recipient_name)));
         }

@@ -17,6 +17,8 @@ use super::Vault;
 use super::make::{new_grant_id, unsigned};
 use super::path::{Label, VaultPath};
 use super::progress::{Cancel, Progress, Report};
+use super::roots::Unbelieved;
+use super::seals::OnNode;
 use super::tree::Held;
 use super::trust::lie;
 use crate::error::{ClientError, Kind, Result};
@@ -67,6 +69,8 @@ pub struct Standing {
     pub issued_ms: Timestamp,
     pub expires_ms: Option<Timestamp>,
     pub epoch: u32,
+    /// The recipient lost the keys it was sealed to: nobody opens it. Give it again or end it.
+    pub dead: bool,
 }
 
 impl Vault {
@@ -80,7 +84,7 @@ impl Vault {
         if !held.root.verbs().contains(verbs) {
             return Err(ClientError::refused("beyond_own", "a share is never freer than your own; give fewer rights"));
         }
-        let before = self.grants_on(held.id).await?;
+        let before = self.grants_on(held.id).await?.living;
         let mut shared = Vec::with_capacity(people.len());
         for some in people.chunks(RECIPIENTS) {
             let (mut terms, mut bundles) = (Vec::new(), Vec::new());
@@ -168,7 +172,8 @@ impl Vault {
         cancel: &Cancel,
     ) -> Result<(Vec<UserName>, Report)> {
         let found = self.resolve(path).await?;
-        let standing = self.grants_on(found.held.id).await?;
+        let OnNode { living: mut standing, dead } = self.grants_on(found.held.id).await?;
+        standing.extend(dead);
         let mine = |view: &&GrantView| found.held.root.owner() == self.me().user || view.sealer == self.me().user;
         let chosen: Vec<&GrantView> = if people.is_empty() {
             standing.iter().filter(mine).filter(|view| view.recipient != self.me().user).collect()
@@ -259,8 +264,8 @@ impl Vault {
         self.server().leave_grant(share.root.grant.grant).await.map(|_| ())
     }
 
-    /// What others share with this person.
-    pub async fn shares_with_me(&self) -> Result<Vec<Standing>> {
+    /// What others share with this person, and what is not shown because a key changed.
+    pub async fn shares_with_me(&self) -> Result<(Vec<Standing>, Vec<Unbelieved>)> {
         let roots = self.roots().await?;
         let held = self.open_shares(&roots.shares).await?;
         let mut standing = Vec::with_capacity(held.len());
@@ -272,7 +277,7 @@ impl Vault {
             let one = standing_of(&share.root.grant, share.sharer().clone(), self.me().name.clone(), path);
             standing.push(Standing { direction: "with_me", name, ..one });
         }
-        Ok(standing)
+        Ok((standing, roots.unbelieved))
     }
 
     /// What this person shares, and what others share of this person's tree.
@@ -282,21 +287,22 @@ impl Vault {
         loop {
             let request = GrantListRequest { filter: GrantFilter::ByMe, node: None, limit: PAGE, page };
             let reply = self.server().grants(request).await?;
-            views.extend(reply.grants);
+            views.extend(reply.grants.into_iter().map(|view| (view, false)).chain(reply.dead.into_iter().map(|view| (view, true))));
             page = reply.next;
             if page.is_none() {
                 break;
             }
         }
         let mut standing = Vec::with_capacity(views.len());
-        for view in views {
+        for (view, dead) in views {
             let grant = self.named_grant(view.node, &view).await?;
             if grant.recipient == grant.owner {
                 continue;
             }
             // Only one's own tree can be searched upwards.
             let path = if grant.owner == self.me().user { self.path_of(grant.node).await.ok() } else { None };
-            standing.push(standing_of(&grant, view.sealer_name, view.recipient_name, path.map(|(path, _)| path.to_string())));
+            let one = standing_of(&grant, view.sealer_name, view.recipient_name, path.map(|(path, _)| path.to_string()));
+            standing.push(Standing { dead, ..one });
         }
         Ok(standing)
     }
@@ -305,10 +311,12 @@ impl Vault {
     pub async fn shares_of(&self, path: &VaultPath) -> Result<Vec<Standing>> {
         let found = self.resolve(path).await?;
         let mut standing = Vec::new();
-        for view in self.grants_on(found.held.id).await? {
+        let OnNode { living, dead } = self.grants_on(found.held.id).await?;
+        for (view, dead) in living.into_iter().map(|view| (view, false)).chain(dead.into_iter().map(|view| (view, true))) {
             let grant = self.named_grant(found.held.id, &view).await?;
             if grant.recipient != grant.owner {
-                standing.push(standing_of(&grant, view.sealer_name, view.recipient_name, Some(path.to_string())));
+                let one = standing_of(&grant, view.sealer_name, view.recipient_name, Some(path.to_string()));
+                standing.push(Standing { dead, ..one });
             }
         }
         Ok(standing)
@@ -330,5 +338,6 @@ fn standing_of(grant: &GrantPayload, sealer: UserName, recipient: UserName, path
         issued_ms: grant.issued,
         expires_ms: (grant.expires != Timestamp::ABSENT).then_some(grant.expires),
         epoch: grant.epoch,
+        dead: false,
     }
 }

@@ -82,7 +82,7 @@ fn an_account_not_in_use_does_nothing() {
     for (verb, outcome) in outcomes(&me, &facts(9)) {
         assert_eq!(outcome, Err(Denial::SessionOver), "{verb}");
     }
-    assert_eq!(may_create_home(&me, false, NOW), Err(Denial::SessionOver));
+    assert_eq!(may_create_home(&me, Home::None, NOW), Err(Denial::SessionOver));
 }
 
 #[test]
@@ -176,8 +176,33 @@ fn roots_stay_and_are_rekeyed_by_their_owner() {
     let holder = GrantFact { node: node(10), ..grant(1, Verbs::ALL) };
     let root = NodeFacts { grants: vec![holder], ..root };
     assert_eq!(may_rekey(&actor(1, Rank::SuperAdmin), &root, NOW), Err(Denial::NoEdit));
-    assert!(may_create_home(&owner, false, NOW).is_ok());
-    assert_eq!(may_create_home(&owner, true, NOW), Err(Denial::HomeExists));
+}
+
+#[test]
+fn a_home_is_made_once_and_anew_when_its_keys_are_lost() {
+    let owner = actor(9, Rank::User);
+    for (home, expected) in [(Home::None, None), (Home::Open, Some(Denial::HomeExists)), (Home::Lost, None)] {
+        assert_eq!(may_create_home(&owner, home, NOW).err(), expected, "{home:?}");
+    }
+}
+
+#[test]
+fn a_tree_whose_keys_are_lost_is_deleted_whole_by_its_owner_alone() {
+    let seal = |ended| GrantFact { node: node(10), ended, ..grant(1, Verbs::ALL) };
+    let root = |grants| NodeFacts { parent: None, path: vec![step(10, 0, 0)], grants, ..facts(9) };
+    let owner = actor(9, Rank::User);
+    assert!(may_delete(&owner, &root(vec![seal(true)]), NOW).is_ok());
+    for grants in [vec![], vec![seal(false)], vec![seal(true), seal(false)]] {
+        assert_eq!(may_delete(&owner, &root(grants), NOW), Err(Denial::IsRoot), "a tree that opens stays");
+    }
+    // Somebody else whose share of the whole tree has ended, or holds.
+    for rank in Rank::ALL {
+        assert_eq!(may_delete(&actor(1, *rank), &root(vec![seal(true)]), NOW), Err(Denial::NotFound));
+        assert_eq!(may_delete(&actor(1, *rank), &root(vec![seal(false)]), NOW), Err(Denial::NotOwner));
+    }
+    // Ended seals on a directory inside the tree make no root of it.
+    let inside = NodeFacts { grants: vec![seal(true)], ..facts(9) };
+    assert_eq!(may_delete(&owner, &inside, NOW), Err(Denial::NotInTrash));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use ticrypt_policy::Permit;
 use ticrypt_policy::permit::{HomeCreate, NodeCreate};
 use ticrypt_types::{NodeId, NodeKind, Timestamp, UserId, Verbs, limits};
 
-use super::{EntryNew, HeadNew};
+use super::{EntryNew, HeadNew, SEALED_TO_OWNER};
 use crate::column::number;
 use crate::connect::Store;
 use crate::error::{StoreError, Taken};
@@ -64,6 +64,10 @@ impl Tx {
             return Err(StoreError::Invalid("a home is sealed by its owner to its owner with all verbs; seal it again"));
         }
         first_head(&home.head, home.node, home.head.epoch)?;
+        // A reset since the decision would leave a tree that nobody opens, and that stands in the way of another.
+        if self.user(owner).await?.is_some_and(|account| account.bundle != grant.recipient_bundle) {
+            return Err(StoreError::Stale("identity"));
+        }
         if self.has_home(owner).await? {
             return Err(StoreError::Taken(Taken::Home));
         }
@@ -140,8 +144,8 @@ impl Tx {
     }
 
     async fn has_home(&self, owner: UserId) -> Result<bool, StoreError> {
-        let sql = "SELECT * FROM nodes WHERE owner_id = $1 AND parent_id IS NULL LIMIT 1";
-        Ok(self.row::<nodes::Model>(sql, vec![crate::column::bytes(owner.as_bytes())]).await?.is_some())
+        let sql = format!("SELECT * FROM nodes WHERE owner_id = $1 AND parent_id IS NULL AND {SEALED_TO_OWNER} LIMIT 1");
+        Ok(self.row::<nodes::Model>(&sql, vec![crate::column::bytes(owner.as_bytes())]).await?.is_some())
     }
 }
 

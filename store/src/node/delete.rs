@@ -8,10 +8,11 @@ use ticrypt_policy::Permit;
 use ticrypt_policy::permit::NodeDelete;
 use ticrypt_types::{NodeId, VersionId};
 
-use super::subtree_cte;
+use super::{SEALED_TO_OWNER, subtree_cte};
 use crate::column::{bytes, count, id, placeholders};
 use crate::connect::Store;
 use crate::error::StoreError;
+use crate::table::node::nodes;
 use crate::writer::Tx;
 
 /// A version whose rows are gone.
@@ -41,7 +42,7 @@ impl TryFrom<DeletedRow> for DeletedVersion {
 }
 
 impl Store {
-    /// Deletes nodes that are in the trash, and all below them.
+    /// Deletes nodes that are in the trash, or roots whose owner lost the keys, and all below them.
     pub async fn delete(&self, permits: Vec<Permit<NodeDelete>>) -> Result<Vec<DeletedVersion>, StoreError> {
         self.write(move |tx| Box::pin(async move { tx.delete(permits).await })).await
     }
@@ -50,8 +51,10 @@ impl Store {
 impl Tx {
     pub async fn delete(&self, permits: Vec<Permit<NodeDelete>>) -> Result<Vec<DeletedVersion>, StoreError> {
         let nodes = self.decided(permits.iter().map(|permit| (permit.on(), permit.revision()))).await?;
-        if nodes.values().any(|node| node.trashed.is_none()) {
-            return Err(StoreError::Stale("node"));
+        for node in nodes.values().filter(|node| node.trashed.is_none()) {
+            if node.parent.is_some() || !self.is_lost(node.id).await? {
+                return Err(StoreError::Stale("node"));
+            }
         }
         let ids: Vec<NodeId> = nodes.into_keys().collect();
         let mut deleted = Vec::new();
@@ -79,5 +82,10 @@ impl Tx {
             }
         }
         Ok(deleted)
+    }
+
+    async fn is_lost(&self, root: NodeId) -> Result<bool, StoreError> {
+        let sql = format!("SELECT * FROM nodes WHERE id = $1 AND parent_id IS NULL AND NOT {SEALED_TO_OWNER}");
+        Ok(self.row::<nodes::Model>(&sql, vec![bytes(root.as_bytes())]).await?.is_some())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm::{FromQueryResult, Value};
 use ticrypt_types::{NodeId, UserId};
 
-use super::{Node, subtree_cte};
+use super::{Node, SEALED_TO_OWNER, subtree_cte};
 use crate::column::{Digest, bytes, digest, id, number, placeholders};
 use crate::connect::Store;
 use crate::error::StoreError;
@@ -70,10 +70,19 @@ impl Store {
         rows.into_iter().next().map(Node::try_from).transpose()
     }
 
-    /// The root of a person's own tree.
+    /// The root of a person's own tree, whose keys they hold.
     pub async fn home(&self, owner: UserId) -> Result<Option<Node>, StoreError> {
-        let sql = "SELECT * FROM nodes WHERE owner_id = $1 AND parent_id IS NULL ORDER BY created_ms, id LIMIT 1";
-        self.rows::<nodes::Model>(sql, vec![bytes(owner.as_bytes())]).await?.into_iter().next().map(Node::try_from).transpose()
+        Ok(self.roots(owner, SEALED_TO_OWNER).await?.into_iter().next())
+    }
+
+    /// Roots of trees whose keys their owner lost with an identity; oldest first.
+    pub async fn lost_homes(&self, owner: UserId) -> Result<Vec<Node>, StoreError> {
+        self.roots(owner, &format!("NOT {SEALED_TO_OWNER}")).await
+    }
+
+    async fn roots(&self, owner: UserId, which: &str) -> Result<Vec<Node>, StoreError> {
+        let sql = format!("SELECT * FROM nodes WHERE owner_id = $1 AND parent_id IS NULL AND {which} ORDER BY created_ms, id");
+        self.rows::<nodes::Model>(&sql, vec![bytes(owner.as_bytes())]).await?.into_iter().map(Node::try_from).collect()
     }
 
     /// Entries of a directory in the order of their ids, those after `after`. Two queries, whatever the directory's size.

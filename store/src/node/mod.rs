@@ -118,6 +118,10 @@ pub(crate) fn kind(code: i64) -> Result<NodeKind, StoreError> {
     u8::try_from(code).ok().and_then(NodeKind::from_code).ok_or(StoreError::Corrupt("nodes.kind"))
 }
 
+/// Of a root: its owner holds a seal of its keys. Without one the tree's keys were lost with an identity that was reset.
+pub(crate) const SEALED_TO_OWNER: &str = "EXISTS (SELECT 1 FROM grants own WHERE own.node_id = nodes.id \
+    AND own.recipient_id = nodes.owner_id AND own.ended_ms IS NULL)";
+
 /// `ancestors(id)`: the nodes of `{start}` and everything above them, each once.
 pub(crate) fn ancestors_cte(start: &str) -> String {
     format!(

@@ -172,8 +172,11 @@ impl Lab {
     }
 
     pub async fn home(&self, owner: UserId) -> NodeId {
-        let permit = node_rules::may_create_home(&actor(owner), false, NOW).unwrap();
-        let home = self.home_new(owner);
+        let permit = node_rules::may_create_home(&actor(owner), node_rules::Home::None, NOW).unwrap();
+        let mut home = self.home_new(owner);
+        if let Some(account) = self.store.user(owner).await.unwrap() {
+            home.grant.recipient_bundle = account.bundle;
+        }
         let node = home.node;
         self.store.create_home(permit, home).await.unwrap();
         node
@@ -268,6 +271,16 @@ impl Lab {
         let grant = GrantNew { expires, epoch: facts.epoch, ..self.grant(node, owner, owner, recipient, verbs) };
         self.store.insert_grant(permit, grant.clone()).await.unwrap();
         grant
+    }
+
+    /// Somebody lost their keys; the administrator accepts new ones.
+    pub async fn reset(&self, admin: UserId, user: UserId, at: Timestamp) -> Bundle {
+        let generation = self.store.newest_bundle(user).await.unwrap().unwrap().generation + 1;
+        let facts = self.store.user_facts(user, NOW).await.unwrap().unwrap();
+        let permit = user_rules::may_reset(&self.actor(admin).await, &facts, NOW).unwrap();
+        let bundle = self.bundle(user, generation);
+        self.store.reset(permit, bundle.clone(), Statement { at, ..self.statement(user, 5) }).await.unwrap();
+        bundle
     }
 
     pub async fn end(&self, by: UserId, grant: &GrantNew) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! Directories and files: creating, arranging, the trash, reading.
 
 use ticrypt_policy::node as rules;
-use ticrypt_policy::node::Trashed;
+use ticrypt_policy::node::{Home, Trashed};
 use ticrypt_store::node::{CreateNodes, MoveNode, RenameNode, RestoreNode, Which};
 use ticrypt_store::{StoreError, Taken};
 use ticrypt_types::{NodeId, NodeKind, UserId, Verbs};
@@ -14,7 +14,7 @@ pub async fn a_home_is_made_once(db: Db) {
     let home = lab.home(owner).await;
     let node = lab.store.home(owner).await.unwrap().unwrap();
     assert_eq!((node.id, node.parent, node.owner, node.head_counter), (home, None, owner, 1));
-    let permit = rules::may_create_home(&actor(owner), false, NOW).unwrap();
+    let permit = rules::may_create_home(&actor(owner), Home::None, NOW).unwrap();
     let second = lab.store.create_home(permit, lab.home_new(owner)).await;
     assert!(matches!(second, Err(StoreError::Taken(Taken::Home))), "{second:?}");
     assert!(lab.store.home(lab.person()).await.unwrap().is_none());
@@ -22,7 +22,7 @@ pub async fn a_home_is_made_once(db: Db) {
     let other = lab.person();
     let mut wrong = lab.home_new(other);
     wrong.grant.recipient = owner;
-    let permit = rules::may_create_home(&actor(other), false, NOW).unwrap();
+    let permit = rules::may_create_home(&actor(other), Home::None, NOW).unwrap();
     assert!(matches!(lab.store.create_home(permit, wrong).await, Err(StoreError::Invalid(_))));
     let grants = lab.store.grants_on(&[home]).await.unwrap();
     assert_eq!((grants.len(), grants[0].verbs), (1, Verbs::ALL));

@@ -8,7 +8,7 @@ use ticrypt_store::session::SessionNew;
 use ticrypt_store::user::UserNew;
 use ticrypt_store::{StoreError, Taken};
 use ticrypt_types::user::InactiveCause;
-use ticrypt_types::{Rank, UserId, UserState};
+use ticrypt_types::{Rank, Timestamp, UserId, UserState};
 
 use crate::lab::{Db, Lab, NOW, at};
 
@@ -236,7 +236,9 @@ pub async fn settings_and_the_clock(db: Db) {
     assert!(lab.store.remove_setting("a".into()).await.unwrap());
     assert!(!lab.store.remove_setting("a".into()).await.unwrap());
 
+    assert_eq!(lab.store.clock_mark().await.unwrap(), Timestamp::ABSENT);
     assert_eq!(lab.store.advance_clock(at(50)).await.unwrap(), at(50));
+    assert_eq!(lab.store.clock_mark().await.unwrap(), at(50));
     assert_eq!(lab.store.advance_clock(at(40)).await.unwrap(), at(50), "never back");
     assert_eq!(lab.store.advance_clock(at(60)).await.unwrap(), at(60));
     lab.store.close().await.unwrap();

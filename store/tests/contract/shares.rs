@@ -3,6 +3,7 @@
 use ticrypt_policy::Denial;
 use ticrypt_policy::grant::{GrantTerms, may_create_grant, may_leave, may_revoke};
 use ticrypt_policy::node as rules;
+use ticrypt_policy::node::Home;
 use ticrypt_policy::user::may_rotate_bundle;
 use ticrypt_store::grant::{EndGrant, GrantNew};
 use ticrypt_store::node::CreateNodes;
@@ -180,4 +181,103 @@ pub async fn a_compromised_identity_closes_what_it_reached(db: Db) {
     assert_eq!(lab.store.user(user).await.unwrap().unwrap().epoch, 2);
     assert!(!lab.facts(user, own).await.is_open() && !lab.facts(other, shared).await.is_open());
     assert!(lab.facts(other, apart).await.is_open());
+}
+
+pub async fn what_was_sealed_to_a_lost_identity_is_dead(db: Db) {
+    let lab = db.open().await;
+    let admin = lab.super_admin("admin").await;
+    let (friend, owner, third) = (lab.registered("friend").await, lab.person(), lab.person());
+    let home = lab.home(owner).await;
+    let [given, expired, left, apart] = [
+        lab.directory(owner, home, "given").await,
+        lab.directory(owner, home, "expired").await,
+        lab.directory(owner, home, "left").await,
+        lab.directory(owner, home, "apart").await,
+    ];
+    let dead = lab.share(owner, given, friend, Verbs::ALL).await;
+    lab.share_until(owner, expired, friend, Verbs::VIEW, at(1_000_001)).await;
+    let gone = lab.share(owner, left, friend, Verbs::VIEW).await;
+    let facts = lab.store.grant(gone.id).await.unwrap().unwrap().facts();
+    let leave = may_leave(&actor(friend), &lab.facts(friend, left).await, &facts, NOW).unwrap();
+    lab.store.leave_grant(leave, Vec::new(), NOW).await.unwrap();
+    lab.share(owner, apart, third, Verbs::VIEW).await;
+    // What the friend gave on stands: nobody decided that they lose it.
+    let terms =
+        GrantTerms { recipient: third, recipient_active: true, verbs: Verbs::VIEW, expires: Timestamp::ABSENT, authority: Some(dead.hash) };
+    let permit = may_create_grant(&actor(friend), &lab.facts(friend, given).await, &terms, NOW).unwrap();
+    let passed = GrantNew { authority: Some(dead.hash), ..lab.grant(given, owner, friend, third, Verbs::VIEW) };
+    lab.store.insert_grant(permit, passed.clone()).await.unwrap();
+    // Decided before the reset, written after it.
+    let to_friend = GrantTerms { recipient: friend, authority: None, ..terms };
+    let late = may_create_grant(&actor(owner), &lab.facts(owner, apart).await, &to_friend, NOW).unwrap();
+
+    lab.reset(admin, friend, at(1_000_001)).await;
+    let late = lab.store.insert_grant(late, lab.grant(apart, owner, owner, friend, Verbs::VIEW)).await;
+    assert!(matches!(late, Err(StoreError::Stale(_))), "{late:?}");
+    let stored = lab.store.grant(dead.id).await.unwrap().unwrap();
+    assert!(stored.is_dead() && !stored.facts().ended, "{stored:?}");
+    assert_eq!(lab.facts(friend, given).await.access(&actor(friend), NOW), Err(Denial::NotFound));
+    assert!(lab.store.shared_with(friend, at(1_000_001), None, 10).await.unwrap().is_empty());
+    assert!(!lab.facts(owner, given).await.is_open() && lab.facts(owner, apart).await.is_open());
+    assert_eq!(lab.store.grant(passed.id).await.unwrap().unwrap().ended, None);
+    let ids = |grants: Vec<ticrypt_store::grant::Grant>| grants.iter().map(|grant| grant.id).collect::<Vec<_>>();
+    assert_eq!(ids(lab.store.dead_by(owner, None, 10).await.unwrap()), [dead.id], "neither the expired nor the one that was left");
+    assert_eq!(ids(lab.store.dead_by(owner, Some(dead.id), 10).await.unwrap()), []);
+    assert_eq!(ids(lab.store.dead_by(friend, None, 10).await.unwrap()), []);
+    assert_eq!(ids(lab.store.dead_on(given).await.unwrap()), [dead.id]);
+    for node in [expired, left, apart] {
+        assert_eq!(ids(lab.store.dead_on(node).await.unwrap()), []);
+    }
+
+    // Given again, it is no longer of interest; ended, it is again, until it is put away.
+    let again = lab.share(owner, given, friend, Verbs::VIEW).await;
+    assert_eq!(ids(lab.store.dead_on(given).await.unwrap()), []);
+    assert_eq!(ids(lab.store.dead_by(owner, None, 10).await.unwrap()), []);
+    lab.end(owner, &again).await.unwrap();
+    assert_eq!(ids(lab.store.dead_on(given).await.unwrap()), [dead.id]);
+    lab.end(owner, &dead).await.unwrap();
+    assert_eq!(ids(lab.store.dead_on(given).await.unwrap()), []);
+    let stored = lab.store.grant(dead.id).await.unwrap().unwrap();
+    assert_eq!((stored.ended_by, stored.is_dead(), stored.facts().ended), (Some(owner), false, true));
+}
+
+pub async fn a_new_home_after_a_lost_one(db: Db) {
+    let lab = db.open().await;
+    let admin = lab.super_admin("admin").await;
+    let (user, friend) = (lab.registered("user").await, lab.person());
+    let old = lab.home(user).await;
+    let shared = lab.directory(user, old, "shared").await;
+    let file = lab.file(user, shared, "file").await;
+    lab.share(user, shared, friend, Verbs::VIEW.and(Verbs::EDIT)).await;
+    let mut early = lab.home_new(user);
+    early.grant.recipient_bundle = lab.store.user(user).await.unwrap().unwrap().bundle;
+    let permit = || rules::may_create_home(&actor(user), Home::Lost, NOW).unwrap();
+    assert!(matches!(lab.store.create_home(permit(), early.clone()).await, Err(StoreError::Taken(Taken::Home))));
+    assert!(rules::may_delete(&actor(user), &lab.facts(user, old).await, NOW).is_err(), "it opens");
+
+    let bundle = lab.reset(admin, user, NOW).await;
+    assert!(lab.store.home(user).await.unwrap().is_none());
+    let lost = lab.store.lost_homes(user).await.unwrap();
+    assert_eq!(lost.iter().map(|node| node.id).collect::<Vec<_>>(), [old]);
+    // Those it is shared with go on in it.
+    assert!(lab.facts(friend, shared).await.is_open());
+    lab.file(friend, shared, "the friend's").await;
+    // One decided on the lost identity comes too late; one under the new makes another tree.
+    assert!(matches!(lab.store.create_home(permit(), early).await, Err(StoreError::Stale("identity"))));
+    let mut new = lab.home_new(user);
+    new.grant.recipient_bundle = bundle.hash;
+    lab.store.create_home(permit(), new.clone()).await.unwrap();
+    assert_eq!(lab.store.home(user).await.unwrap().unwrap().id, new.node);
+    let mut twice = lab.home_new(user);
+    twice.grant.recipient_bundle = bundle.hash;
+    let second = lab.store.create_home(permit(), twice).await;
+    assert!(matches!(second, Err(StoreError::Taken(Taken::Home))), "{second:?}");
+
+    // The lost tree goes whole; the new one does not.
+    assert_eq!(rules::may_delete(&actor(user), &lab.facts(user, new.node).await, NOW), Err(Denial::IsRoot));
+    let permit = rules::may_delete(&actor(user), &lab.facts(user, old).await, NOW).unwrap();
+    let deleted = lab.store.delete(vec![permit]).await.unwrap();
+    assert_eq!(deleted.len(), 2);
+    assert!(lab.store.lost_homes(user).await.unwrap().is_empty() && lab.store.node(file).await.unwrap().is_none());
+    assert_eq!(lab.store.home(user).await.unwrap().unwrap().id, new.node);
 }

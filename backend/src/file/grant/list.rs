@@ -16,6 +16,8 @@ use super::super::error::FileError;
 use super::super::page;
 
 const LIMIT_MAX: u32 = 1_000;
+/// Shares with lost identities in one answer; each is gone once it is given again or ended.
+const DEAD_MAX: u64 = 1_000;
 
 impl FileRole {
     pub(crate) async fn grant_list(&self, caller: &Caller, request: GrantListRequest) -> Result<Reply<GrantListReply>, ApiError> {
@@ -34,15 +36,19 @@ impl FileRole {
             after.map(|id| GrantId::try_from(id).map_err(|_| FileError::Bound("the page token is not one of this list"))).transpose()?;
         let actor = self.actor(caller).await?;
         actor.check(caller.now)?;
-        let mut grants = match (request.filter, request.node) {
+        let first = after.is_none();
+        let (mut grants, dead) = match (request.filter, request.node) {
             (GrantFilter::OnNode, Some(node)) => {
                 let facts = self.facts_of(&actor, node).await?;
                 let _permit = may_list_grants(&actor, &facts, caller.now)?;
                 let mut grants = self.store.grants_on(&[node]).await?;
                 grants.retain(|grant| grant.is_living(caller.now) && grant.recipient != grant.owner);
-                grants
+                (grants, if first { self.store.dead_on(node).await? } else { Vec::new() })
             }
-            (GrantFilter::ByMe, None) => self.given_by(actor.user, caller.now, after, request.limit).await?,
+            (GrantFilter::ByMe, None) => {
+                let dead = if first { self.store.dead_by(actor.user, None, DEAD_MAX).await? } else { Vec::new() };
+                (self.given_by(actor.user, caller.now, after, request.limit).await?, dead)
+            }
             _ => return Err(FileError::Bound("name a node for `on_node`, and none for `by_me`")),
         };
         grants.retain(|grant| after.is_none_or(|after| grant.id > after));
@@ -58,7 +64,7 @@ impl FileRole {
             }
         }
         let authority = authority.into_iter().collect();
-        Ok(GrantListReply { grants: self.grant_views(grants).await?, authority, next })
+        Ok(GrantListReply { grants: self.grant_views(grants).await?, authority, next, dead: self.grant_views(dead).await? })
     }
 
     /// What one sealed, and what others sealed of one's own tree: one more than a page.
