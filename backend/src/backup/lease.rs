@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use ticrypt_store::hold::HOLD_MS;
 use ticrypt_store::{Store, StoreError};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::BackupError;
 use crate::clock::Clock;
@@ -18,7 +18,9 @@ pub struct Lease {
     store: Store,
     name: String,
     lost: Arc<AtomicBool>,
-    stop: CancellationToken,
+    pub clock: Clock,
+    /// Ends the renewing also where a lease is dropped.
+    stop: DropGuard,
     renewing: JoinHandle<()>,
 }
 
@@ -30,7 +32,7 @@ impl Lease {
         store.hold_chunks(&name, clock.now()).await?;
         let (lost, stop) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
         let renewing = tokio::spawn(renew(store.clone(), name.clone(), clock.clone(), Arc::clone(&lost), stop.clone()));
-        Ok(Self { store: store.clone(), name, lost, stop, renewing })
+        Ok(Self { store: store.clone(), name, lost, clock: clock.clone(), stop: stop.drop_guard(), renewing })
     }
 
     /// Whether there was a time in which nothing was held.
@@ -39,7 +41,7 @@ impl Lease {
     }
 
     pub async fn release(self) -> Result<(), BackupError> {
-        self.stop.cancel();
+        drop(self.stop);
         self.renewing.await.map_err(|_| BackupError::Task)?;
         Ok(self.store.release_hold(&self.name).await?)
     }

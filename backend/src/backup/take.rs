@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use ticrypt_store::blobs::ChunkStore;
 use ticrypt_store::{Options as StoreOptions, Store};
+use ticrypt_types::Timestamp;
 
 use super::chunks::{self, ChunkFault, Copied};
 use super::directory::{self, Directory};
@@ -16,6 +17,7 @@ use super::{BackupError, Source, blocking, io, keys, logs};
 use crate::audit::recovery;
 use crate::check::Progress;
 use crate::clock::Clock;
+use crate::tls::make_directory;
 
 pub const DATABASE: &str = "database.sqlite";
 
@@ -55,11 +57,53 @@ pub async fn take(
 ) -> Result<Taken, BackupError> {
     let (path, deployment) = (root.to_path_buf(), source.deployment);
     let directory = Arc::new(blocking(move || Directory::open(&path, deployment)).await?);
-    let lease = Lease::take(&source.place.store, clock).await?;
     let (set, set_path) = directory.begin_set()?;
+    let lease = Lease::take(&source.place.store, clock).await?;
+    let gathered = gather(source, root, &set_path, with_chunks, &lease, &mut tell).await;
+    // Whatever came of it: chunks need not stay any longer.
+    let released = lease.release().await;
+    let (gathered, ()) = (gathered?, released?);
 
-    let taken = source.place.store.advance_clock(clock.now()).await?;
-    let database = set_path.join(DATABASE);
+    let (data, database, has_tls) = (source.paths.0.clone(), set_path.join(DATABASE), source.has_tls);
+    let (database, keys) = blocking(move || {
+        let keys = keys::copy(&data, &set_path, has_tls)?;
+        std::fs::File::open(&database).and_then(|file| file.sync_all()).map_err(io("sync", &database))?;
+        let record = FileRecord::of_file(DATABASE, &database).map_err(io("read", &database))?;
+        directory::sync(&set_path)?;
+        Ok((record, keys))
+    })
+    .await?;
+    let mut manifest = Manifest::new(source.deployment, gathered.taken, gathered.schema, set, database);
+    manifest.chunks = gathered.chunks.as_ref().map(|copied| copied.named);
+    manifest.logs = gathered.logs;
+    manifest.settled = gathered.settled;
+    manifest.keys = keys;
+    directory::sync(root)?;
+    manifest.write(root)?;
+    let removed_chunks = forget_earlier(&directory, &manifest, gathered.chunks.as_ref()).await?;
+    Ok(Taken { manifest, copied: gathered.chunks.map(|copied| copied.new).unwrap_or_default(), removed_chunks })
+}
+
+/// What must be copied while chunks are held.
+struct Gathered {
+    taken: Timestamp,
+    schema: u32,
+    settled: Option<u64>,
+    logs: Vec<LogRecord>,
+    chunks: Option<Copied>,
+}
+
+async fn gather(
+    source: &Source,
+    root: &Path,
+    set: &Path,
+    with_chunks: bool,
+    lease: &Lease,
+    tell: &mut (impl FnMut(Progress) + Send),
+) -> Result<Gathered, BackupError> {
+    // The hold is there: from this moment on nothing goes that the rows name.
+    let taken = source.place.store.advance_clock(lease.clock.now()).await?;
+    let database = set.join(DATABASE);
     source.place.store.copy_to(&database).await?;
     tell(Progress { step: "database, bytes", done: std::fs::metadata(&database).map_err(io("read", &database))?.len() });
 
@@ -68,6 +112,7 @@ pub async fn take(
     let mut records = Vec::new();
     for (log, signer) in source.place.logs.iter().zip([&source.signers.audit, &source.signers.keys]) {
         let to = root.join("log").join(log.name);
+        make_directory(&to)?;
         let state = logs::copy(log, signer, &source.log_options, &to).await?;
         records.push(LogRecord::new(log.name, state.as_ref()));
         tell(Progress { step: "log entries", done: records.iter().map(|record| record.entries).sum() });
@@ -75,28 +120,9 @@ pub async fn take(
 
     let rows = Store::connect(&format!("sqlite://{}", utf8(&database)?), &StoreOptions::default()).await?;
     let schema = rows.schema_version().await?;
-    let copied = if with_chunks { Some(copy_chunks(source, &rows, root, &lease, &mut tell).await?) } else { None };
+    let chunks = if with_chunks { Some(copy_chunks(source, &rows, root, lease, tell).await) } else { None };
     rows.close().await?;
-    lease.release().await?;
-
-    let (data, set_directory, has_tls) = (source.paths.0.clone(), set_path.clone(), source.has_tls);
-    let (database, keys) = blocking(move || {
-        let keys = keys::copy(&data, &set_directory, has_tls)?;
-        std::fs::File::open(&database).and_then(|file| file.sync_all()).map_err(io("sync", &database))?;
-        let record = FileRecord::of_file(DATABASE, &database).map_err(io("read", &database))?;
-        directory::sync(&set_directory)?;
-        Ok((record, keys))
-    })
-    .await?;
-    let mut manifest = Manifest::new(source.deployment, taken, schema, set, database);
-    manifest.chunks = copied.as_ref().map(|copied| copied.named);
-    manifest.logs = records;
-    manifest.settled = settled;
-    manifest.keys = keys;
-    directory::sync(root)?;
-    manifest.write(root)?;
-    let removed_chunks = forget_earlier(&directory, &manifest, copied.as_ref()).await?;
-    Ok(Taken { manifest, copied: copied.map(|copied| copied.new).unwrap_or_default(), removed_chunks })
+    Ok(Gathered { taken, schema, settled, logs: records, chunks: chunks.transpose()? })
 }
 
 async fn copy_chunks(

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ticrypt_e2e::chance::Chance;
-use ticrypt_e2e::load::{SharedBook, Worker};
+use ticrypt_e2e::load::{Book, SharedBook, Worker};
 use ticrypt_e2e::person::{Person, two_people};
 use ticrypt_e2e::postgres::Postgres;
 use ticrypt_e2e::process::{PATIENCE, Process, await_until, pause};
@@ -41,6 +41,17 @@ fn churn(person: &Person, chance: &mut Chance, stop: &AtomicBool) -> usize {
         }
     }
     deleted
+}
+
+/// What a state from somewhere between two moments must look like at the first: what was removed meanwhile may be gone in it.
+fn between(book: &Book, begun: u64, ended: u64) -> Book {
+    let mut book = book.clone();
+    for removed in book.files.values_mut().filter_map(|entry| entry.removed.as_mut()) {
+        if (begun..ended).contains(&removed.begun) {
+            removed.begun = 0;
+        }
+    }
+    book
 }
 
 fn under_load(options: &Options, empty: impl Fn(usize) -> Options) {
@@ -86,6 +97,7 @@ fn under_load(options: &Options, empty: impl Fn(usize) -> Options) {
             let moment = now();
             let began = Instant::now();
             let told = system.operate(&["backup", "--to", text(&saved), "--json"]).unwrap().success().unwrap().json().unwrap();
+            let ended = now();
             // As an operator keeps generations.
             let copy = system.workshop().join(format!("generation-{}", taken.len()));
             tree::copy(&saved, &copy).unwrap();
@@ -98,7 +110,7 @@ fn under_load(options: &Options, empty: impl Fn(usize) -> Options) {
                 told["manifest"]["logs"][0]["entries"],
                 began.elapsed()
             );
-            taken.push((moment, copy));
+            taken.push((moment, ended, copy));
             pause(Duration::from_secs(2));
         }
         stop.store(true, Ordering::Relaxed);
@@ -120,17 +132,17 @@ fn under_load(options: &Options, empty: impl Fn(usize) -> Options) {
     }
     let moment = now();
     system.operate(&["backup", "--to", text(&saved)]).unwrap().success().unwrap();
-    taken.push((moment, saved));
+    taken.push((moment, now(), saved));
 
     let (files, shares) = book.acknowledged(moment);
     println!("{files} files and {shares} shares acknowledged");
     let last = taken.len() - 1;
-    for (number, (moment, place)) in taken.into_iter().enumerate() {
+    for (number, (moment, ended, place)) in taken.into_iter().enumerate() {
         let mut restored = System::restored(&empty(number), &place).unwrap();
         restored.check().unwrap();
         // Asking takes long; the first and the last are asked for everything.
         if number == 0 || number == last {
-            let faults = verify::faults(&mut restored, &[&ann, &ben], &book, moment).unwrap();
+            let faults = verify::faults(&mut restored, &[&ann, &ben], &between(&book, moment, ended), moment).unwrap();
             assert!(faults.is_empty(), "backup {number}: {faults:#?}");
         }
     }
@@ -221,6 +233,7 @@ fn a_rollback_behind_the_witness_is_told() {
     system.restart().unwrap();
     witness.await_countersignatures(system.data()).unwrap();
     ann.import(&system).unwrap();
+    put(&ann, &system, "before");
     let saved = system.workshop().join("saved");
     system.operate(&["backup", "--to", text(&saved)]).unwrap().success().unwrap();
     put(&ann, &system, "later");
@@ -229,6 +242,7 @@ fn a_rollback_behind_the_witness_is_told() {
     let before = size(newest());
     put(&ann, &system, "and later");
     await_until("the witness goes on", PATIENCE, || Ok((size(newest()) > before).then_some(()))).unwrap();
+    assert!(ann.run(&["ls", "/"]).unwrap().success().unwrap().stdout.contains("and later"));
     system.stop().unwrap();
 
     let log = system.workshop().join("newer-log");
@@ -238,9 +252,12 @@ fn a_rollback_behind_the_witness_is_told() {
     system.restart().unwrap();
     let told = "it was restored from an older copy";
     await_until("the server says what is wrong", PATIENCE, || Ok(system.said().contains(told).then_some(()))).unwrap();
-    let error = ann.run(&["ls", "/"]).unwrap();
-    assert!(!error.status.success(), "a device that saw a later state goes on: {}", error.stdout);
-    println!("{}", error.stderr.trim());
+    // Her login was ended; with a new one or without, her device goes no further.
+    let login = ann.run(&["login"]).unwrap();
+    let listing = ann.run(&["ls", "/"]).unwrap();
+    println!("{}\n{}", login.stderr.trim(), listing.stderr.trim());
+    assert!(!listing.status.success(), "a device that saw a later state goes on: {}", listing.stdout);
+    assert!(["refused", "older state"].iter().any(|word| listing.stderr.contains(word)), "{}", listing.stderr);
     system.stop().unwrap();
 
     // With the newer log in place of the restored one, the witness goes on.
