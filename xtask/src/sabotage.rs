@@ -1,8 +1,9 @@
 //! Tests of the tests: each patch in `sabotage/` breaks one promise, and names the test that must notice.
 //!
-//! A patch begins with lines `Breaks: <what>`, `Package: <package>` and `Test: <nextest filter>`, then a unified diff. It is applied to a
-//! copy of the tree; the build shares the target directory, so only changed crates are built again. A patch that no longer applies, does
-//! not build, or leaves its test green is a failure.
+//! A patch begins with lines `Breaks: <what>`, `Target: <which test programs>` and `Test: <nextest filter>`, then a unified diff. It is applied
+//! to a copy of the tree; the build shares the target directory, where the dependencies are, and only the workspace's own crates are built again.
+//! The workspace is built as a whole, as everywhere, or its dependencies would have other features. A patch that no longer applies, does not
+//! build, or leaves its test green is a failure.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,7 +28,8 @@ struct Sabotage {
     name: String,
     patch: PathBuf,
     breaks: String,
-    package: String,
+    /// As cargo names them: `--test vault`, `--lib`.
+    target: Vec<String>,
     test: String,
 }
 
@@ -72,7 +74,13 @@ fn load(folder: &Path) -> Result<Vec<Sabotage>> {
                 .with_context(|| format!("{}: no line `{key}`", patch.display()))
         };
         let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        all.push(Sabotage { name, breaks: field("Breaks:")?, package: field("Package:")?, test: field("Test:")?, patch: patch.clone() });
+        all.push(Sabotage {
+            name,
+            breaks: field("Breaks:")?,
+            target: field("Target:")?.split_whitespace().map(str::to_owned).collect(),
+            test: field("Test:")?,
+            patch: patch.clone(),
+        });
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(all)
@@ -92,11 +100,11 @@ fn parse_slice(text: &str) -> Result<(usize, usize)> {
     Ok((index % of, of))
 }
 
-/// Brings the copy to the state of the tree. Times are kept, so that cargo rebuilds only what a patch touched.
+/// Brings the copy to the state of the tree. What is the same keeps its time; what a patch had changed gets a new one, so that cargo builds it again.
 fn refresh(root: &Path, copy: &Path) -> Result<()> {
     std::fs::create_dir_all(copy)?;
     let status = Command::new("rsync")
-        .args(["-a", "--checksum", "--delete", "--exclude=/target", "--exclude=/.git", "--exclude=/.run", "--exclude=/fuzz/target"])
+        .args(["-rlp", "--checksum", "--delete", "--exclude=/target", "--exclude=/.git", "--exclude=/.run", "--exclude=/fuzz/target"])
         .arg(format!("{}/", root.display()))
         .arg(format!("{}/", copy.display()))
         .status()
@@ -117,15 +125,17 @@ fn git_apply(copy: &Path, patch: &Path) -> Result<bool> {
 
 fn verdict(root: &Path, copy: &Path, sabotage: &Sabotage) -> Result<Result<&'static str, &'static str>> {
     let target = root.join("target");
-    let cargo = |arguments: &[&str]| -> Result<std::process::Output> {
+    let cargo = |more: &[&str]| -> Result<std::process::Output> {
+        let command = ["nextest", "run", "--workspace", "--locked"];
+        let arguments = command.into_iter().chain(sabotage.target.iter().map(String::as_str)).chain(more.iter().copied());
         Ok(Command::new(env!("CARGO")).args(arguments).current_dir(copy).env("CARGO_TARGET_DIR", &target).output()?)
     };
-    let build = cargo(&["nextest", "run", "--no-run", "-p", &sabotage.package])?;
+    let build = cargo(&["--no-run"])?;
     if !build.status.success() {
         eprintln!("{}", String::from_utf8_lossy(&build.stderr));
         return Ok(Err("it does not build, so no test noticed it"));
     }
-    let test = cargo(&["nextest", "run", "-p", &sabotage.package, "-E", &sabotage.test])?;
+    let test = cargo(&["-E", &sabotage.test])?;
     // nextest ends with 100 when tests ran and some failed; 4 means that the filter chose none.
     Ok(match test.status.code() {
         Some(100) => Ok("noticed"),
