@@ -26,6 +26,10 @@ step "programs"
 cargo build --workspace --bins --locked
 step "tests"
 cargo nextest run --workspace --locked --no-fail-fast
+# Tests of the tests: those whose turn it is today; a week of runs covers all. `cargo xtask sabotage` runs every one.
+step "sabotage"
+cargo xtask sabotage --check
+cargo xtask sabotage --slice "${SABOTAGE_SLICE:-today/7}"
 step "fuzz"
 tools/fuzz.sh
 step "done"

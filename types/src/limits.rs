@@ -25,6 +25,8 @@ pub const BATCH_MAX_NODES: usize = 2_000;
 /// A content whose only chunk is stored in at most this many bytes travels and lives with the metadata (decision 0004).
 pub const SMALL_CONTENT_MAX_BYTES: usize = 64 * 1024;
 
+/// Entries of one directory: new keys take all of them in one request.
+pub const DIRECTORY_MAX_ENTRIES: u64 = 50_000;
 /// A directory deeper than this below its root is refused.
 pub const DEPTH_MAX: usize = 256;
 /// Chunks of one version: 8 TiB.

@@ -10,7 +10,7 @@ use ticrypt_crypto::manifest::{ManifestError, ManifestPayload};
 use ticrypt_crypto::{Digest, Signed};
 use ticrypt_policy::node::NodeFacts;
 use ticrypt_policy::{Actor, Denial};
-use ticrypt_types::limits::SMALL_CONTENT_MAX_BYTES;
+use ticrypt_types::limits::{DIRECTORY_MAX_ENTRIES, SMALL_CONTENT_MAX_BYTES};
 use ticrypt_types::{NodeId, NodeKind, Timestamp, Verbs};
 
 use super::error::FileError;
@@ -33,6 +33,9 @@ pub(crate) fn head(head: &Signed<HeadPayload>, before: HeadBefore, leaves_after:
     }
     if head.counter <= before.counter {
         return Err(FileError::Stale);
+    }
+    if head.entry_count > DIRECTORY_MAX_ENTRIES {
+        return Err(FileError::Bound("a directory holds at most 50 000 entries; put the others into another one"));
     }
     if head.counter != before.counter + 1 {
         return Err(FileError::unfit("head_counter", "the head's counter is not one more than the stored one; load the directory again"));
