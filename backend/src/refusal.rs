@@ -35,6 +35,7 @@ pub fn store_failed(error: StoreError, now: Timestamp) -> ApiError {
         StoreError::Taken(_) => ApiError::new(ErrorKind::Taken, "taken", error.to_string()),
         StoreError::LastSuperAdmin => refuse(Denial::LastSuperAdmin, now),
         StoreError::Invalid(why) => ApiError::invalid(why),
+        StoreError::Full => ApiError::new(ErrorKind::Unavailable, "storage_full", error.to_string()),
         StoreError::Closed | StoreError::Unavailable(_) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the database does not answer");
             ApiError::new(ErrorKind::Unavailable, "store_unavailable", error.to_string())

@@ -63,6 +63,9 @@ pub enum StoreError {
     Closed,
     #[error("the database does not answer; try again")]
     Unavailable(#[source] Option<DbErr>),
+    /// Nothing was changed: the disk, or the share of it that the database may use, has no room.
+    #[error("the database has no room left; tell an administrator, then try again")]
+    Full,
     #[error("the database refused a statement; see the log")]
     Database(#[source] DbErr),
     #[error("column {0} holds what was never written there; run `ticrypt-backend check`")]
@@ -78,11 +81,21 @@ impl From<DbErr> for StoreError {
             Some(SqlErr::ForeignKeyConstraintViolation(_)) => return Self::NotFound("referenced row"),
             _ => {}
         }
+        if is_full(&error) {
+            tracing::error!(%error, "the database has no room left");
+            return Self::Full;
+        }
         match error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::SqlxError(_)) => Self::Unavailable(Some(error)),
             error => Self::Database(error),
         }
     }
+}
+
+/// SQLite says so in words (its error code 13), PostgreSQL by its error class 53.
+pub(crate) fn is_full(error: &DbErr) -> bool {
+    let text = error.to_string();
+    ["database or disk is full", "No space left on device", "could not extend file"].iter().any(|words| text.contains(words))
 }
 
 /// SQLite names the columns of a broken constraint, PostgreSQL its index.
@@ -122,6 +135,17 @@ mod tests {
             ("UNIQUE constraint failed: nothing.known", None),
         ] {
             assert_eq!(taken(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart() {
+        for (text, full) in [
+            ("error returned from database: (code: 13) database or disk is full", true),
+            ("could not extend file \"base/5/1259\": No space left on device", true),
+            ("error returned from database: (code: 5) database is locked", false),
+        ] {
+            assert_eq!(matches!(StoreError::from(DbErr::Custom(text.to_owned())), StoreError::Full), full, "{text}");
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::connect::{Store, rows, run};
-use crate::error::StoreError;
+use crate::error::{StoreError, is_full};
 
 /// Any number, as long as all processes take the same.
 const POSTGRES_LOCK: i64 = 0x7469_6372_7970_7401;
@@ -52,10 +52,19 @@ impl Tx {
 /// A write with its answer, the types erased so that the queue can hold them all.
 type Work = Box<dyn for<'t> FnOnce(&'t Tx) -> BoxFuture<'t, Box<dyn Answer>> + Send>;
 
+/// How a group of writes ended.
+#[derive(Clone, Copy)]
+enum End {
+    Committed,
+    /// Undone, for want of room.
+    Full,
+    Unknown,
+}
+
 trait Answer: Send {
     fn is_ok(&self) -> bool;
-    /// Tells the caller, once it is known whether the transaction was committed.
-    fn give(self: Box<Self>, committed: bool);
+    /// Tells the caller, once it is known how the transaction ended.
+    fn give(self: Box<Self>, end: End);
 }
 
 struct Reply<T> {
@@ -68,10 +77,13 @@ impl<T: Send> Answer for Reply<T> {
         self.result.is_ok()
     }
 
-    fn give(self: Box<Self>, committed: bool) {
-        let result = match self.result {
-            Ok(_) if !committed => Err(StoreError::Unavailable(None)),
-            result => result,
+    fn give(self: Box<Self>, end: End) {
+        let result = match (self.result, end) {
+            (Ok(_), End::Full) => Err(StoreError::Full),
+            (Ok(_), End::Unknown) => Err(StoreError::Unavailable(None)),
+            // What was found wrong in a transaction that broke under it may be wrong itself.
+            (Err(StoreError::Stale(_)), End::Full) => Err(StoreError::Full),
+            (result, _) => result,
         };
         // A caller that went away misses the answer; the write stands.
         let _ = self.to.send(result);
@@ -146,15 +158,15 @@ async fn drain(db: DatabaseConnection, mut queue: mpsc::Receiver<Message>, group
             continue;
         }
         let mut answers = Vec::with_capacity(works.len());
-        let committed = match run_group(&db, works, &mut answers).await {
-            Ok(()) => true,
+        let end = match run_group(&db, works, &mut answers).await {
+            Ok(()) => End::Committed,
             Err(error) => {
                 tracing::error!(%error, "a group of writes was not committed");
-                false
+                if is_full(&error) { End::Full } else { End::Unknown }
             }
         };
         for answer in answers {
-            answer.give(committed);
+            answer.give(end);
         }
     }
 }

@@ -113,6 +113,8 @@ impl Transport {
     /// Sends until there is an answer, or until another try could do harm or no good.
     async fn exchange(&self, prepared: &Prepared) -> Result<Vec<u8>> {
         let mut tried = 0;
+        // Why it was tried again.
+        let mut first: Option<ClientError> = None;
         loop {
             tried += 1;
             let result = match self.lease_or_fail().await {
@@ -131,7 +133,10 @@ impl Transport {
                 Failure::Answered(error) => answered_wait(error, prepared.endpoint.operation, wait),
                 Failure::Fatal(_) => None,
             };
-            let Some(wait) = wait else { return Err(failure.into_error()) };
+            let Some(wait) = wait else { return Err(telling(first, failure.into_error())) };
+            if let Failure::Answered(error) = failure {
+                first.get_or_insert(error);
+            }
             tracing::debug!(operation = prepared.endpoint.operation.name(), tried, ?wait, "trying again");
             tokio::time::sleep(wait).await;
         }
@@ -217,6 +222,14 @@ impl Transport {
         let full_ms = u64::try_from(full.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(full_ms / 2 + entropy::below(full_ms / 2 + 1))
     }
+}
+
+/// Of the answers to a first try and to the last repetition, the one that says what is wrong: a repetition may only be told what the first
+/// try led to.
+fn telling(first: Option<ClientError>, last: ClientError) -> ClientError {
+    let follows = last.kind() == Kind::Unavailable || last.code() == "upload_over";
+    // One that was to be tried later says nothing of what would have come of it.
+    first.filter(|first| follows && first.retry_after_ms().is_none()).unwrap_or(last)
 }
 
 /// Which side of a version skew is to be updated, when a server of another version was not understood.
@@ -342,6 +355,20 @@ mod tests {
         }
         assert!(repeatable(Operation::ChunkWrite) && repeatable(Operation::NodeCreate) && repeatable(Operation::NodeList));
         assert!(!repeatable(Operation::NodeRename) && !repeatable(Operation::GrantRevoke));
+    }
+
+    #[test]
+    fn the_cause_is_told_and_not_what_followed_from_it() {
+        let answer = |kind, code: &str| ClientError::new(kind, code, code);
+        let told = |first, last| telling(first, last).code().to_owned();
+        let full = || Some(answer(Kind::Unavailable, "storage_full"));
+        assert_eq!(told(full(), answer(Kind::Refused, "upload_over")), "storage_full");
+        assert_eq!(told(full(), answer(Kind::Unavailable, "store_unavailable")), "storage_full");
+        // What can be acted on is told as it is.
+        for code in ["stale", "no_edit", "session_over"] {
+            assert_eq!(told(full(), answer(Kind::Refused, code)), code);
+        }
+        assert_eq!(told(None, answer(Kind::Refused, "upload_over")), "upload_over");
     }
 
     #[test]
