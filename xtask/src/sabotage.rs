@@ -1,7 +1,8 @@
 //! Tests of the tests: each patch in `sabotage/` breaks one promise, and names the test that must notice.
 //!
 //! A patch begins with lines `Breaks: <what>`, `Target: <which test programs>` and `Test: <nextest filter>`, then a unified diff. It is applied
-//! to a copy of the tree; the build shares the target directory, where the dependencies are, and only the workspace's own crates are built again.
+//! to a copy of the tree with a target directory of its own: cargo takes two trees of one workspace for the same, and would leave sabotaged
+//! programs among the tree's. Dependencies are copied from the tree's target directory, so only the workspace's own crates are built.
 //! The workspace is built as a whole, as everywhere, or its dependencies would have other features. A patch that no longer applies, does not
 //! build, or leaves its test green is a failure.
 
@@ -38,6 +39,9 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     ensure!(all.len() >= 12, "only {} sabotages; there were to be at least 12", all.len());
     let (slice, of) = options.slice.as_deref().map_or(Ok((0, 1)), parse_slice)?;
     let copy = root.join("target/sabotage");
+    if !options.check {
+        lend_dependencies(&root.join("target/debug"), &copy.join("target/debug"))?;
+    }
     let mut failures = Vec::new();
     let chosen = all.iter().enumerate().filter(|(i, s)| i % of == slice && options.only.as_ref().is_none_or(|o| s.name.contains(o)));
     for (_, sabotage) in chosen {
@@ -46,7 +50,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         let verdict = match (applied, options.check) {
             (false, _) => Err("the patch no longer applies"),
             (true, true) => Ok("applies"),
-            (true, false) => verdict(root, &copy, sabotage)?,
+            (true, false) => verdict(&copy, sabotage)?,
         };
         match verdict {
             Ok(word) => println!("{}: {word} ({})", sabotage.name, sabotage.breaks),
@@ -113,6 +117,19 @@ fn refresh(root: &Path, copy: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What is built already need not be built again. Times are kept, by which cargo knows it.
+fn lend_dependencies(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(to)?;
+    for part in ["deps", "build", ".fingerprint"].map(|part| from.join(part)) {
+        let status = Command::new("cp").arg("-a").arg(&part).arg(to).status().context("run cp")?;
+        ensure!(status.success(), "{} cannot be copied", part.display());
+    }
+    Ok(())
+}
+
 fn git_apply(copy: &Path, patch: &Path) -> Result<bool> {
     let status = Command::new("patch")
         .args(["-p1", "--forward", "--no-backup-if-mismatch", "--fuzz=2", "-i"])
@@ -123,12 +140,11 @@ fn git_apply(copy: &Path, patch: &Path) -> Result<bool> {
     Ok(status.success())
 }
 
-fn verdict(root: &Path, copy: &Path, sabotage: &Sabotage) -> Result<Result<&'static str, &'static str>> {
-    let target = root.join("target");
+fn verdict(copy: &Path, sabotage: &Sabotage) -> Result<Result<&'static str, &'static str>> {
     let cargo = |more: &[&str]| -> Result<std::process::Output> {
         let command = ["nextest", "run", "--workspace", "--locked"];
         let arguments = command.into_iter().chain(sabotage.target.iter().map(String::as_str)).chain(more.iter().copied());
-        Ok(Command::new(env!("CARGO")).args(arguments).current_dir(copy).env("CARGO_TARGET_DIR", &target).output()?)
+        Ok(Command::new(env!("CARGO")).args(arguments).current_dir(copy).env_remove("CARGO_TARGET_DIR").output()?)
     };
     let build = cargo(&["--no-run"])?;
     if !build.status.success() {

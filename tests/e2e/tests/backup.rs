@@ -15,7 +15,7 @@ use ticrypt_e2e::system::{Options, System};
 use ticrypt_e2e::witness::Witness;
 use ticrypt_e2e::{tree, verify};
 
-const BACKUPS: usize = 4;
+const BACKUPS: usize = 2;
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -92,7 +92,7 @@ fn under_load(options: &Options, empty: impl Fn(usize) -> Options) {
             }
             (swept, held)
         });
-        pause(Duration::from_secs(3));
+        pause(Duration::from_secs(1));
         for _ in 0..BACKUPS {
             let moment = now();
             let began = Instant::now();
@@ -111,7 +111,7 @@ fn under_load(options: &Options, empty: impl Fn(usize) -> Options) {
                 began.elapsed()
             );
             taken.push((moment, ended, copy));
-            pause(Duration::from_secs(2));
+            pause(Duration::from_secs(1));
         }
         stop.store(true, Ordering::Relaxed);
         println!("{} chunks of files deleted for good", churning.join().unwrap());
@@ -121,7 +121,7 @@ fn under_load(options: &Options, empty: impl Fn(usize) -> Options) {
     let book = book.open().clone();
 
     // Killed while it writes a backup, again and again, and the server with it at the end; then once without.
-    for number in 0..5 {
+    for number in 0..4 {
         let mut command = system.command("backup").unwrap();
         let process = Process::spawn("backup", command.arg("--to").arg(&saved), &system.workshop().join("backup.log")).unwrap();
         pause(Duration::from_millis(20 + chance.below(400)));
