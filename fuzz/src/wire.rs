@@ -27,6 +27,7 @@ pub const TARGETS: &[Target] = &[
         body::<node::RekeyRequest>(Codec::Cbor, data);
         body::<upload::UploadBeginRequest>(Codec::Cbor, data);
         body::<version::PublishRequest>(Codec::Cbor, data);
+        body::<version::VersionListRequest>(Codec::Cbor, data);
         body::<version::OpenRequest>(Codec::Cbor, data);
         body::<grant::GrantCreateRequest>(Codec::Cbor, data);
         body::<log::EntriesRequest>(Codec::Cbor, data);
