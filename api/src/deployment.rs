@@ -21,8 +21,10 @@ pub struct DeploymentFile {
     /// Verifier keys of the two logs, as C2SP signed-note writes them.
     pub audit_log_key: String,
     pub key_log_key: String,
-    /// Verifier keys of witnesses whose countersignature a checkpoint must carry.
+    /// Verifier keys of the witnesses whose countersignatures count.
     pub witness_keys: Vec<String>,
+    /// So many of them must have countersigned a checkpoint; at most all.
+    pub witness_quorum: u32,
     /// Fingerprint of the site key; absent until one exists.
     pub site_key: Option<Hash>,
     /// Nothing below this suite is accepted (docs/formats.md §0).

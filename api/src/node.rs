@@ -149,13 +149,14 @@ pub struct NewContent {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct NewNode {
     pub entry: Blob,
-    /// Of a directory: its first head, empty, counter 1.
+    /// Of a directory: its first head, counter 1.
     pub head: Option<Blob>,
     /// Of a file.
     pub content: Option<NewContent>,
 }
 
-/// New nodes in one directory. `head` is that directory's next head, with all of them in it.
+/// New nodes in one directory, and in new directories among them, each after its directory. `head` is the next head of `directory`, with all that
+/// are in it; the first head of a new directory has in it those that come for it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateRequest {

@@ -87,6 +87,7 @@ impl Deployment {
             audit_log_key: logs.audit.verifier().to_string(),
             key_log_key: logs.keys.verifier().to_string(),
             witness_keys: config.log.witnesses.iter().map(|witness| witness.key.clone()).collect(),
+            witness_quorum: config.log.quorum.try_into().unwrap_or(u32::MAX),
             site_key: None,
             minimum_suite: Suite::CURRENT.id().into(),
             registration_token: (config.registration.mode == RegistrationMode::Token).then(|| self.registration_token.clone()),

@@ -13,6 +13,10 @@ use ticrypt_backend::wiring::{self, Paths, Surroundings};
 use ticrypt_backend::{backup, deployment, openapi, tls};
 use ticrypt_types::Timestamp;
 
+/// Chunks of 8 MiB come and go on every thread; the allocator of the C library keeps some of each for each thread and grows without bound.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "ticrypt-backend", version, about = "The ticrypt server: keeps ciphertext, rules of access and two logs; opens nothing.")]
 struct Arguments {

@@ -118,7 +118,7 @@ pub fn verify_offline(
     let witnesses = deployment.witnesses();
     let seen = match stored {
         Some(dir) => match home::read_bounded(&dir.join(CHECKPOINT_FILE), CHECKPOINT_MAX_BYTES)? {
-            Some(bytes) => Mirror::restore(log_key.clone(), witnesses.to_vec(), 0, &bytes)
+            Some(bytes) => Mirror::restore(log_key.clone(), witnesses.to_vec(), deployment.quorum(), &bytes)
                 .map_err(|e| ClientError::untrusted("the checkpoint this device stored is not signed by the log").because(e))?
                 .last()
                 .map(|signed| signed.checkpoint().clone()),
@@ -128,7 +128,7 @@ pub fn verify_offline(
     };
     // A copy older than what this device saw is no proof of anything newer, but it may still be checked for what it is.
     let seen: Vec<Checkpoint> = seen.into_iter().collect();
-    let trust = Trust { log_key, witnesses, quorum: witnesses.len(), seen: &seen };
+    let trust = Trust { log_key, witnesses, quorum: deployment.quorum(), seen: &seen };
     let report = verify_dir(directory, &trust).map_err(|e| match e {
         VerifyError::Read { ref file, .. } => {
             ClientError::not_found(format!("{e}; {} is not a whole exported log", file.display())).because(e)
@@ -138,7 +138,7 @@ pub fn verify_offline(
     let mut settled = Settled::default();
     let Some(receipts) = receipts.filter(|_| log == LogName::Audit) else { return Ok((report, settled)) };
     let checkpoint = home::read_bounded(&directory.join(CHECKPOINT_FILE), CHECKPOINT_MAX_BYTES)?.unwrap_or_default();
-    let mut mirror = Mirror::restore(log_key.clone(), witnesses.to_vec(), witnesses.len(), &checkpoint)
+    let mut mirror = Mirror::restore(log_key.clone(), witnesses.to_vec(), deployment.quorum(), &checkpoint)
         .map_err(|e| ClientError::untrusted("the checkpoint of the exported log is refused").because(e))?;
     for bytes in receipts.owed()? {
         let receipt = verify_receipt(&bytes, log_key.name(), log_key)

@@ -109,9 +109,13 @@ impl Deployment {
         &self.key_log_key
     }
 
-    /// Every one of them must have countersigned a checkpoint.
     pub fn witnesses(&self) -> &[VerifierKey] {
         &self.witnesses
+    }
+
+    /// So many of the witnesses must have countersigned a checkpoint.
+    pub fn quorum(&self) -> usize {
+        self.file.witness_quorum as usize
     }
 
     /// Where to connect, in the order to try.
@@ -225,6 +229,9 @@ impl Deployment {
         if file.urls.is_empty() || file.urls.len() > LIST_MAX || file.witness_keys.len() > LIST_MAX {
             return Err(wrong("it has no url, or too many entries"));
         }
+        if file.witness_quorum as usize > file.witness_keys.len() {
+            return Err(wrong("it asks for more witnesses than it names"));
+        }
         let key = |text: &str| VerifierKey::parse(text).map_err(|e| wrong("a verifier key in it is malformed").because(e));
         let (audit_log_key, key_log_key) = (key(&file.audit_log_key)?, key(&file.key_log_key)?);
         if audit_log_key.kind() != SignatureType::Ed25519 || key_log_key.kind() != SignatureType::Ed25519 {
@@ -282,6 +289,7 @@ pub(crate) mod tests {
             audit_log_key: key("vault.example/audit"),
             key_log_key: key("vault.example/keys"),
             witness_keys: vec![],
+            witness_quorum: 0,
             site_key: None,
             minimum_suite: 1,
             registration_token: None,
@@ -335,6 +343,7 @@ pub(crate) mod tests {
             (with("urls", serde_json::json!(["https://vault.example/path"])), "https://host:port"),
             (with("urls", serde_json::json!(["https://user@vault.example"])), "https://host:port"),
             (with("key_log_key", "nothing".into()), "verifier key"),
+            (with("witness_quorum", 1.into()), "more witnesses than it names"),
             (b"{".to_vec(), "not a deployment file"),
             (vec![b' '; FILE_MAX_BYTES + 1], "too long"),
         ] {

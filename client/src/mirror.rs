@@ -68,6 +68,7 @@ pub struct LogMirror {
     tiles: std::sync::Mutex<HashMap<String, Vec<u8>>>,
     log_key: VerifierKey,
     witnesses: Vec<VerifierKey>,
+    quorum: usize,
     transport: Transport,
 }
 
@@ -83,8 +84,9 @@ impl LogMirror {
     fn open(home: &Home, deployment: &Deployment, name: LogName, log_key: VerifierKey, transport: Transport) -> Result<Self> {
         let dir = home.directory(deployment.id(), &format!("logs/{}", log_word(name)))?;
         let witnesses = deployment.witnesses().to_vec();
-        let mirror = Mutex::new(restore(&dir, &log_key, &witnesses)?);
-        Ok(Self { name, dir, mirror, tiles: std::sync::Mutex::default(), log_key, witnesses, transport })
+        let quorum = deployment.quorum();
+        let mirror = Mutex::new(restore(&dir, &log_key, &witnesses, quorum)?);
+        Ok(Self { name, dir, mirror, tiles: std::sync::Mutex::default(), log_key, witnesses, quorum, transport })
     }
 
     pub fn dir(&self) -> &Path {
@@ -114,7 +116,7 @@ impl LogMirror {
         let mut mirror = self.mirror.lock().await;
         for _ in 0..ROUNDS {
             // Another program may have seen more than this one.
-            *mirror = restore(&self.dir, &self.log_key, &self.witnesses)?;
+            *mirror = restore(&self.dir, &self.log_key, &self.witnesses, self.quorum)?;
             let begun_with = mirror.to_bytes();
             let shown = self.transport.get_raw(Operation::LogCheckpoint, &[log_word(self.name)], &()).await?;
             let plan = || mirror.plan_update(&shown);
@@ -267,13 +269,10 @@ impl LogMirror {
     }
 }
 
-fn restore(dir: &Path, key: &VerifierKey, witnesses: &[VerifierKey]) -> Result<Mirror> {
+fn restore(dir: &Path, key: &VerifierKey, witnesses: &[VerifierKey], quorum: usize) -> Result<Mirror> {
     let stored = home::read_bounded(&dir.join(CHECKPOINT_FILE), CHECKPOINT_MAX_BYTES)?;
-    let Some(stored) = stored else { return Ok(Mirror::new(key.clone(), witnesses.to_vec(), witnesses.len())) };
-    let with = |witnesses: &[VerifierKey]| Mirror::restore(key.clone(), witnesses.to_vec(), witnesses.len(), &stored);
-    // A witness that joined later has not signed what was seen before; the log itself has, and the next one needs everybody.
-    let mirror = with(witnesses).or_else(|_| Mirror::restore(key.clone(), witnesses.to_vec(), 0, &stored));
-    mirror.map_err(|e| {
+    let Some(stored) = stored else { return Ok(Mirror::new(key.clone(), witnesses.to_vec(), quorum)) };
+    Mirror::restore(key.clone(), witnesses.to_vec(), quorum, &stored).map_err(|e| {
         ClientError::untrusted(format!(
             "the stored checkpoint in {} is not signed by the log of the deployment file; if the file was replaced on purpose, remove that directory",
             dir.display()

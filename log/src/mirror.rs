@@ -106,11 +106,14 @@ impl Mirror {
 
     /// A mirror whose last checkpoint was stored (its bytes from [`Mirror::to_bytes`]).
     ///
+    /// Of the stored one only the log's signature is asked for: it was accepted under the witnesses of its day, and those that joined
+    /// since have not seen it. Every later one needs the quorum.
+    ///
     /// # Errors
-    /// [`MirrorError::Checkpoint`] when the stored checkpoint is not signed as it must be.
+    /// [`MirrorError::Checkpoint`] when the stored checkpoint is not signed by the log.
     pub fn restore(log_key: VerifierKey, witnesses: Vec<VerifierKey>, quorum: usize, stored: &[u8]) -> Result<Self, MirrorError> {
         let mut mirror = Self::new(log_key, witnesses, quorum);
-        mirror.last = Some(mirror.open(stored)?);
+        mirror.last = Some(mirror.open(stored, 0)?);
         Ok(mirror)
     }
 
@@ -131,7 +134,7 @@ impl Mirror {
     /// # Errors
     /// [`MirrorError::Older`] for an older one, [`MirrorError::Checkpoint`] for one not signed well.
     pub fn plan_update(&self, checkpoint: &[u8]) -> Result<Plan, MirrorError> {
-        let new = self.open(checkpoint)?;
+        let new = self.open(checkpoint, self.quorum)?;
         let old = self.last.as_ref().map_or_else(|| self.nothing(), |last| last.checkpoint().clone());
         let found = new.checkpoint().size;
         if found < old.size {
@@ -146,7 +149,7 @@ impl Mirror {
     /// # Errors
     /// [`MirrorError::Empty`], [`MirrorError::Checkpoint`].
     pub fn plan_compare(&self, checkpoint: &[u8]) -> Result<Plan, MirrorError> {
-        let other = self.open(checkpoint)?;
+        let other = self.open(checkpoint, self.quorum)?;
         let last = self.last.clone().ok_or(MirrorError::Empty)?;
         let (old, new) = if other.checkpoint().size <= last.checkpoint().size {
             (other.checkpoint().clone(), last)
@@ -229,9 +232,9 @@ impl Mirror {
         Ok(self.finish(plan)?)
     }
 
-    fn open(&self, bytes: &[u8]) -> Result<SignedCheckpoint, MirrorError> {
+    fn open(&self, bytes: &[u8], quorum: usize) -> Result<SignedCheckpoint, MirrorError> {
         let origin = self.log_key.name();
-        Ok(SignedCheckpoint::open(bytes, origin, &self.log_key, &self.witnesses, self.quorum)?.0)
+        Ok(SignedCheckpoint::open(bytes, origin, &self.log_key, &self.witnesses, quorum)?.0)
     }
 
     fn nothing(&self) -> Checkpoint {

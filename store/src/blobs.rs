@@ -1,5 +1,5 @@
-//! The chunk store: ciphertext under `chunks/ab/cd/FILE/VERSION/N`, in a folder or an S3 bucket. (`ab`, `cd`: the first two bytes
-//! of the file's id, so that no folder grows too large.)
+//! The chunk store: ciphertext under `ab/cd/FILE/VERSION/N`, in a folder of its own or below `chunks/` of an S3 bucket. (`ab`, `cd`: the
+//! first two bytes of the file's id, so that no folder grows too large.)
 //!
 //! A chunk is written once: to a temporary name, synced, then linked to its own name, then the directory is synced, so it is
 //! there whole or not at all, also after a power cut. `object_store` does so with `with_fsync(true)`: for a conditional
@@ -16,6 +16,7 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
+use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use ticrypt_types::limits::{CHUNK_BYTES, CHUNK_OVERHEAD_BYTES, CHUNKS_MAX};
 use ticrypt_types::{NodeId, VersionId};
@@ -69,7 +70,7 @@ impl ChunkKey {
 
     fn parse(path: &ObjectPath) -> Option<Self> {
         let parts: Vec<_> = path.parts().map(|part| part.as_ref().to_owned()).collect();
-        let [_, _, _, file, version, number] = parts.as_slice() else { return None };
+        let [_, _, file, version, number] = parts.as_slice() else { return None };
         let key = Self { file: file.parse().ok()?, version: version.parse().ok()?, number: number.parse().ok()? };
         // One spelling per key: what does not lead back to its path was not written here.
         (key.path().ok()? == *path).then_some(key)
@@ -78,7 +79,7 @@ impl ChunkKey {
 
 fn version_path(file: NodeId, version: VersionId) -> ObjectPath {
     let [first, second, ..] = file.to_bytes();
-    ObjectPath::from(format!("chunks/{first:02x}/{second:02x}/{file}/{version}"))
+    ObjectPath::from(format!("{first:02x}/{second:02x}/{file}/{version}"))
 }
 
 /// What became of a chunk that was put.
@@ -125,7 +126,7 @@ pub struct Stored {
 }
 
 impl ChunkStore {
-    /// In a folder, made if missing; chunks go under `root/chunks`.
+    /// In a folder of its own, made if missing.
     pub fn local(root: &Path) -> Result<Self, BlobError> {
         std::fs::create_dir_all(root).map_err(BlobError::Folder)?;
         // What is put later syncs folders up to this one; the name of this one is synced here.
@@ -149,7 +150,7 @@ impl ChunkStore {
             .with_conditional_put(S3ConditionalPut::ETagMatch)
             .build()
             .map_err(BlobError::Settings)?;
-        Ok(Self { inner: Arc::new(inner), root: None })
+        Ok(Self { inner: Arc::new(PrefixStore::new(inner, "chunks")), root: None })
     }
 
     /// Stores a chunk durably unless another is there; the same bytes again are fine.
@@ -215,7 +216,7 @@ impl ChunkStore {
 
     /// Everything that is stored, in no order.
     pub fn list(&self) -> BoxStream<'static, Result<Stored, BlobError>> {
-        let objects = self.inner.list(Some(&ObjectPath::from("chunks")));
+        let objects = self.inner.list(None);
         objects
             .map(|object| {
                 let object = object?;
@@ -227,7 +228,7 @@ impl ChunkStore {
     /// Removes temporary files that a crash left behind and nobody wrote since `before`. Tells how many. (A list does not show them.)
     pub async fn remove_unfinished(&self, before: SystemTime) -> Result<u64, BlobError> {
         let Some(root) = self.root.clone() else { return Ok(0) };
-        let removed = tokio::task::spawn_blocking(move || remove_unfinished(&root.join("chunks"), before)).await;
+        let removed = tokio::task::spawn_blocking(move || remove_unfinished(&root, before)).await;
         removed.map_err(|error| BlobError::Folder(error.into()))?.map_err(BlobError::Folder)
     }
 
@@ -241,13 +242,8 @@ impl ChunkStore {
 
 /// Temporary files are named after the chunk with `#` and a number behind.
 fn remove_unfinished(folder: &Path, before: SystemTime) -> Result<u64, std::io::Error> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(error),
-    };
     let mut removed = 0;
-    for entry in entries {
+    for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let meta = entry.metadata()?;
         if meta.is_dir() {

@@ -184,7 +184,13 @@ fn connect_options(url: &str, options: &Options, reading: bool) -> Result<Connec
                 .busy_timeout(patience)
                 .pragma("journal_mode", "WAL")
                 .pragma("synchronous", "FULL");
-            if reading { sqlite.pragma("query_only", "ON") } else { sqlite }
+            // A batch of nodes changes a page of every index for nearly each of its rows, the next batch the same pages again: they are
+            // written once per batch if the cache holds them (KiB), and once per many batches to their place if the log may be long (pages).
+            if reading {
+                sqlite.pragma("query_only", "ON")
+            } else {
+                sqlite.pragma("cache_size", "-16384").pragma("wal_autocheckpoint", "16384")
+            }
         });
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         connect = ConnectOptions::new(url);

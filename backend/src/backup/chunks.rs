@@ -11,6 +11,8 @@ use ticrypt_types::VersionId;
 use super::manifest::ChunkCount;
 use crate::check::Progress;
 
+/// Where a backup keeps them.
+pub(super) const FOLDER: &str = "chunks";
 const PAGE: u64 = 1_000;
 /// Chunks under way at once; each may take 8 MiB of memory.
 const AT_ONCE: usize = 8;

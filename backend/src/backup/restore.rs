@@ -151,14 +151,14 @@ impl Restore<'_> {
             return Err(BackupError::Damaged("its database is of another deployment".to_owned()));
         }
         if self.manifest.chunks.is_some() {
-            chunks::look(rows, &ChunkStore::local(self.from)?, tell).await.map_err(damaged)?;
+            chunks::look(rows, &ChunkStore::local(&self.from.join(chunks::FOLDER))?, tell).await.map_err(damaged)?;
         }
         Ok(())
     }
 
     async fn put(&self, rows: Store, clock: &Clock, tell: &mut (impl FnMut(Progress) + Send)) -> Result<(), BackupError> {
         if self.manifest.chunks.is_some() {
-            chunks::copy(&rows, &ChunkStore::local(self.from)?, &self.chunk_store()?, tell).await.map_err(damaged)?;
+            chunks::copy(&rows, &ChunkStore::local(&self.from.join(chunks::FOLDER))?, &self.chunk_store()?, tell).await.map_err(damaged)?;
         }
         let (manifest, set, from, paths) = (self.manifest.clone(), self.set(), self.from.to_path_buf(), self.paths.clone());
         let wants_tls = self.config.server.tls.is_none();

@@ -132,7 +132,7 @@ async fn copy_chunks(
     lease: &Lease,
     tell: &mut (impl FnMut(Progress) + Send),
 ) -> Result<Copied, BackupError> {
-    let to = ChunkStore::local(root)?;
+    let to = ChunkStore::local(&root.join(chunks::FOLDER))?;
     chunks::copy(rows, &source.place.chunks, &to, tell).await.map_err(|fault| match fault {
         ChunkFault::Missing(_) if lease.was_lost() => BackupError::HoldLost,
         ChunkFault::Missing(chunk) => BackupError::ChunkMissing(chunk),
@@ -151,7 +151,7 @@ async fn forget_earlier(directory: &Directory, manifest: &Manifest, copied: Opti
         ticrypt_log::copy::forget_partials(&directory.root.join("log").join(&earlier.name), earlier.entries, now);
     }
     match copied {
-        Some(copied) => Ok(chunks::keep_only(&copied.versions, &ChunkStore::local(&directory.root)?).await?),
+        Some(copied) => Ok(chunks::keep_only(&copied.versions, &ChunkStore::local(&directory.root.join(chunks::FOLDER))?).await?),
         // Chunks that an earlier backup took along stay; whoever leaves them out now may want them later.
         None => Ok(0),
     }

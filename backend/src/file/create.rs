@@ -1,4 +1,4 @@
-//! New entries of one directory: up to 2 000 nodes, small contents with them, under one new head (docs/formats.md §7).
+//! New entries of one directory, and of new directories among them: up to 2 000 nodes, small contents with them (docs/formats.md §7).
 //!
 //! Everything per node is hashing and comparing in memory; the database sees a few statements for the whole batch, the log one row.
 
@@ -62,9 +62,10 @@ impl FileRole {
         if head.counter <= place.counter {
             return self.created_before(&head, &newcomers, children).await;
         }
-        self.uploads_fit(caller, directory, &newcomers).await?;
+        self.uploads_fit(caller, &newcomers).await?;
         let (head, newcomers) = off_thread(move || {
-            fit::head(&head, place.before(), place.leaves_with(&[], newcomers.iter().map(|new| &new.read)))?;
+            let own = newcomers.iter().map(|new| &new.read).filter(|read| read.entry.parent == directory);
+            fit::head(&head, place.before(), place.leaves_with(&[], own))?;
             let named: BTreeSet<_> = newcomers.iter().map(Newcomer::authority).chain([head.authority]).collect();
             for authority in named {
                 fit::authority(&facts, &who.actor, authority, now)?;
@@ -90,12 +91,12 @@ impl FileRole {
     }
 
     /// Contents that do not come along were uploaded by the caller, for this file in this directory, and are what the manifest says.
-    async fn uploads_fit(&self, caller: &Caller, directory: NodeId, newcomers: &[Newcomer]) -> Result<(), FileError> {
+    async fn uploads_fit(&self, caller: &Caller, newcomers: &[Newcomer]) -> Result<(), FileError> {
         for new in newcomers {
             if let NewcomerKind::File { manifest, content } = &new.what
                 && content.chunk.is_none()
             {
-                self.upload_fits(caller, new.node(), Some(directory), manifest, &content.chunk_hashes).await?;
+                self.upload_fits(caller, new.node(), Some(new.read.entry.parent), manifest, &content.chunk_hashes).await?;
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! New nodes as a request brings them: read, verified, and true within themselves. What they must fit in the store comes after.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use ticrypt_api::Blob;
 use ticrypt_api::node::{NewContent, NewNode};
@@ -41,21 +41,26 @@ impl Newcomer {
     }
 }
 
-/// Reads new nodes of one directory under its present epoch.
+/// Reads new nodes of one directory under its present epoch, and of new directories that stand before them in the request.
 pub(crate) fn read(reader: &mut Reader<'_>, nodes: Vec<NewNode>, directory: NodeId, epoch: u32) -> Result<Vec<Newcomer>, FileError> {
     if nodes.is_empty() || nodes.len() > BATCH_MAX_NODES {
         return Err(FileError::Bound("a request creates 1 to 2000 nodes; split it"));
     }
-    let mut ids = HashSet::with_capacity(nodes.len());
+    let mut ids = HashSet::from([directory]);
     let mut names = HashSet::with_capacity(nodes.len());
     let mut versions = HashSet::new();
     let mut newcomers = Vec::with_capacity(nodes.len());
+    // Where entries may be, and under which keys; a new directory's are its first.
+    let mut places = HashMap::from([(directory, epoch)]);
     for node in nodes {
-        let newcomer = read_one(reader, node, directory, epoch)?;
+        let newcomer = read_one(reader, node, &places)?;
+        if let NewcomerKind::Directory { .. } = &newcomer.what {
+            places.insert(newcomer.node(), 1);
+        }
         if !ids.insert(newcomer.node()) {
             return Err(FileError::Bound("the request names a node twice; give each an id of its own"));
         }
-        if !names.insert(newcomer.read.entry.name_tag) {
+        if !names.insert((newcomer.read.entry.parent, newcomer.read.entry.name_tag)) {
             return Err(FileError::Taken { code: "name_taken", why: "two new entries have the same name; choose another" });
         }
         if let NewcomerKind::File { content, .. } = &newcomer.what
@@ -65,22 +70,38 @@ pub(crate) fn read(reader: &mut Reader<'_>, nodes: Vec<NewNode>, directory: Node
         }
         newcomers.push(newcomer);
     }
+    first_heads(&newcomers)?;
     Ok(newcomers)
 }
 
-fn read_one(reader: &mut Reader<'_>, node: NewNode, directory: NodeId, epoch: u32) -> Result<Newcomer, FileError> {
+/// The first head of each new directory commits to the entries that come with it.
+fn first_heads(newcomers: &[Newcomer]) -> Result<(), FileError> {
+    let mut leaves: HashMap<NodeId, Vec<_>> = HashMap::new();
+    for Newcomer { read, .. } in newcomers {
+        leaves.entry(read.entry.parent).or_default().push((read.entry.child, read.leaf));
+    }
+    for newcomer in newcomers {
+        if let NewcomerKind::Directory { head, .. } = &newcomer.what {
+            let directory = newcomer.node();
+            let before = fit::HeadBefore { directory, epoch: 1, counter: 0, hash: None };
+            fit::head(head, before, leaves.remove(&directory).unwrap_or_default())?;
+        }
+    }
+    Ok(())
+}
+
+fn read_one(reader: &mut Reader<'_>, node: NewNode, places: &HashMap<NodeId, u32>) -> Result<Newcomer, FileError> {
     let read = entry(node.entry)?;
-    fit::entry(&read, directory, epoch)?;
+    let epoch = places.get(&read.entry.parent).copied().ok_or_else(|| {
+        FileError::unfit("entry_parent", "an entry is in none of the request's directories; make it for one, and send its directory first")
+    })?;
+    fit::entry(&read, read.entry.parent, epoch)?;
     if read.entry.child_epoch != 1 {
         return Err(FileError::unfit("entry_child_epoch", "a new node's keys are its first; begin at epoch 1"));
     }
     let child = read.entry.child;
     let what = match (read.entry.kind, node.head, node.content) {
-        (NodeKind::Directory, Some(bytes), None) => {
-            let head = reader.head(&bytes)?;
-            fit::head(&head, fit::HeadBefore { directory: child, epoch: 1, counter: 0, hash: None }, Vec::new())?;
-            NewcomerKind::Directory { head, bytes }
-        }
+        (NodeKind::Directory, Some(bytes), None) => NewcomerKind::Directory { head: reader.head(&bytes)?, bytes },
         (NodeKind::File, None, Some(content)) => {
             let manifest = reader.manifest(&content.manifest)?;
             fit::manifest(&manifest, child, &content)?;

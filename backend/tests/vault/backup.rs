@@ -129,7 +129,7 @@ async fn comes_back(site: &Site, urls: &[&str]) {
         assert_eq!((running.file.id, running.file.tls_pins.clone()), (site.running.file.id, site.running.file.tls_pins.clone()));
         assert!(running.code.is_none(), "it is the same deployment, not a new one");
         assert!(running.audit.audit_log().durable_size() >= again.manifest.logs[0].entries);
-        let blobs = ChunkStore::local(&paths.0).unwrap();
+        let blobs = ChunkStore::local(&paths.0.join("chunks")).unwrap();
         assert_eq!(blobs.get(site.chunk.0).await.unwrap(), site.chunk.1);
         running.stop().await.unwrap();
         let place = wiring::place(&config, &paths).await.unwrap();
@@ -164,7 +164,7 @@ async fn a_backup_without_a_running_server_has_the_whole_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn chunks_stay_while_a_backup_holds_them() {
     let site = Site::new(None).await;
-    let (store, blobs) = (&site.running.store, ChunkStore::local(site.world.folder.path()).unwrap());
+    let (store, blobs) = (&site.running.store, ChunkStore::local(&site.world.folder.path().join("chunks")).unwrap());
     let key = ChunkKey { version: new_version(), ..site.chunk.0 };
     blobs.put(key, vec![1, 2, 3].into()).await.unwrap();
     store.hold_chunks("a backup", site.running.clock.now()).await.unwrap();
@@ -250,7 +250,7 @@ async fn what_is_not_whole_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_complete_stays_so_until_it_is_replaced() {
     let site = Site::new(None).await;
-    let blobs = ChunkStore::local(site.world.folder.path()).unwrap();
+    let blobs = ChunkStore::local(&site.world.folder.path().join("chunks")).unwrap();
     // The first is interrupted by damage: no manifest, nothing to restore; then it goes on.
     blobs.delete(site.chunk.0).await.unwrap();
     let why = site.take(true).await.unwrap_err().to_string();

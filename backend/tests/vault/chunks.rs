@@ -66,7 +66,7 @@ async fn bytes_left_by_a_crash_are_replaced() {
     let (file, content) = (new_node(), Content::new(10));
     let ticket = begin(&world, &ada, home.node, file, &content).await;
     let key = ticrypt_store::blobs::ChunkKey { file, version: content.version, number: 0 };
-    let blobs = ticrypt_store::blobs::ChunkStore::local(world.folder.path()).unwrap();
+    let blobs = ticrypt_store::blobs::ChunkStore::local(&world.folder.path().join("chunks")).unwrap();
     blobs.put(key, vec![1; 74].into()).await.unwrap();
     world.write(&ada, &ticket, 0, &content.chunks[0]).await.unwrap();
     assert_eq!(blobs.get(key).await.unwrap(), content.chunks[0]);

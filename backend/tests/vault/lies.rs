@@ -157,3 +157,47 @@ async fn a_home_that_is_not_ones_own() {
     assert_eq!(code(world.vault.create_home(&caller(&eve), honest.clone()).await), "record_not_signed");
     world.vault.create_home(&caller(&ada), honest).await.unwrap();
 }
+
+/// A new directory `a` with a file `name`, and `b` in it with another of the same name; each lie changes the list or a head.
+#[tokio::test]
+async fn a_subtree_comes_whole_or_not_at_all() {
+    let world = World::new().await;
+    let (person, home) = world.housed("ada").await;
+    let request = |lie: &str| {
+        let (mut home, mut files) = (home.clone(), Vec::new());
+        let mut a = Directory::new(new_node(), Some(home.node), home.owner);
+        let mut b = Directory::new(new_node(), Some(a.node), home.owner);
+        files.push(small_file(&person, &mut b, "name", 10).1);
+        let entry = a.put(&a.entry(b.node, NodeKind::Directory, 1, "b"));
+        let b = NewNode { entry, head: Some(b.advance(&person)), content: None };
+        files.push(small_file(&person, &mut a, "name", 10).1);
+        let entry = home.put(&home.entry(a.node, NodeKind::Directory, 1, "a"));
+        if lie == "head_entries" {
+            a.entries.pop_last();
+        }
+        let head = Some(a.advance(&person));
+        let a = NewNode { entry, head, content: None };
+        let mut nodes = vec![a, b];
+        nodes.append(&mut files);
+        match lie {
+            "entry_parent" => nodes.swap(0, 1),
+            "lost" => drop(nodes.remove(1)),
+            "short" => drop(nodes.pop()),
+            _ => {}
+        }
+        CreateRequest { directory: home.node, head: home.advance(&person), nodes }
+    };
+    for (lie, expected) in
+        [("head_entries", "head_entries"), ("entry_parent", "entry_parent"), ("lost", "entry_parent"), ("short", "head_entries")]
+    {
+        assert_eq!(code(world.vault.create(&caller(&person), request(lie)).await), expected, "{lie}");
+        assert_eq!(world.counter(home.node).await, 1, "{lie}");
+    }
+    let honest = request("");
+    world.vault.create(&caller(&person), honest.clone()).await.unwrap();
+    // The answer was lost and the request comes again.
+    world.vault.create(&caller(&person), honest.clone()).await.unwrap();
+    let a = ticrypt_crypto::entry::Entry::parse(&honest.nodes[0].entry.0).unwrap().child;
+    assert_eq!(world.list(&person, home.node).await.unwrap().directories[0].entries.len(), 1);
+    assert_eq!(world.list(&person, a).await.unwrap().directories[0].entries.len(), 2);
+}

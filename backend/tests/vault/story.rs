@@ -154,7 +154,8 @@ async fn story(world: World) {
     let gone = world.vault.delete(&caller(&person), DeleteRequest { nodes: vec![file] }).await.unwrap().body;
     assert_eq!((gone.nodes, gone.versions, gone.stored_bytes), (1, 2, large.size + 2 * 64 + 5 + 64));
     world.vault.shutdown().await;
-    let left = futures::StreamExt::count(ticrypt_store::blobs::ChunkStore::local(world.folder.path()).unwrap().list()).await;
+    let left =
+        futures::StreamExt::count(ticrypt_store::blobs::ChunkStore::local(&world.folder.path().join("chunks")).unwrap().list()).await;
     assert_eq!(left, 0, "its chunks went with it");
     assert_eq!(verified(&world.list(&person, home.node).await.unwrap(), &person).len(), 4);
 }

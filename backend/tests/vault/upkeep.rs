@@ -12,7 +12,7 @@ use crate::records::*;
 use crate::world::{World, caller};
 
 fn place(world: &World) -> Place {
-    Place { store: world.store.clone(), chunks: ChunkStore::local(world.folder.path()).unwrap(), logs: vec![] }
+    Place { store: world.store.clone(), chunks: ChunkStore::local(&world.folder.path().join("chunks")).unwrap(), logs: vec![] }
 }
 
 async fn checked(world: &World, deep: bool) -> Report {
@@ -57,7 +57,7 @@ async fn check_finds_what_is_missing_altered_or_too_much() {
     let counted = (report.people, report.directories, report.files, report.manifests, report.grants, report.chunks);
     assert_eq!(counted, (3, 2, 2, 2, 2, 1));
 
-    let blobs = ChunkStore::local(world.folder.path()).unwrap();
+    let blobs = ChunkStore::local(&world.folder.path().join("chunks")).unwrap();
     let key = ChunkKey { file, version: content.version, number: 0 };
     let mut altered = content.chunks[0].clone();
     altered[99] ^= 1;
@@ -83,7 +83,7 @@ async fn sweep_removes_what_nobody_can_reach_and_nothing_else() {
     let new = kept.wire(ada.sign(&kept.manifest(&ada, file, 1, None)), false);
     world.create(&ada, &mut home, vec![NewNode { entry, head: None, content: Some(new) }]).await.unwrap();
     upload(&world, &ada, &home, &given_up).await;
-    let blobs = ChunkStore::local(world.folder.path()).unwrap();
+    let blobs = ChunkStore::local(&world.folder.path().join("chunks")).unwrap();
     blobs.put(ChunkKey { file, version: new_version(), number: 0 }, vec![1, 2, 3].into()).await.unwrap();
 
     let (now, later) = (Timestamp::from_millis(NOW), Timestamp::from_millis(NOW + 10));

@@ -58,7 +58,7 @@ impl World {
         let key: [u8; 32] = random();
         let chunks = Arc::new(storage::StorageRole::new(storage::Parts {
             store: store.clone(),
-            chunks: ChunkStore::local(folder.path()).unwrap(),
+            chunks: ChunkStore::local(&folder.path().join("chunks")).unwrap(),
             epochs: present.clone(),
             ticket_key: Secret::new(key),
             losses: Arc::clone(&losses),

@@ -53,7 +53,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            connections: 4,
+            connections: 8,
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(60),
             transfer_timeout: Duration::from_secs(300),

@@ -77,12 +77,12 @@ impl Vault {
                 let props = loaded.props(self.deployment(), member, &held)?;
                 drafts.push(NodeDraft::directory(&self.random, member.name.clone(), crate::clock::now(), props.modified, props.mode)?);
             }
-            let made: Vec<_> = drafts.iter().map(|draft| (draft.id, Arc::clone(&draft.keys))).collect();
+            let made: Vec<_> = drafts.iter().map(|draft| draft.id).collect();
             report.directories += drafts.len() as u64;
             let mut created = self.create(&job.path, into, drafts).await?;
-            for (member, (id, keys)) in directories.iter().zip(made) {
+            for (member, id) in directories.iter().zip(made) {
                 let path = job.path.child(&member.name);
-                let into = match created.take_fresh(id, keys) {
+                let into = match created.below.remove(&id) {
                     Some(fresh) => Arc::new(fresh),
                     None => self.load_found(&self.resolve(&path).await?, true).await?,
                 };
@@ -101,10 +101,10 @@ impl Vault {
             None => (ticrypt_types::Timestamp::ABSENT, 0o755),
         };
         let draft = NodeDraft::directory(&self.random, name.clone(), crate::clock::now(), modified, mode)?;
-        let (id, keys) = (draft.id, Arc::clone(&draft.keys));
+        let id = draft.id;
         let path = above.child(&name);
         let mut created = self.create(above, Arc::clone(into), vec![draft]).await?;
-        let into = match created.take_fresh(id, keys) {
+        let into = match created.below.remove(&id) {
             Some(fresh) => Arc::new(fresh),
             None => self.load_found(&self.resolve(&path).await?, true).await?,
         };
@@ -172,7 +172,7 @@ impl Vault {
 
     fn file_draft(&self, id: ticrypt_types::NodeId, keys: NodeKeys, name: NodeName, content: ContentDraft) -> Result<NodeDraft> {
         let props = EntryProps { name, created: crate::clock::now(), modified: content.props.modified, mode: 0 };
-        Ok(NodeDraft { id, keys: Arc::new(keys), props, content: Some(content) })
+        Ok(NodeDraft { id, within: None, keys: Arc::new(keys), props, content: Some(content) })
     }
 
     /// Chunk by chunk: one is decrypted and sealed anew while others are on their way.

@@ -29,7 +29,7 @@ impl Vault {
         let mut directory = directory;
         let mut attempts = Attempts::default();
         loop {
-            if let Some(taken) = drafts.iter().find(|draft| directory.by_name(&draft.props.name).is_some()) {
+            if let Some(taken) = drafts.iter().find(|draft| draft.within.is_none() && directory.by_name(&draft.props.name).is_some()) {
                 return Err(taken_meanwhile(path, &taken.props.name));
             }
             match self.create_once(&directory, &drafts).await {

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use ticrypt_crypto::chunk::CHUNK_SIZE;
 use ticrypt_crypto::digest::Hasher;
 use ticrypt_keyring::props::ContentKind;
 use ticrypt_types::{NodeName, Timestamp, Verbs};
@@ -20,7 +19,7 @@ use ticrypt_types::{NodeName, Timestamp, Verbs};
 use super::Vault;
 use super::load::blocking;
 use super::naming::{beside, on_disk};
-use super::open::{Content, Wanted, check_whole, open_small};
+use super::open::{Content, Plain, Wanted, check_whole, open_small};
 use super::path::VaultPath;
 use super::plan::{self, IfExists, Kind, Step, There};
 use super::progress::{Cancel, Note, Outcome, Progress, Report};
@@ -33,9 +32,11 @@ use crate::error::{ClientError, Result};
 /// Directories loaded in one request.
 const DIRECTORIES: usize = 64;
 /// Bytes of small contents in one request.
-const BATCH_BYTES: u64 = 4 * 1024 * 1024;
+const BATCH_BYTES: u64 = 2 * 1024 * 1024;
 /// Requests for contents on their way at once.
 const IN_FLIGHT: usize = 3;
+/// Chunks that may wait to be hashed.
+const HASH_QUEUE: usize = 2;
 
 /// What to do with links that were recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -427,8 +428,8 @@ impl Run<'_> {
 
     /// Writes small files: all under temporary names, one sync, then all renamed.
     async fn small(&self, items: Vec<Item>) -> Result<Report> {
-        let slot = Arc::clone(&self.vault.batches).acquire_owned().await;
-        let _slot = slot.map_err(|e| ClientError::broken("the download was ended").because(e))?;
+        let bytes = items.iter().map(|item| item.current.manifest.size + plan::NODE_BYTES).sum();
+        let _room = self.vault.room_for(bytes).await?;
         let wanted: Vec<Wanted> = items.iter().map(|item| Wanted { file: item.held.clone(), manifest: None }).collect();
         let contents = self.vault.open(&wanted).await?;
         let mut inline = Vec::new();
@@ -503,28 +504,28 @@ impl Run<'_> {
         let tried = |error| Tried { error, resumed };
         {
             let is_kept = |number: u64| kept.contains(&number);
-            let mut hasher = Hasher::new();
             let mut chunks = std::pin::pin!(self.vault.chunks(content, Some((&part, &is_kept))));
+            // The whole is hashed beside the transfer: waiting here for each chunk would let the connections rest.
+            let (to_hash, mut arrived) = tokio::sync::mpsc::channel::<Plain>(HASH_QUEUE);
+            let whole = tokio::task::spawn_blocking(move || {
+                let mut hasher = Hasher::new();
+                while let Some(plain) = arrived.blocking_recv() {
+                    hasher.update(plain.bytes());
+                }
+                hasher.finish()
+            });
             while let Some(chunk) = chunks.next().await {
                 let (number, plain) = chunk.map_err(tried)?;
-                let len = plain.bytes().len() as u64;
-                let (writing, is_new) = (Arc::clone(&part), plain.is_new);
-                hasher = blocking(move || {
-                    hasher.update(plain.bytes());
-                    if plain.is_new {
-                        writing.write_at(number.saturating_mul(CHUNK_SIZE), plain.bytes())?;
-                    }
-                    Ok::<_, ClientError>(hasher)
-                })
-                .await
-                .map_err(tried)?
-                .map_err(tried)?;
+                let (len, is_new) = (plain.bytes().len() as u64, plain.is_new);
+                to_hash.send(plain).await.map_err(|e| tried(ClientError::broken("hashing ended early; try again").because(e)))?;
                 if is_new {
                     sidecar.record(number).map_err(tried)?;
                 }
                 self.progress.advance(len);
             }
-            check_whole(content, hasher.finish()).map_err(tried)?;
+            drop(to_hash);
+            let whole = whole.await.map_err(|e| tried(ClientError::broken("hashing ended early; try again").because(e)))?;
+            check_whole(content, whole).map_err(tried)?;
         }
         let part = Arc::into_inner(part).ok_or_else(|| tried(ClientError::broken("a file is still being written; try again")))?;
         let (name, replace) = (item.name.clone(), item.replace);

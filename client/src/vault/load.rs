@@ -14,7 +14,7 @@ use crate::error::{ClientError, Result};
 use crate::state::{SeenKind, Sight};
 
 /// Entries of one reply.
-const LIST_LIMIT: u32 = 4_000;
+const LIST_LIMIT: u32 = 1_000;
 /// Directories of one request.
 pub(super) const LIST_DIRECTORIES: usize = 256;
 /// How often a listing is begun again because somebody writes to the directory meanwhile.

@@ -43,6 +43,8 @@ pub struct ContentDraft {
 #[derive(Debug)]
 pub struct NodeDraft {
     pub id: NodeId,
+    /// The new directory of the same request that it is in, which stands before it; in the directory that is there if `None`.
+    pub within: Option<NodeId>,
     pub keys: Arc<NodeKeys>,
     pub props: EntryProps,
     /// Of a file; a directory has none.
@@ -58,6 +60,7 @@ impl NodeDraft {
     pub fn directory(random: &SystemRandom, name: NodeName, now: Timestamp, modified: Timestamp, mode: u16) -> Result<Self> {
         Ok(Self {
             id: new_node_id(random)?,
+            within: None,
             keys: Arc::new(NodeKeys::generate(random).map_err(cannot_seal)?),
             props: EntryProps { name, created: now, modified, mode },
             content: None,
@@ -85,8 +88,8 @@ pub(super) fn cannot_seal(error: SealError) -> ClientError {
 #[derive(Debug)]
 pub(super) struct Created {
     pub directory: Arc<Directory>,
-    /// First heads of the directories among them.
-    pub below: HashMap<NodeId, Signed<HeadPayload>>,
+    /// The directories among them, with what was made in them.
+    pub below: HashMap<NodeId, Directory>,
 }
 
 /// What a manifest follows.
@@ -218,24 +221,21 @@ impl Vault {
         let author = self.author(&directory.held.root);
         let (held, shared, deployment) = (directory.held.clone(), Arc::clone(drafts), self.deployment());
         let sealing = author.clone();
-        let sealed = blocking(move || {
-            let random = SystemRandom::new();
-            shared.iter().map(|draft| seal_draft(&random, deployment, &held, &sealing, draft)).collect::<Result<Vec<_>>>()
-        })
-        .await??;
+        let (sealed, mut below) = blocking(move || seal_drafts(deployment, &held, &sealing, &shared)).await??;
 
-        let mut leaves: Vec<_> = directory.leaves().collect();
+        let mut leaves = HashMap::from([(directory.id(), directory.leaves().collect::<Vec<_>>())]);
         let mut bytes = Vec::with_capacity(sealed.len());
         for (entry, _) in &sealed {
             let encoded = entry.to_bytes();
-            leaves.push((entry.child, leaf_hash(&encoded)));
+            leaves.entry(entry.parent).or_default().push((entry.child, leaf_hash(&encoded)));
             bytes.push(encoded);
         }
-        let mut heads = vec![author.head(directory.id(), directory.held.epoch, Some(&directory.head), leaves)?];
+        let mut leaves_of = |directory| leaves.remove(&directory).unwrap_or_default();
+        let mut heads = vec![author.head(directory.id(), directory.held.epoch, Some(&directory.head), leaves_of(directory.id()))?];
         let mut manifests = Vec::new();
         for (entry, content) in &sealed {
             match content {
-                None => heads.push(author.head(entry.child, 1, None, Vec::new())?),
+                None => heads.push(author.head(entry.child, 1, None, leaves_of(entry.child))?),
                 Some(content) => manifests.push(content.manifest.clone()),
             }
         }
@@ -244,44 +244,40 @@ impl Vault {
         let (head_bytes, head) = heads.next().ok_or_else(unsigned)?;
 
         let mut nodes = Vec::with_capacity(sealed.len());
-        let mut added = Vec::with_capacity(sealed.len());
-        let mut below = HashMap::new();
+        let mut added: HashMap<NodeId, Vec<Member>> = HashMap::new();
+        let mut made = Vec::new();
         for (((entry, content), bytes), draft) in sealed.into_iter().zip(bytes).zip(drafts.iter()) {
             let (first_head, new_content) = match (content, &draft.content) {
                 (Some(sealed), Some(content)) => (None, Some(new_content(sealed, content, manifests.next().ok_or_else(unsigned)?))),
                 _ => {
                     let (bytes, head) = heads.next().ok_or_else(unsigned)?;
-                    below.insert(draft.id, head);
+                    made.push((draft.id, entry.parent, head));
                     (Some(bytes), None)
                 }
             };
             nodes.push(NewNode { entry: Blob(bytes.clone()), head: first_head, content: new_content });
-            added.push(member_of(directory, draft, entry, bytes, author.at));
+            added.entry(entry.parent).or_default().push(member_of(directory, draft, entry, bytes, author.at));
         }
         self.server().create(CreateRequest { directory: directory.id(), head: head_bytes, nodes }).await?;
         self.saw(SeenKind::Head, directory.id(), head.counter, head.record_hash())?;
-        Ok(Created { directory: Arc::new(directory.after(head, &[], added)), below })
+        let mut fresh = HashMap::with_capacity(made.len());
+        for (id, parent, head) in made {
+            let view =
+                added.get(&parent).and_then(|members| members.iter().find(|member| member.id() == id)).map(|member| member.view.clone());
+            let (Some(held), Some(view)) = (below.remove(&id), view) else { continue };
+            fresh.insert(id, (held, view, head));
+        }
+        let mut added_to = |directory| added.remove(&directory).unwrap_or_default();
+        let directory = Arc::new(directory.after(head, &[], added_to(directory.id())));
+        let below = fresh.into_iter().map(|(id, (held, view, head))| (id, Directory::fresh(held, view, head, added_to(id)))).collect();
+        Ok(Created { directory, below })
     }
 }
 
-impl Created {
-    fn fresh_with(&self, node: NodeId, keys: Arc<NodeKeys>, head: Signed<HeadPayload>) -> Option<Directory> {
-        let member = self.directory.by_id(node)?;
-        let held = Held {
-            id: node,
-            kind: NodeKind::Directory,
-            epoch: 1,
-            keys,
-            root: Arc::clone(&self.directory.held.root),
-            lineage: self.directory.held.lineage.below(node),
-        };
-        Some(Directory::fresh(held, member.view.clone(), head))
-    }
-
-    /// A directory that was just made, as far as we know still empty.
-    pub(super) fn take_fresh(&mut self, node: NodeId, keys: Arc<NodeKeys>) -> Option<Directory> {
-        let head = self.below.remove(&node)?;
-        self.fresh_with(node, keys, head)
+impl Held {
+    /// A directory with these keys that begins below this one.
+    fn beginning(&self, id: NodeId, keys: Arc<NodeKeys>) -> Self {
+        Self { id, kind: NodeKind::Directory, epoch: 1, keys, root: Arc::clone(&self.root), lineage: self.lineage.below(id) }
     }
 }
 
@@ -312,25 +308,38 @@ pub(super) fn seal_entry(
     seal(random, &directory.keys, &place, keys, props, Boundary::Inside).map_err(cannot_seal)
 }
 
-fn seal_draft(
-    random: &SystemRandom,
+type Sealed = Vec<(Entry, Option<SealedContent>)>;
+
+/// Seals drafts, each under the directory it is in; also gives the new directories among them.
+fn seal_drafts(
     deployment: DeploymentId,
     directory: &Held,
     author: &Author,
-    draft: &NodeDraft,
-) -> Result<(Entry, Option<SealedContent>)> {
-    let entry = seal_entry(random, deployment, directory, (draft.id, draft.kind(), 1), &draft.keys, &draft.props)?;
-    let content = match &draft.content {
-        Some(content) => Some(author.seal_content(random, draft.id, 1, &draft.keys, content, &After::NOTHING)?),
-        None => None,
-    };
-    Ok((entry, content))
+    drafts: &[NodeDraft],
+) -> Result<(Sealed, HashMap<NodeId, Held>)> {
+    let random = SystemRandom::new();
+    let (mut sealed, mut below) = (Vec::with_capacity(drafts.len()), HashMap::new());
+    for draft in drafts {
+        let parent = draft.within.map_or(Some(directory), |parent| below.get(&parent));
+        let parent = parent.ok_or_else(|| ClientError::broken("something was to be made in a directory that is not made before it"))?;
+        let entry = seal_entry(&random, deployment, parent, (draft.id, draft.kind(), 1), &draft.keys, &draft.props)?;
+        let content = match &draft.content {
+            Some(content) => Some(author.seal_content(&random, draft.id, 1, &draft.keys, content, &After::NOTHING)?),
+            None => None,
+        };
+        if content.is_none() {
+            let held = parent.beginning(draft.id, Arc::clone(&draft.keys));
+            below.insert(draft.id, held);
+        }
+        sealed.push((entry, content));
+    }
+    Ok((sealed, below))
 }
 
 fn member_of(directory: &Directory, draft: &NodeDraft, entry: Entry, bytes: Vec<u8>, now: Timestamp) -> Member {
     let view = NodeView {
         node: draft.id,
-        parent: Some(directory.id()),
+        parent: Some(entry.parent),
         owner: directory.held.root.owner(),
         kind: draft.kind(),
         epoch: 1,

@@ -17,6 +17,7 @@ pub mod copy;
 pub mod create;
 pub mod exclude;
 pub mod export;
+mod gather;
 pub mod get;
 pub mod history;
 pub mod journal;
@@ -53,21 +54,21 @@ use std::sync::{Arc, Mutex};
 use ticrypt_crypto::Digest;
 use ticrypt_keyring::{NodeKeys, SystemRandom};
 use ticrypt_types::DeploymentId;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use path::{Place, VaultPath};
 pub use resolve::Found;
 pub use roots::{Roots, Share, Unbelieved};
 pub use tree::{Current, Directory, Held, Member};
 
-use crate::error::Result;
+use crate::error::{ClientError, Result};
 use crate::keys::PublicIdentity;
 use crate::session::Session;
 use server::Server;
 use trust::Trust;
 
-/// Batches of small contents in memory at once.
-const BATCHES: usize = 3;
+/// Batches of small contents in memory at once, in MiB: few large ones or many small ones.
+const BATCHES_MIB: u32 = 24;
 
 /// A person's view of the vault, in one session.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ pub struct Vault {
     opened: Mutex<HashMap<Digest, Arc<NodeKeys>>>,
     /// One for each chunk buffer there may be.
     slots: Arc<Semaphore>,
-    /// One for each batch of small contents there may be.
+    /// One for each MiB that batches of small contents may take.
     batches: Arc<Semaphore>,
 }
 
@@ -93,7 +94,7 @@ impl Vault {
             random: SystemRandom::new(),
             opened: Mutex::default(),
             slots: Arc::new(Semaphore::new(upload::CHUNK_SLOTS)),
-            batches: Arc::new(Semaphore::new(BATCHES)),
+            batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
         }
     }
 
@@ -107,6 +108,13 @@ impl Vault {
 
     pub(crate) fn deployment(&self) -> DeploymentId {
         self.session.deployment_id()
+    }
+
+    /// Waits until a batch of so many bytes fits into memory beside the others.
+    async fn room_for(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
+        let mib = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX).clamp(1, BATCHES_MIB);
+        let room = Arc::clone(&self.batches).acquire_many_owned(mib).await;
+        room.map_err(|e| ClientError::broken("the transfer was ended").because(e))
     }
 
     fn server(&self) -> Server<'_> {

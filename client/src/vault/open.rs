@@ -51,8 +51,8 @@ pub struct Plain {
     _slot: Option<OwnedSemaphorePermit>,
 }
 
-/// What a former attempt left, and which chunks of it are written.
-pub(super) type Former<'a> = (&'a Arc<Part>, &'a (dyn Fn(u64) -> bool + Send + Sync));
+/// The file a download goes into, and which chunks a former attempt has written to it.
+pub(super) type Sink<'a> = (&'a Arc<Part>, &'a (dyn Fn(u64) -> bool + Send + Sync));
 
 impl Plain {
     pub fn bytes(&self) -> &[u8] {
@@ -163,21 +163,20 @@ impl Vault {
         }
     }
 
-    /// The chunks of a content in order, each verified and decrypted. `kept` says which a former attempt has written to `part` already.
+    /// The chunks of a content in order, each verified and decrypted, and written to the file if there is one.
     pub(super) fn chunks<'a>(
         &'a self,
         content: &'a Content,
-        part: Option<Former<'a>>,
+        into: Option<Sink<'a>>,
     ) -> impl Stream<Item = Result<(u64, Plain)>> + Send + 'a {
         let count = content.current.manifest.chunk_count;
         stream::iter(0..count)
             .map(move |number| async move {
-                if let Some((part, kept)) = part
-                    && kept(number)
-                {
-                    return Ok((number, self.kept_chunk(content, part, number).await?));
-                }
-                Ok((number, self.fetch_chunk(content, number).await?))
+                let plain = match into {
+                    Some((part, kept)) if kept(number) => self.kept_chunk(content, part, number).await?,
+                    into => self.fetch_chunk(content, number, into.map(|(part, _)| part)).await?,
+                };
+                Ok((number, plain))
             })
             .buffered(IN_FLIGHT)
     }
@@ -193,10 +192,17 @@ impl Vault {
         .await?
     }
 
-    async fn fetch_chunk(&self, content: &Content, number: u64) -> Result<Plain> {
+    async fn fetch_chunk(&self, content: &Content, number: u64, into: Option<&Arc<Part>>) -> Result<Plain> {
         let (stored, checks) = self.fetch_stored(content, number).await?;
-        let opener = Arc::clone(&content.opener);
-        blocking(move || open_chunk(&opener, stored, checks)).await?
+        let (opener, into) = (Arc::clone(&content.opener), into.map(Arc::clone));
+        blocking(move || {
+            let plain = open_chunk(&opener, stored, checks)?;
+            if let Some(part) = into {
+                part.write_at(number.saturating_mul(ticrypt_crypto::chunk::CHUNK_SIZE), plain.bytes())?;
+            }
+            Ok(plain)
+        })
+        .await?
     }
 
     async fn fetch_stored(&self, content: &Content, number: u64) -> Result<(Vec<u8>, Checks)> {

@@ -100,7 +100,7 @@ pub fn is_small(size_bytes: u64) -> bool {
 }
 
 /// Bytes of content of one request; what is around each content is counted too.
-pub const BATCH_BYTES: u64 = 8 * 1024 * 1024;
+pub const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 /// What a node's records take in a request, roughly and rather too much.
 pub const NODE_BYTES: u64 = 2_048;
 

@@ -1,31 +1,33 @@
 //! Trees from a disk into the vault.
 //!
 //! ```text
-//!   job: one local directory, one in the vault         four at once, deepest first
+//!   job: one local directory, one in the vault         several at once, deepest first
 //!     ├─ names decide: create · enter · unchanged · beside · new version · report
-//!     ├─ small files and directories ─ read+seal ahead ─▶ one create per batch (≤ 2 000 nodes, ≤ 8 MiB)
+//!     ├─ small files and new directories with what is in them ─ read+seal ahead ─▶ one create per load (≤ 2 000 nodes, ≤ 8 MiB)
 //!     ├─ large files ─ upload chunks ─▶ one create per group
-//!     └─ each directory below becomes a job
+//!     └─ each directory that is there, or was not finished with its load, becomes a job
 //! ```
 //!
 //! Nothing is overwritten unless asked ([`IfExists`]); with `--skip` an interrupted command is simply given again, and large files go on where
 //! they stopped. An item that cannot be put is reported and the rest goes on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::stream::{self, FuturesUnordered, StreamExt};
 use ticrypt_keyring::SystemRandom;
-use ticrypt_keyring::props::{ContentKind, EntryProps};
+use ticrypt_keyring::props::ContentKind;
 use ticrypt_types::{NodeName, Timestamp};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Vault;
-use super::content::{Small, hash_file, mode_of};
+use super::content::{Small, hash_file};
+use super::gather::{self, Below, Branch, Load, Sprout, entry_props};
 use super::load::blocking;
-use super::make::{NodeDraft, new_node_id};
+use super::make::NodeDraft;
 use super::naming::beside;
 use super::path::VaultPath;
-use super::plan::{self, BATCH_BYTES, IfExists, Kind, Step, There};
+use super::plan::{self, IfExists, Kind, Step, There};
 use super::progress::{Cancel, Note, Outcome, Progress, Report};
 use super::source::{self, Reading, Source, SourceKind, shown};
 use super::tree::{Current, Directory, Held};
@@ -33,7 +35,7 @@ use super::upload::{Destination, LargeFile, Uploaded};
 use crate::error::{ClientError, Kind as ErrorKind, Result};
 
 /// Directories worked on at once.
-const JOBS: usize = 4;
+const JOBS: usize = 16;
 /// Large files that are created in one request.
 const GROUP_FILES: usize = 64;
 const GROUP_BYTES: u64 = 64 * 1024 * 1024;
@@ -53,12 +55,10 @@ pub struct PutOptions {
 
 /// One directory to be put.
 struct Job {
-    local: PathBuf,
-    relative: PathBuf,
-    /// Places of the directories above, so that a loop of links is seen.
-    above: Vec<(u64, u64)>,
-    path: VaultPath,
+    branch: Branch,
     into: Into,
+    /// What of it is to be put, if it was read before and some of it is there already.
+    left: Option<Vec<Source>>,
 }
 
 enum Into {
@@ -142,8 +142,9 @@ impl Run<'_> {
             None if self.options.dry_run && self.options.parents => Into::Imagined,
             None => return Err(ClientError::not_found(format!("`{directory}` is not in the vault; make it with `ticrypt mkdir -p`"))),
         };
-        let job = Job { local: PathBuf::new(), relative: PathBuf::new(), above: Vec::new(), path: directory, into };
-        let (first, mut jobs) = self.items(&job, found, true).await?;
+        let branch = Branch { local: PathBuf::new(), relative: PathBuf::new(), above: Vec::new(), path: directory };
+        self.expect(&found);
+        let (first, mut jobs) = self.items(&Job { branch, into, left: None }, found, true).await?;
         report.merge(first);
         let mut running = FuturesUnordered::new();
         loop {
@@ -160,19 +161,24 @@ impl Run<'_> {
     }
 
     /// Puts what is directly in a directory; returns the directories below as jobs.
-    async fn directory(&self, job: Job) -> Result<(Report, Vec<Job>)> {
+    async fn directory(&self, mut job: Job) -> Result<(Report, Vec<Job>)> {
         let mut report = Report::default();
-        let (local, relative, above, reading) = (job.local.clone(), job.relative.clone(), job.above.clone(), self.options.reading.clone());
-        let (sources, notes) = match blocking(move || source::read_directory(&local, &relative, &above, &reading)).await? {
-            Ok(read) => read,
-            Err(error) => {
-                self.tell(&mut report, failed(&shown(&job.local), &error));
-                return Ok((report, Vec::new()));
+        let sources = match job.left.take() {
+            Some(left) => left,
+            None => {
+                let (branch, reading) = (job.branch.clone(), self.options.reading.clone());
+                let (sources, notes) = match blocking(move || branch.read(&reading)).await? {
+                    Ok(read) => read,
+                    Err(error) => {
+                        self.tell(&mut report, failed(&shown(&job.branch.local), &error));
+                        return Ok((report, Vec::new()));
+                    }
+                };
+                notes.into_iter().for_each(|note| self.tell(&mut report, note));
+                self.expect(&sources);
+                sources
             }
         };
-        for note in notes {
-            self.tell(&mut report, note);
-        }
         let (part, jobs) = self.items(&job, sources, false).await?;
         report.merge(part);
         Ok((report, jobs))
@@ -183,12 +189,11 @@ impl Run<'_> {
         let mut report = Report::default();
         let directory = match &job.into {
             Into::Loaded(directory) => Some(Arc::clone(directory)),
-            Into::There => Some(self.vault.load_found(&self.vault.resolve(&job.path).await?, true).await?),
+            Into::There => Some(self.vault.load_found(&self.vault.resolve(&job.branch.path).await?, true).await?),
             Into::Imagined => None,
         };
         let (mut nodes, mut large, mut versions, mut jobs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut given = std::collections::HashSet::new();
-        self.progress.expect(sources.len() as u64, sources.iter().map(|source| source.size_bytes).sum());
         for source in sources {
             let path = shown(&source.path);
             let decided = match &directory {
@@ -235,23 +240,23 @@ impl Run<'_> {
                 continue;
             }
             if step == Step::Enter {
-                jobs.push(self.job_below(job, &source, &name, top, Into::There));
+                jobs.push(Job { branch: job.branch.below(&source, &name, top), into: Into::There, left: None });
                 continue;
             }
-            let item = Item { source, name, replaces: there.filter(|_| step == Step::Replace) };
-            match (&item.source.kind, &item.replaces) {
-                (_, Some(_)) => versions.push(item),
-                (SourceKind::File, None) if !plan::is_small(item.source.size_bytes) => large.push(item),
-                _ => nodes.push(item),
+            match there.filter(|_| step == Step::Replace) {
+                Some(there) => versions.push(Item { source, name, replaces: Some(there) }),
+                None if gather::is_large(&source) => large.push(Item { source, name, replaces: None }),
+                None => nodes.push(Sprout { source, name }),
             }
         }
         if self.options.dry_run {
-            self.imagine(&mut report, job, &mut jobs, [nodes, large, versions].into_iter().flatten(), top);
+            let others = [large, versions].into_iter().flatten().map(|item| Sprout { source: item.source, name: item.name });
+            self.imagine(&mut report, job, &mut jobs, nodes.into_iter().chain(others), top);
             return Ok((report, jobs));
         }
         let Some(mut directory) = directory else { return Ok((report, jobs)) };
         // Directories first: what is below them can then go on while the rest of this one is sent.
-        nodes.sort_by_key(|item| item.source.kind != SourceKind::Directory);
+        nodes.sort_by_key(|sprout| sprout.source.kind != SourceKind::Directory);
         directory = self.nodes(job, directory, nodes, &mut report, &mut jobs, top).await?;
         self.large(job, directory, large, &mut report).await?;
         for item in versions {
@@ -281,54 +286,55 @@ impl Run<'_> {
         Ok((step, Some((held, current))))
     }
 
-    /// Creates directories and small files: while one batch is on its way, the next is read and sealed.
+    /// Creates small files and new directories with what is in them: while one load is on its way, the next is read and sealed.
     async fn nodes(
         &self,
         job: &Job,
         mut directory: Arc<Directory>,
-        items: Vec<Item>,
+        sprouts: Vec<Sprout>,
         report: &mut Report,
         jobs: &mut Vec<Job>,
         top: bool,
     ) -> Result<Arc<Directory>> {
-        let runs = plan::batches(items.iter().map(|item| item.source.size_bytes), BATCH_BYTES);
-        let mut items = items.into_iter();
-        let batches: Vec<Vec<Item>> = runs.into_iter().map(|run| items.by_ref().take(run.len()).collect()).collect();
-        let now = crate::clock::now();
-        let slots = Arc::clone(&self.vault.batches);
-        let mut ready = stream::iter(batches)
-            .map(|batch| {
-                let slots = Arc::clone(&slots);
-                async move {
-                    let slot = slots.acquire_owned().await.map_err(|e| ClientError::broken("the upload was ended").because(e))?;
-                    let prepared = blocking(move || prepare(batch, now)).await?;
-                    Ok::<_, ClientError>((prepared, slot))
-                }
-            })
-            .buffered(2);
-        while let Some(prepared) = ready.next().await {
-            let ((drafts, items, notes), _slot) = prepared?;
-            for note in notes {
-                self.tell(report, note);
-            }
-            let (files, bytes) = (drafts.len() as u64, drafts.iter().filter_map(|d| d.content.as_ref()).map(|c| c.size).sum::<u64>());
-            let made: Vec<_> = drafts.iter().map(|draft| (draft.id, Arc::clone(&draft.keys))).collect();
-            let mut created = self.vault.create(&job.path, directory, drafts).await?;
-            for (item, (id, keys)) in items.iter().zip(made) {
-                if item.source.kind == SourceKind::Directory {
-                    report.directories += 1;
-                    let into = created.take_fresh(id, keys).map_or(Into::There, |fresh| Into::Loaded(Arc::new(fresh)));
-                    jobs.push(self.job_below(job, &item.source, &item.name, top, into));
-                } else {
-                    report.files += 1;
-                    report.bytes += item.source.size_bytes;
-                }
+        let mut next = self.load(job, top, sprouts).await?;
+        while let Some((load, room)) = next {
+            let Load { drafts, below, rest, notes, found } = load;
+            notes.into_iter().for_each(|note| self.tell(report, note));
+            self.progress.expect(found.0, found.1);
+            let (things, directories) = (drafts.len() as u64, drafts.iter().filter(|draft| draft.content.is_none()).count() as u64);
+            let bytes = drafts.iter().filter_map(|draft| draft.content.as_ref()).map(|content| content.size).sum::<u64>();
+            let creating = async {
+                let created = self.vault.create(&job.branch.path, directory, drafts).await;
+                // Given back before the next load is waited for, which may need it.
+                drop(room);
+                created
+            };
+            let (created, loaded) = futures::join!(creating, self.load(job, top, rest));
+            let mut created = created?;
+            for Below { node, branch, left } in below {
+                let into = created.below.remove(&node).map_or(Into::There, |fresh| Into::Loaded(Arc::new(fresh)));
+                jobs.push(Job { branch, into, left });
             }
             directory = created.directory;
+            report.directories += directories;
+            report.files += things - directories;
+            report.bytes += bytes;
             self.progress.advance(bytes);
-            self.progress.finish(files);
+            self.progress.finish(things);
+            next = loaded?;
         }
         Ok(directory)
+    }
+
+    /// Reads and seals what one request takes; nothing if there is nothing left.
+    async fn load(&self, job: &Job, top: bool, sprouts: Vec<Sprout>) -> Result<Option<(Load, OwnedSemaphorePermit)>> {
+        if sprouts.is_empty() {
+            return Ok(None);
+        }
+        let room = self.vault.room_for(gather::weight(&sprouts)).await?;
+        let (branch, reading, now) = (job.branch.clone(), self.options.reading.clone(), crate::clock::now());
+        let load = blocking(move || gather::load(&branch, top, sprouts, &reading, now)).await?;
+        Ok(Some((load, room)))
     }
 
     /// Uploads large files and creates them, group by group.
@@ -353,7 +359,7 @@ impl Run<'_> {
                         report.files += 1;
                         report.bytes += content.size;
                         let props = entry_props(&item.name, &item.source, crate::clock::now());
-                        drafts.push(NodeDraft { id: file, keys, props, content: Some(content) });
+                        drafts.push(NodeDraft { id: file, within: None, keys, props, content: Some(content) });
                         journals.extend(journal);
                     }
                     Err(error) if is_fatal(&error) => return Err(error),
@@ -361,7 +367,7 @@ impl Run<'_> {
                 }
             }
             let done = drafts.len() as u64;
-            directory = self.vault.create(&job.path, directory, drafts).await?.directory;
+            directory = self.vault.create(&job.branch.path, directory, drafts).await?.directory;
             for journal in journals {
                 journal.remove()?;
             }
@@ -400,14 +406,14 @@ impl Run<'_> {
 
     async fn new_version(&self, job: &Job, item: &Item) -> Result<(u64, bool)> {
         let Some((held, current)) = &item.replaces else { return Err(ClientError::broken("a version of nothing")) };
-        let path = job.path.child(&item.name);
+        let path = job.branch.path.child(&item.name);
         let (content, journal) = if plan::is_small(item.source.size_bytes) {
             let (source, file) = (item.source.clone(), held.id);
             let content = blocking(move || Small::read(&source)?.seal(&SystemRandom::new(), file)).await??;
             self.progress.advance(content.size);
             (content, None)
         } else {
-            let directory = self.vault.load_found(&self.vault.resolve(&job.path).await?, false).await?;
+            let directory = self.vault.load_found(&self.vault.resolve(&job.branch.path).await?, false).await?;
             let file = LargeFile { path: &item.source.path, name: &item.name, destination: Destination::Version(held.clone()) };
             let uploaded = self.vault.upload(&directory, &file, self.progress).await?;
             (uploaded.content, uploaded.journal)
@@ -420,64 +426,28 @@ impl Run<'_> {
         Ok((bytes, reply.conflict))
     }
 
-    fn job_below(&self, job: &Job, source: &Source, name: &NodeName, top: bool, into: Into) -> Job {
-        let mut above = job.above.clone();
-        above.push(source.place);
-        let last = source.path.file_name().map(Path::new).unwrap_or(Path::new(""));
-        let relative = if top { PathBuf::new() } else { job.relative.join(last) };
-        Job { local: source.path.clone(), relative, above, path: job.path.child(name), into }
-    }
-
     /// A dry run: counts and says.
-    fn imagine(&self, report: &mut Report, job: &Job, jobs: &mut Vec<Job>, items: impl Iterator<Item = Item>, top: bool) {
-        for item in items {
-            self.progress.begin(&job.path.child(&item.name).to_string());
-            if item.source.kind == SourceKind::Directory {
+    fn imagine(&self, report: &mut Report, job: &Job, jobs: &mut Vec<Job>, things: impl Iterator<Item = Sprout>, top: bool) {
+        for Sprout { source, name } in things {
+            self.progress.begin(&job.branch.path.child(&name).to_string());
+            if source.kind == SourceKind::Directory {
                 report.directories += 1;
-                jobs.push(self.job_below(job, &item.source, &item.name, top, Into::Imagined));
+                jobs.push(Job { branch: job.branch.below(&source, &name, top), into: Into::Imagined, left: None });
             } else {
                 report.files += 1;
-                report.bytes += item.source.size_bytes;
+                report.bytes += source.size_bytes;
             }
         }
+    }
+
+    fn expect(&self, sources: &[Source]) {
+        self.progress.expect(sources.len() as u64, sources.iter().map(|source| source.size_bytes).sum());
     }
 
     fn tell(&self, report: &mut Report, note: Note) {
         self.progress.note(&note);
         report.notes.push(note);
     }
-}
-
-/// Reads and seals a batch; what cannot be read is noted and left out.
-fn prepare(items: Vec<Item>, now: Timestamp) -> (Vec<NodeDraft>, Vec<Item>, Vec<Note>) {
-    let random = SystemRandom::new();
-    let (mut drafts, mut kept, mut notes) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()), Vec::new());
-    for item in items {
-        match draft(&random, &item, now) {
-            Ok(draft) => {
-                drafts.push(draft);
-                kept.push(item);
-            }
-            Err(error) => notes.push(failed(&shown(&item.source.path), &error)),
-        }
-    }
-    (drafts, kept, notes)
-}
-
-fn draft(random: &SystemRandom, item: &Item, now: Timestamp) -> Result<NodeDraft> {
-    let Source { kind, modified, mode, .. } = &item.source;
-    if *kind == SourceKind::Directory {
-        return NodeDraft::directory(random, item.name.clone(), now, *modified, mode_of(*mode));
-    }
-    let id = new_node_id(random)?;
-    let content = Small::read(&item.source)?.seal(random, id)?;
-    let keys = ticrypt_keyring::NodeKeys::generate(random).map_err(super::make::cannot_seal)?;
-    Ok(NodeDraft { id, keys: Arc::new(keys), props: entry_props(&item.name, &item.source, now), content: Some(content) })
-}
-
-/// A file's times and mode are its versions'; its entry keeps when it came.
-fn entry_props(name: &NodeName, source: &Source, now: Timestamp) -> EntryProps {
-    EntryProps { name: name.clone(), created: now, modified: source.modified, mode: 0 }
 }
 
 fn kind_of(source: &Source) -> Kind {

@@ -168,9 +168,11 @@ impl Directory {
         Ok(Self { held, view, head: Arc::new(head), head_bytes: head_bytes.0, members, names })
     }
 
-    /// A directory of one's own making, empty.
-    pub fn fresh(held: Held, view: NodeView, head: Signed<HeadPayload>) -> Self {
-        Self { held, view, head: Arc::new(head), head_bytes: Vec::new(), members: BTreeMap::new(), names: HashMap::new() }
+    /// A directory of one's own making.
+    pub fn fresh(held: Held, view: NodeView, head: Signed<HeadPayload>, members: Vec<Member>) -> Self {
+        let names = members.iter().map(|member| (member.name.clone(), member.id())).collect();
+        let members = members.into_iter().map(|member| (member.id(), Arc::new(member))).collect();
+        Self { held, view, head: Arc::new(head), head_bytes: Vec::new(), members, names }
     }
 
     pub fn id(&self) -> NodeId {

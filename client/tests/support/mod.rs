@@ -220,6 +220,7 @@ pub fn file(urls: Vec<String>, pins: Vec<Hash>) -> DeploymentFile {
         audit_log_key: verifier("test.example/audit").to_string(),
         key_log_key: verifier("test.example/keys").to_string(),
         witness_keys: vec![],
+        witness_quorum: 0,
         site_key: None,
         minimum_suite: 1,
         registration_token: None,

@@ -57,7 +57,10 @@ async fn a_mirror_follows_a_growing_log_and_finds_entries() {
     let back = Mirror::restore(key.clone(), vec![], 0, &stored).unwrap();
     assert_eq!(back.last(), mirror.last());
     let witness = witness_signer("w.example", 1).verifier().clone();
-    assert!(Mirror::restore(key, vec![witness], 1, &stored).is_err(), "below the quorum");
+    // A witness that joined since: what was stored stands, what comes next needs its signature.
+    let mut stricter = Mirror::restore(key, vec![witness], 1, &stored).unwrap();
+    assert_eq!(stricter.last(), mirror.last());
+    assert!(matches!(stricter.update(&old_note, fetch(&log)), Err(MirrorError::Checkpoint(_))), "below the quorum");
 }
 
 #[tokio::test]

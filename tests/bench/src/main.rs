@@ -1,6 +1,7 @@
 //! The parts of `make bench` that no program on the command line can time from outside. Each prints one JSON object.
 
 mod audit;
+mod logins;
 mod seal;
 
 use std::path::PathBuf;
@@ -36,11 +37,21 @@ enum What {
         #[arg(long)]
         dir: PathBuf,
     },
+    /// Logs people in on kept-alive connections to a running server whose limits allow it.
+    Logins {
+        #[command(flatten)]
+        place: logins::Place,
+        #[arg(long, default_value_t = 32)]
+        connections: usize,
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
 }
 
 fn main() -> Result<()> {
     match Cli::parse().what {
         What::Seal { mib, threads } => seal::run(mib, threads),
         What::Audit { events, callers, dir } => audit::run(events, callers, &dir),
+        What::Logins { place, connections, seconds } => logins::run(&place, connections, seconds),
     }
 }
