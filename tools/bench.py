@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """make bench: ticrypt beside rclone crypt, restic, age and dd. Same data, same disk, loopback, TLS, everyone timed to sync.
 
-Contenders take turns within each round, so that a disk which is fast or slow by the hour is so for all. One that needs more than a minute
-for something is timed once. Prints one table and, with
+Contenders take turns within each round, so that a disk which is fast or slow by the hour is so for all. One that is not done with something
+after two minutes is stopped and not asked again. Prints one table and, with
 --json FILE, the raw figures. Everything runs in a temporary folder beside the target directory and is removed at the end.
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import re
@@ -17,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -63,15 +65,23 @@ def timed(command, **more):
     return run(command, **more)
 
 
+PATIENCE_S = 120
+
+
 def run(command, env=None, **more):
-    """Runs to the end and to sync; returns seconds and the peak memory of the process, MiB."""
+    """Runs to the end and to sync; returns seconds and the peak memory of the process, MiB. Infinitely long for one that had to be stopped."""
     start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(env or {})}, **more)
+    stopping = threading.Timer(PATIENCE_S, process.kill)
+    stopping.start()
     errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    stopping.cancel()
     os.sync()
     took = time.monotonic() - start
+    if took > PATIENCE_S:
+        return math.inf, usage.ru_maxrss / 1024
     if process.returncode != 0:
         sys.exit(f"failed: {command}\n{errors.decode(errors='replace')[-2000:]}")
     return took, usage.ru_maxrss / 1024
@@ -254,13 +264,13 @@ def age(folder, rounds):
 
 
 def is_settled(figures, name, what):
-    """Whoever takes longer than a minute is not asked again; the table shows that one time."""
-    return max(figures.get(name, {}).get(f"{what} up", [0])) > 60
+    """Whether it had to be stopped at this once."""
+    return max(figures.get(name, {}).get(f"{what} up", [0])) == math.inf
 
 
 def note(figures, n, name, what, took):
     figures.setdefault(name, {}).setdefault(what, []).append(took)
-    print(f"round {n + 1}: {name}, {what}: {took:.2f} s", file=sys.stderr, flush=True)
+    print(f"round {n + 1}: {name}, {what}: {seconds(took)}", file=sys.stderr, flush=True)
 
 
 def main():
@@ -286,7 +296,7 @@ def main():
                 present = [c for c in contenders if not is_settled(figures, c.name, what)]
                 for c in present:
                     note(figures, n, c.name, f"{what} up", c.up(data / what, f"{what}-{n}"))
-                for c in present:
+                for c in [c for c in present if not is_settled(figures, c.name, what)]:
                     target = folder / f"down-{c.name.replace(' ', '-')}-{what}-{n}"
                     target.mkdir()
                     note(figures, n, c.name, f"{what} down", c.down(f"{what}-{n}", target))
@@ -301,6 +311,12 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def seconds(took):
+    if took is None:
+        return ""
+    return f"{took:.2f} s" if took < math.inf else f"> {PATIENCE_S} s"
+
+
 def report(figures, contenders, folder, options):
     rows = ["dd"] + [c.name for c in contenders]
     columns = ["big up", "big down", "small up", "small down"]
@@ -309,12 +325,12 @@ def report(figures, contenders, folder, options):
     medians = {r: {c: statistics.median(v) for c, v in figures[r].items()} for r in rows}
     peaks = {c.name: (c.client_peak, c.server_peak()) for c in contenders}
     for r in rows:
-        cells = [f"{medians[r][c]:.2f} s" if c in medians[r] else "" for c in columns]
+        cells = [seconds(medians[r].get(c)) for c in columns]
         peak = [f"{p:.0f}" for p in peaks[r]] if r in peaks else ["", ""]
         print(f"| {r} | " + " | ".join(cells + peak) + " |")
     ours = medians["ticrypt"]
     print("\nticrypt is faster by: " + ", ".join(
-        f"{c}: " + " ".join(f"{medians[r][c] / ours[c]:.2f}× {r}" for r in rows if r != "ticrypt" and c in medians[r]) for c in columns))
+        f"{c}: " + " ".join(f"{medians[r][c] / ours[c]:.2f}× {r}" for r in rows if r != "ticrypt" and medians[r].get(c, math.inf) < math.inf) for c in columns))
     within = {}
     within["seal"] = seal = inside("seal", "--threads", str(os.cpu_count()))
     within["audit"] = audit = inside("audit", "--dir", folder)

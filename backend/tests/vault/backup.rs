@@ -34,7 +34,7 @@ fn config_at(url: &str) -> Config {
     config.log.checkpoint_interval_ms = 100;
     config.store.url = url.to_owned();
     // Where the world has them.
-    config.chunks = Chunks::Local { path: PathBuf::from(".") };
+    config.chunks = Chunks::Local { path: PathBuf::from("chunks") };
     config
 }
 

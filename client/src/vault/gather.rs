@@ -191,10 +191,11 @@ mod tests {
         let source = look(folder, name.clone(), &reading).unwrap().unwrap();
         let branch = Branch { local: PathBuf::new(), relative: PathBuf::new(), above: vec![], path: "/".parse().unwrap() };
         let mut loads = vec![load(&branch, true, vec![Sprout { source, name }], &reading, Timestamp::from_millis(1))];
-        while let Some(left) = loads.last_mut().unwrap().below.iter_mut().find_map(|below| Some((below.branch.clone(), below.left.take()?)))
+        while let Some((branch, left)) =
+            loads.iter_mut().flat_map(|load| &mut load.below).find_map(|below| Some((below.branch.clone(), below.left.take()?)))
         {
-            let sprouts = left.1.into_iter().map(|source| Sprout { name: source.name.clone(), source }).collect();
-            loads.push(load(&left.0, false, sprouts, &reading, Timestamp::from_millis(1)));
+            let sprouts = left.into_iter().map(|source| Sprout { name: source.name.clone(), source }).collect();
+            loads.push(load(&branch, false, sprouts, &reading, Timestamp::from_millis(1)));
         }
         loads
     }

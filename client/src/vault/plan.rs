@@ -173,7 +173,7 @@ mod tests {
                 assert!(run.len() <= BATCH_MAX_NODES && run.len() as u64 * (size + NODE_BYTES) <= BATCH_BYTES);
             }
         }
-        assert_eq!(batches(std::iter::repeat_n(1_024, 10_000), BATCH_BYTES).len(), 5);
+        assert_eq!(batches(std::iter::repeat_n(1_024, 10_000), BATCH_BYTES).len(), 8);
     }
 
     #[test]

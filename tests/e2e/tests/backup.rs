@@ -89,6 +89,8 @@ fn under_load(options: &Options, empty: impl Fn(usize) -> Options) {
                         held += 1;
                     }
                 }
+                // The load is what the others do; two programs started without a pause only starve it.
+                pause(Duration::from_millis(200));
             }
             (swept, held)
         });
