@@ -185,19 +185,23 @@ mod tests {
     use super::*;
     use crate::vault::source::look;
 
-    fn gather(folder: &Path) -> Vec<Load> {
+    /// All loads of a tree, and how many files are left to uploads of their own.
+    fn gather(folder: &Path) -> (Vec<Load>, usize) {
         let reading = Reading::default();
         let name = NodeName::parse("tree").unwrap();
         let source = look(folder, name.clone(), &reading).unwrap().unwrap();
         let branch = Branch { local: PathBuf::new(), relative: PathBuf::new(), above: vec![], path: "/".parse().unwrap() };
         let mut loads = vec![load(&branch, true, vec![Sprout { source, name }], &reading, Timestamp::from_millis(1))];
+        let mut large = 0;
         while let Some((branch, left)) =
             loads.iter_mut().flat_map(|load| &mut load.below).find_map(|below| Some((below.branch.clone(), below.left.take()?)))
         {
-            let sprouts = left.into_iter().map(|source| Sprout { name: source.name.clone(), source }).collect();
+            let (more, small): (Vec<_>, Vec<_>) = left.into_iter().partition(is_large);
+            large += more.len();
+            let sprouts = small.into_iter().map(|source| Sprout { name: source.name.clone(), source }).collect();
             loads.push(load(&branch, false, sprouts, &reading, Timestamp::from_millis(1)));
         }
-        loads
+        (loads, large)
     }
 
     #[test]
@@ -207,7 +211,8 @@ mod tests {
         for file in ["one", "a/two", "a/b/three"] {
             std::fs::write(dir.path().join(file), file).unwrap();
         }
-        let loads = gather(dir.path());
+        let (loads, large) = gather(dir.path());
+        assert_eq!(large, 0);
         assert_eq!((loads.len(), loads[0].drafts.len(), loads[0].below.len(), loads[0].found), (1, 6, 0, (5, 17)));
         let ids: Vec<_> = loads[0].drafts.iter().map(|draft| draft.id).collect();
         for (at, draft) in loads[0].drafts.iter().enumerate() {
@@ -226,13 +231,14 @@ mod tests {
             (0..900).for_each(|file| std::fs::write(folder.join(format!("f{file}")), b"x").unwrap());
         }
         std::fs::write(dir.path().join("large"), vec![1; 100_000]).unwrap();
-        let loads = gather(dir.path());
+        let (loads, large) = gather(dir.path());
         assert_eq!(loads[0].drafts.len(), BATCH_MAX_NODES);
         assert!(loads.iter().all(|load| load.drafts.len() <= BATCH_MAX_NODES));
         let mut names: Vec<_> = loads.iter().flat_map(|load| &load.drafts).map(|draft| (draft.within, draft.props.name.clone())).collect();
         let count = names.len();
         names.sort();
         names.dedup();
-        assert_eq!((count, names.len()), (1 + 3 + 2_700 + 1, count), "the large file came as a node here, because nobody sorted it out");
+        assert_eq!((count, names.len(), large), (1 + 3 + 2_700, count, 1));
+        assert!(loads.iter().all(|load| load.notes.is_empty()));
     }
 }
