@@ -30,7 +30,7 @@ use crate::error::{ClientError, Result};
 use crate::home::{self, Home};
 use crate::keys::{Batch, Keys, Unlocked};
 use crate::session::Capability;
-use crate::transport::Transport;
+use crate::transport::{Lease, Transport};
 
 /// A passphrase shorter than this is refused for a new key file.
 pub const PASSPHRASE_MIN_CHARS: usize = 10;
@@ -242,36 +242,48 @@ pub struct LoggedIn {
 
 /// Logs in: everything on one connection, whose channel value is signed.
 pub async fn login(home: &Home, transport: &Transport, deployment: &Deployment, keys: Arc<dyn Keys>, client: &str) -> Result<LoggedIn> {
-    let me = keys.identity().clone();
     let mut lease = transport.lease().await?;
-    let asked = ChallengeRequest { name: me.name.clone() };
-    let challenge: ChallengeReply = transport.call_on(&mut lease, Operation::SessionChallenge, &[], &asked).await?;
-    let now = clock::now();
-    clock::check_skew(now, challenge.server_time_ms)?;
-    let channel = lease.channel().ok_or_else(|| ClientError::unavailable("the connection was lost during login; try again"))?;
-    let session_key = keys.new_session_key().await?;
-    let payload = LoginPayload {
-        deployment: deployment.id(),
-        user: me.user,
-        bundle: me.hash(),
-        challenge: challenge.challenge.0,
-        session_key,
-        channel,
-        at: now,
-    };
-    let login = keys.sign(Batch::Login(Box::new(payload))).await?.pop().ok_or_else(|| ClientError::broken("the login was not signed"))?;
-    let request = LoginRequest { login: login.into(), client: label(client) };
-    let reply: LoginReply = transport.call_on(&mut lease, Operation::SessionLogin, &[], &request).await?;
-    if reply.user.user != me.user {
-        return Err(ClientError::untrusted("the server logged in somebody else; tell an administrator"));
-    }
-    let capability = Arc::new(Capability::new(reply.session, Secret::new(reply.token), reply.expires_ms, Arc::clone(&keys)));
-    let receipts = home.person_dir(deployment.id(), me.user)?;
+    let reply = authenticate(transport, &mut lease, deployment, &*keys, client).await?;
+    let receipts = home.person_dir(deployment.id(), keys.identity().user)?;
+    let capability = Arc::new(Capability::new(reply.session, Secret::new(reply.token), reply.expires_ms, keys));
     let in_session = transport.with_session(Arc::clone(&capability), Some(receipts))?;
     if let Some(connection) = lease.into_connection() {
         in_session.adopt(connection);
     }
     Ok(LoggedIn { capability, user: reply.user, transport: in_session })
+}
+
+/// Challenge and signed answer on one connection; nothing is kept of it.
+pub async fn authenticate(
+    transport: &Transport,
+    lease: &mut Lease,
+    deployment: &Deployment,
+    keys: &dyn Keys,
+    client: &str,
+) -> Result<LoginReply> {
+    let me = keys.identity();
+    let asked = ChallengeRequest { name: me.name.clone() };
+    let challenge: ChallengeReply = transport.call_on(lease, Operation::SessionChallenge, &[], &asked).await?;
+    let now = clock::now();
+    clock::check_skew(now, challenge.server_time_ms)?;
+    let channel = lease.channel().ok_or_else(|| ClientError::unavailable("the connection was lost during login; try again"))?;
+    let payload = LoginPayload {
+        deployment: deployment.id(),
+        user: me.user,
+        bundle: me.hash(),
+        challenge: challenge.challenge.0,
+        session_key: keys.new_session_key().await?,
+        channel,
+        at: now,
+    };
+    let login = keys.sign(Batch::Login(Box::new(payload))).await?.pop().ok_or_else(|| ClientError::broken("the login was not signed"))?;
+    let request = LoginRequest { login: login.into(), client: label(client) };
+    let reply: LoginReply = transport.call_on(lease, Operation::SessionLogin, &[], &request).await?;
+    if reply.user.user == me.user {
+        Ok(reply)
+    } else {
+        Err(ClientError::untrusted("the server logged in somebody else; tell an administrator"))
+    }
 }
 
 /// Ends the session on the server.

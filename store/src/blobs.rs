@@ -242,8 +242,14 @@ impl ChunkStore {
 
 /// Temporary files are named after the chunk with `#` and a number behind.
 fn remove_unfinished(folder: &Path, before: SystemTime) -> Result<u64, std::io::Error> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        // The last chunk took its folder with it since it was listed.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
     let mut removed = 0;
-    for entry in std::fs::read_dir(folder)? {
+    for entry in entries {
         let entry = entry?;
         let meta = entry.metadata()?;
         if meta.is_dir() {

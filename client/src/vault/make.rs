@@ -247,29 +247,26 @@ impl Vault {
         let mut added: HashMap<NodeId, Vec<Member>> = HashMap::new();
         let mut made = Vec::new();
         for (((entry, content), bytes), draft) in sealed.into_iter().zip(bytes).zip(drafts.iter()) {
+            let parent = entry.parent;
+            let member = member_of(directory, draft, entry, bytes.clone(), author.at);
             let (first_head, new_content) = match (content, &draft.content) {
                 (Some(sealed), Some(content)) => (None, Some(new_content(sealed, content, manifests.next().ok_or_else(unsigned)?))),
                 _ => {
                     let (bytes, head) = heads.next().ok_or_else(unsigned)?;
-                    made.push((draft.id, entry.parent, head));
+                    made.push((draft.id, member.view.clone(), head));
                     (Some(bytes), None)
                 }
             };
-            nodes.push(NewNode { entry: Blob(bytes.clone()), head: first_head, content: new_content });
-            added.entry(entry.parent).or_default().push(member_of(directory, draft, entry, bytes, author.at));
+            nodes.push(NewNode { entry: Blob(bytes), head: first_head, content: new_content });
+            added.entry(parent).or_default().push(member);
         }
         self.server().create(CreateRequest { directory: directory.id(), head: head_bytes, nodes }).await?;
         self.saw(SeenKind::Head, directory.id(), head.counter, head.record_hash())?;
-        let mut fresh = HashMap::with_capacity(made.len());
-        for (id, parent, head) in made {
-            let view =
-                added.get(&parent).and_then(|members| members.iter().find(|member| member.id() == id)).map(|member| member.view.clone());
-            let (Some(held), Some(view)) = (below.remove(&id), view) else { continue };
-            fresh.insert(id, (held, view, head));
-        }
         let mut added_to = |directory| added.remove(&directory).unwrap_or_default();
         let directory = Arc::new(directory.after(head, &[], added_to(directory.id())));
-        let below = fresh.into_iter().map(|(id, (held, view, head))| (id, Directory::fresh(held, view, head, added_to(id)))).collect();
+        let below =
+            made.into_iter().filter_map(|(id, view, head)| Some((id, Directory::fresh(below.remove(&id)?, view, head, added_to(id)))));
+        let below = below.collect();
         Ok(Created { directory, below })
     }
 }

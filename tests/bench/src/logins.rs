@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use ticrypt_api::session::{ChallengeReply, ChallengeRequest, LoginReply, LoginRequest};
+use anyhow::Result;
 use ticrypt_api::user::RegisterReply;
 use ticrypt_client::account::{self, KeyFile, KeyPaths, Registration};
 use ticrypt_client::keys::Unlocked;
 use ticrypt_client::transport::Options;
 use ticrypt_client::users::StateChange;
-use ticrypt_client::{Batch, Deployment, Home, Keys, Session, Transport, clock, entropy};
+use ticrypt_client::{Deployment, Home, Keys, Session, Transport, clock, entropy};
 use ticrypt_crypto::bundle::Fingerprint;
-use ticrypt_crypto::login::LoginPayload;
 use ticrypt_crypto::statement::Action;
 use ticrypt_keyring::{Identity, SystemRandom};
-use ticrypt_types::{Operation, Secret, UserId};
+use ticrypt_types::{Secret, UserId};
+
+const CLIENT: &str = "make bench";
 
 /// Where the administrator is found, who activates the people.
 #[derive(clap::Args)]
@@ -58,12 +58,13 @@ async fn log_in(place: &Place, connections: usize, during: Duration) -> Result<(
 
     let (start, mut tasks) = (Instant::now(), tokio::task::JoinSet::new());
     for keys in people {
+        let deployment = deployment.clone();
         let transport = Transport::new(&deployment, Options { connections: 1, ..Options::default() })?;
         tasks.spawn(async move {
             let mut waits = Vec::new();
             while start.elapsed() < during {
                 let before = Instant::now();
-                login(&transport, &keys).await?;
+                account::authenticate(&transport, &mut transport.lease().await?, &deployment, &keys, CLIENT).await?;
                 waits.push(before.elapsed());
             }
             anyhow::Ok(waits)
@@ -81,7 +82,7 @@ async fn administrator(home: &Home, deployment: &Deployment, passphrase_file: &P
     let file = KeyFile::read(KeyPaths::choose(home, deployment, None)?)?;
     let keys: Arc<dyn Keys> = Arc::new(file.unlock(&Secret::new(passphrase.trim_end().to_owned()))?);
     let transport = Transport::new(deployment, Options::default())?;
-    let logged_in = account::login(home, &transport, deployment, Arc::clone(&keys), "make bench").await?;
+    let logged_in = account::login(home, &transport, deployment, Arc::clone(&keys), CLIENT).await?;
     Ok(Session::assemble(home.clone(), deployment.clone(), logged_in.transport, keys)?)
 }
 
@@ -98,24 +99,4 @@ async fn person(number: usize, deployment: &Deployment, administrator: &Session)
     let change = StateChange { view, action: Action::Activate, reason: String::new(), new_bundle: None };
     administrator.users.change_state(&*administrator.keys, change, Some(fingerprint)).await?;
     Ok(keys)
-}
-
-/// What `account::login` does, without the files it keeps for the next command.
-async fn login(transport: &Transport, keys: &Unlocked) -> Result<LoginReply> {
-    let me = keys.identity();
-    let mut lease = transport.lease().await?;
-    let asked = ChallengeRequest { name: me.name.clone() };
-    let challenge: ChallengeReply = transport.call_on(&mut lease, Operation::SessionChallenge, &[], &asked).await?;
-    let payload = LoginPayload {
-        deployment: me.deployment,
-        user: me.user,
-        bundle: me.hash(),
-        challenge: challenge.challenge.0,
-        session_key: keys.new_session_key().await?,
-        channel: lease.channel().context("the connection was lost")?,
-        at: clock::now(),
-    };
-    let signed = keys.sign(Batch::Login(Box::new(payload))).await?.pop().context("a login was not signed")?;
-    let request = LoginRequest { login: signed.into(), client: "make bench".to_owned() };
-    Ok(transport.call_on(&mut lease, Operation::SessionLogin, &[], &request).await?)
 }
