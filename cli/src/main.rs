@@ -12,7 +12,6 @@ mod output;
 mod passphrase;
 mod vault;
 mod verbs;
-mod when;
 
 use std::process::ExitCode;
 

@@ -63,18 +63,23 @@ impl KeyPaths {
         Self { key: key.to_owned(), bundle }
     }
 
-    /// The key file named, else the only one in the home.
-    pub fn choose(home: &Home, deployment: &Deployment, named: Option<&Path>) -> Result<Self> {
-        if let Some(named) = named {
-            return Ok(Self::beside(named));
-        }
+    /// All in the home, by name.
+    pub fn all(home: &Home, deployment: &Deployment) -> Result<Vec<Self>> {
         let dir = home.directory(deployment.id(), "keys")?;
         let entries = std::fs::read_dir(&dir).map_err(|e| home::io_error("list", &dir, e))?;
         let mut keys: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         keys.retain(|path| path.extension().is_some_and(|extension| extension == "key"));
         keys.sort();
-        match keys.as_slice() {
-            [only] => Ok(Self::beside(only)),
+        Ok(keys.iter().map(|key| Self::beside(key)).collect())
+    }
+
+    /// The key file named, else the only one in the home.
+    pub fn choose(home: &Home, deployment: &Deployment, named: Option<&Path>) -> Result<Self> {
+        if let Some(named) = named {
+            return Ok(Self::beside(named));
+        }
+        match Self::all(home, deployment)?.as_slice() {
+            [only] => Ok(only.clone()),
             [] => Err(ClientError::not_found("no key file is in this home; run `ticrypt key new NAME`, or name yours with --key FILE")),
             several => Err(ClientError::invalid(format!(
                 "{} key files are in this home; choose one with --key FILE or --user NAME",

@@ -20,14 +20,17 @@ pub mod entropy;
 pub mod error;
 pub mod home;
 pub mod keys;
+pub mod login;
 pub mod mirror;
 pub mod receipts;
 pub mod reset;
 pub mod session;
+pub mod show;
 pub mod state;
 pub mod transport;
 pub mod users;
 pub mod vault;
+pub mod when;
 
 pub use deployment::Deployment;
 pub use error::{ClientError, Kind};

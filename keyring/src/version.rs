@@ -1,5 +1,6 @@
 //! Keys of one version of a file: its content key, and the property key of each manifest that makes it current.
 
+use aws_lc_rs::hmac;
 use ticrypt_crypto::Digest;
 use ticrypt_types::Secret;
 
@@ -29,6 +30,17 @@ impl ContentKey {
     /// What each chunk and the manifest say the content key is; tells nothing of the key.
     pub fn commitment(&self) -> Result<Digest, ProviderError> {
         Ok(Digest::new(*derive("content/commitment", self.expose())?))
+    }
+
+    /// By which a device knows a chunk's plaintext again when an upload goes on. Kept on the device only, and tells nothing without the key.
+    pub fn tag_plaintext(&self, number: u64, plaintext: &[u8]) -> Result<Digest, ProviderError> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &*derive("content/journal", self.expose())?);
+        let mut context = hmac::Context::with_key(&key);
+        context.update(&number.to_be_bytes());
+        context.update(plaintext);
+        let mut tag = [0; 32];
+        tag.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
+        Ok(Digest::new(tag))
     }
 }
 

@@ -10,7 +10,7 @@ use ticrypt_types::name::Harmless;
 
 use super::{complete, open, path};
 use crate::context::Context;
-use crate::when;
+use ticrypt_client::when;
 
 /// Names are searched on this machine, after they were decrypted; the server learns which directories were listed.
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use ticrypt_types::{Timestamp, UserName, Verbs};
 
 use super::{complete, open, path};
 use crate::context::Context;
-use crate::when;
+use ticrypt_client::when;
 
 /// Without options a person may view and download.
 ///

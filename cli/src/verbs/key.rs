@@ -9,7 +9,6 @@ use ticrypt_client::{ClientError, Keys, agent, home, reset};
 use ticrypt_crypto::bundle::Bundle;
 use ticrypt_types::UserName;
 
-use super::login;
 use crate::context::Context;
 use crate::passphrase;
 
@@ -192,7 +191,7 @@ async fn replace(rotate: &Rotate, context: &Context) -> anyhow::Result<()> {
     let transport = context.transport(&deployment)?;
     let unlocked = std::sync::Arc::new(file.unlock(&secret)?);
     let keys: std::sync::Arc<dyn Keys> = std::sync::Arc::clone(&unlocked) as _;
-    let logged_in = account::login(&context.home, &transport, &deployment, keys, &login::label("key rotate")).await?;
+    let logged_in = account::login(&context.home, &transport, &deployment, keys, &ticrypt_client::login::label("key rotate")).await?;
     let rotated = account::rotate(&logged_in.transport, &file, &unlocked, &secret, rotate.compromised).await;
     if let Err(error) = account::logout(&logged_in.transport).await {
         tracing::debug!(%error, "the session of the rotation was left to end by itself");

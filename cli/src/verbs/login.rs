@@ -3,19 +3,19 @@
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use ticrypt_client::account::{self, KeyFile, LoggedIn};
-use ticrypt_client::{ClientError, Deployment, Kind, Transport, agent};
-use ticrypt_crypto::bundle::Reason;
-use ticrypt_types::{Secret, SessionId, Timestamp, UserName};
+use ticrypt_client::login::{Login, label};
+use ticrypt_client::{ClientError, Deployment, Kind, agent};
+use ticrypt_types::{SessionId, Timestamp, UserName};
 
 use super::key::Which;
 use crate::context::Context;
-use crate::{passphrase, when};
+use ticrypt_client::when;
+
+use crate::passphrase;
 
 const AGENT_START: Duration = Duration::from_secs(10);
 
@@ -41,57 +41,21 @@ pub fn ttl(text: &str) -> Result<Duration, String> {
     ms.filter(|ttl| *ttl <= agent::TTL_MAX).ok_or_else(|| "a time between `1s` and `24h`, such as `15m`".to_owned())
 }
 
-/// What a person will recognise in the list of sessions.
-pub fn label(verb: &str) -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{verb} on {} (ticrypt {})", if host.trim().is_empty() { "this device" } else { host.trim() }, env!("CARGO_PKG_VERSION"))
-}
-
 pub async fn run(arguments: Arguments, context: &Context) -> anyhow::Result<()> {
     let deployment = context.deployment()?;
     let file = arguments.which.read(context)?;
     let secret = passphrase::existing(context, &format!("Passphrase of {}: ", file.paths.key.display()))?;
     let socket = context.agent_socket(&deployment)?;
     start_agent(&socket, &deployment, context).await?;
-    let transport = context.transport(&deployment)?;
-    let logged_in = match enter(&file, &secret, &arguments, &socket, &transport, &deployment, context).await {
-        // A rotation was cut off after the server took the new keys and before they were put in place here.
-        Err(error) if error.kind() == Kind::Refused || error.kind() == Kind::LoggedOut => {
-            match KeyFile::read_unfinished_rotation(&file.paths)? {
-                Some(next) => {
-                    let entered = enter(&next, &secret, &arguments, &socket, &transport, &deployment, context).await;
-                    if entered.is_ok() {
-                        KeyFile::finish_rotation(&file.paths)?;
-                    }
-                    entered.map_err(|_| error)
-                }
-                None => Err(error),
-            }
-        }
-        other => other,
-    };
-    let logged_in = match logged_in {
-        Ok(logged_in) => logged_in,
-        Err(error) => {
-            // Keys without a session are of no use to any command.
-            agent::lock(&socket).await?;
-            if error.code() == "login_failed" && file.bundle.payload().reason == Reason::Reset {
-                context.output.warn(&format!(
-                    "these keys were made by `ticrypt key reset` and count when an administrator has accepted them; give them {} and read \
-                     them the fingerprint {}",
-                    file.paths.bundle.display(),
-                    file.bundle.fingerprint()
-                ));
-            }
-            return Err(error.into());
-        }
-    };
-    let shown = Shown { name: logged_in.user.name, session: logged_in.capability.session, expires: logged_in.capability.expires };
+    let login =
+        Login { home: &context.home, deployment: &deployment, socket: &socket, file: &file, ttl: arguments.ttl, label: &label("login") };
+    let (session, user) = login.enter(&secret).await?;
+    let held = agent::connect(&socket).await?.capability;
+    let shown = Shown { name: user.name, session: held.session, expires: held.expires };
     context.output.record(
         &shown,
         &[("name", shown.name.to_string()), ("session", shown.session.to_string()), ("expires", shown.expires.to_string())],
     )?;
-    let session = context.session().await?;
     match session.users.check_self().await {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == Kind::Untrusted => Err(error.into()),
@@ -100,21 +64,6 @@ pub async fn run(arguments: Arguments, context: &Context) -> anyhow::Result<()> 
             Ok(())
         }
     }
-}
-
-async fn enter(
-    file: &KeyFile,
-    secret: &Secret<String>,
-    arguments: &Arguments,
-    socket: &Path,
-    transport: &Transport,
-    deployment: &Deployment,
-    context: &Context,
-) -> Result<LoggedIn, ClientError> {
-    let keys = agent::unlock(socket, &file.text, &file.bundle, secret, arguments.ttl).await?;
-    let logged_in = account::login(&context.home, transport, deployment, Arc::clone(&keys), &label("login")).await?;
-    agent::set_session(socket, &logged_in.capability).await?;
-    Ok(logged_in)
 }
 
 /// Starts the agent unless one listens, detached from this terminal, and waits until it answers.

@@ -14,7 +14,7 @@ use ticrypt_types::{Rank, Timestamp, UserName, UserState};
 
 use crate::context::Context;
 use crate::passphrase::ask_line;
-use crate::when;
+use ticrypt_client::when;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -24,7 +24,7 @@ use super::progress::{Cancel, Progress, Report};
 use super::put::cancelled;
 use super::rename::taken;
 use super::tree::{Current, Directory, Held, Member};
-use super::upload::{Sending, ticket_of};
+use super::upload::{Chunk, Sending, ticket_of};
 use crate::error::{ClientError, Result};
 
 struct Job {
@@ -202,7 +202,7 @@ impl Vault {
             })
             .await?;
             hasher = hashed;
-            chunk_hashes.push(self.send_chunk(&to, number, number + 1 == count, buffer).await?);
+            chunk_hashes.push(self.send_chunk(&to, number, number + 1 == count, Chunk { buffer, tag: None }).await?);
             progress.advance(len as u64);
         }
         check_whole(content, hasher.finish())?;

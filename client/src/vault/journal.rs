@@ -7,7 +7,11 @@
 //!   {"format":1,"version":"…","file":"…","source":{…},"list_wrap":"…","tree_wrap":"…"}
 //!   0 3f5a…
 //!   1 9c01…
+//!   2 77ab… e0d4…
 //! ```
+//!
+//! The third word is there where the content came in pieces (from a browser) and not from a disk, whose times tell whether a file changed:
+//! a tag of the plaintext, keyed by the content key, so that it tells nothing without it.
 //!
 //! No key is in it: those of a file that does not exist yet are kept wrapped under its directory, as its entry will have them. A line that
 //! a crash cut short is ignored. A chunk may stand here more than once, since each sealing draws a fresh nonce. Chunks are sent again unless
@@ -53,10 +57,14 @@ pub struct Journal {
     file: File,
     pub header: Header,
     sent: Sent,
+    tags: Tags,
 }
 
 /// Chunks by number and hash.
 pub type Sent = BTreeSet<(u64, Digest)>;
+
+/// Tags of the plaintext of chunks.
+pub type Tags = BTreeMap<(u64, Digest), Digest>;
 
 /// Where journals are kept.
 #[derive(Clone, Debug)]
@@ -100,7 +108,7 @@ impl Journals {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(broken(&path, error)),
         };
-        let Some((header, sent)) = parse(&text) else {
+        let Some((header, sent, tags)) = parse(&text) else {
             // Written by another version of the program, or damaged: worth nothing, so the upload starts anew.
             return Ok(None);
         };
@@ -109,7 +117,7 @@ impl Journals {
             // The next line must not continue one that was cut short.
             (&file).write_all(b"\n").map_err(|e| broken(&path, e))?;
         }
-        Ok(Some(Journal { path, file, header, sent }))
+        Ok(Some(Journal { path, file, header, sent, tags }))
     }
 
     /// Begins a journal; an older one for the same place is replaced.
@@ -127,7 +135,7 @@ impl Journals {
             OpenOptions::new().append(true).open(&path)
         };
         let file = write().map_err(|e| broken(&path, e))?;
-        Ok(Journal { path, file, header, sent: Sent::new() })
+        Ok(Journal { path, file, header, sent: Sent::new(), tags: Tags::new() })
     }
 }
 
@@ -136,10 +144,19 @@ impl Journal {
         &self.sent
     }
 
+    pub fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
     /// Remembers a chunk that is about to be sent. Not synced: losing the line costs sending the chunk again.
-    pub fn record(&mut self, number: u64, hash: Digest) -> Result<()> {
-        self.file.write_all(format!("{number} {hash}\n").as_bytes()).map_err(|e| broken(&self.path, e))?;
+    pub fn record(&mut self, number: u64, hash: Digest, tag: Option<Digest>) -> Result<()> {
+        let line = match tag {
+            Some(tag) => format!("{number} {hash} {tag}\n"),
+            None => format!("{number} {hash}\n"),
+        };
+        self.file.write_all(line.as_bytes()).map_err(|e| broken(&self.path, e))?;
         self.sent.insert((number, hash));
+        self.tags.extend(tag.map(|tag| ((number, hash), tag)));
         Ok(())
     }
 
@@ -149,17 +166,21 @@ impl Journal {
     }
 }
 
-fn parse(text: &str) -> Option<(Header, Sent)> {
+fn parse(text: &str) -> Option<(Header, Sent, Tags)> {
     let (first, rest) = text.split_once('\n')?;
     let header: Header = serde_json::from_str(first).ok()?;
     if header.format != FORMAT {
         return None;
     }
-    let line = |line: &str| -> Option<(u64, Digest)> {
-        let (number, hash) = line.split_once(' ')?;
-        Some((number.parse().ok()?, hash.parse().ok()?))
-    };
-    Some((header, rest.lines().filter_map(line).collect()))
+    let (mut sent, mut tags) = (Sent::new(), Tags::new());
+    for line in rest.lines() {
+        let mut words = line.split(' ');
+        let chunk = (words.next().and_then(|word| word.parse().ok()), words.next().and_then(|word| word.parse().ok()));
+        let ((Some(number), Some(hash)), tag) = (chunk, words.next()) else { continue };
+        sent.insert((number, hash));
+        tags.extend(tag.and_then(|tag| tag.parse().ok()).map(|tag| ((number, hash), tag)));
+    }
+    Some((header, sent, tags))
 }
 
 impl Header {
@@ -206,16 +227,17 @@ mod tests {
         let (directory, name) = (NodeId::from_random([3; 16]), NodeName::parse("a").unwrap());
         assert!(journals.load(directory, &name).unwrap().is_none());
         let mut journal = journals.begin(directory, &name, header()).unwrap();
-        journal.record(0, Digest::of(b"0")).unwrap();
+        journal.record(0, Digest::of(b"0"), None).unwrap();
         journal.file.write_all(b"1 3f5a").unwrap();
         drop(journal);
         let mut journal = journals.load(directory, &name).unwrap().unwrap();
         assert_eq!(journal.header, header());
         assert_eq!(journal.sent().iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0]);
-        journal.record(2, Digest::of(b"2")).unwrap();
-        journal.record(2, Digest::of(b"2 again")).unwrap();
+        journal.record(2, Digest::of(b"2"), Some(Digest::of(b"tag"))).unwrap();
+        journal.record(2, Digest::of(b"2 again"), None).unwrap();
         let journal = journals.load(directory, &name).unwrap().unwrap();
         assert_eq!(journal.sent().iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 2, 2]);
+        assert_eq!(journal.tags(), &Tags::from([((2, Digest::of(b"2")), Digest::of(b"tag"))]));
         assert!(journals.load(directory, &NodeName::parse("b").unwrap()).unwrap().is_none());
         journal.remove().unwrap();
         assert!(journals.load(directory, &name).unwrap().is_none());

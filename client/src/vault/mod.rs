@@ -31,6 +31,7 @@ pub mod path;
 pub mod plan;
 pub mod progress;
 pub mod put;
+pub mod receive;
 pub mod rekey;
 mod rename;
 mod resolve;
@@ -45,7 +46,7 @@ pub mod target;
 pub mod trash;
 pub mod tree;
 pub mod trust;
-mod upload;
+pub mod upload;
 pub mod versions;
 
 use std::collections::HashMap;

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
 use ticrypt_api::Hash;
 use ticrypt_api::node::StatRequest;
@@ -17,7 +18,7 @@ use ticrypt_crypto::Digest;
 use ticrypt_crypto::chunk::{HEADROOM, TAG_LEN, stored_len};
 use ticrypt_keyring::chunk::ChunkOpener;
 use ticrypt_keyring::wrap::VersionPlace;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::Vault;
 use super::load::blocking;
@@ -268,14 +269,27 @@ impl Vault {
         check_whole(content, hasher.finish())
     }
 
+    /// Reads a whole content and sends it on in order. The receiver must throw away what came if this fails: the SHA-256 is checked last.
+    pub async fn pour(&self, content: &Content, into: mpsc::Sender<Bytes>) -> Result<()> {
+        let mut hasher = ticrypt_crypto::digest::Hasher::new();
+        let mut chunks = self.chunks(content, None).boxed();
+        while let Some(chunk) = chunks.next().await {
+            let (_, plain) = chunk?;
+            hasher.update(plain.bytes());
+            let sent = into.send(Bytes::copy_from_slice(plain.bytes())).await;
+            sent.map_err(|e| ClientError::unavailable("nobody takes the file any more").because(e))?;
+        }
+        check_whole(content, hasher.finish())
+    }
+
     /// Reads a small content, or anything else that fits in memory.
-    pub(super) async fn read_whole(&self, content: &Content) -> Result<Vec<u8>> {
+    pub async fn read_whole(&self, content: &Content) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.read(content, async |some| {
-            bytes.extend_from_slice(some);
-            Ok(())
-        })
-        .await?;
+        let mut chunks = self.chunks(content, None).boxed();
+        while let Some(chunk) = chunks.next().await {
+            bytes.extend_from_slice(chunk?.1.bytes());
+        }
+        check_whole(content, Digest::of(&bytes))?;
         Ok(bytes)
     }
 }

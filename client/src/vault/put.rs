@@ -31,7 +31,7 @@ use super::plan::{self, IfExists, Kind, Step, There};
 use super::progress::{Cancel, Note, Outcome, Progress, Report};
 use super::source::{self, Reading, Source, SourceKind, shown};
 use super::tree::{Current, Directory, Held};
-use super::upload::{Destination, LargeFile, Uploaded};
+use super::upload::{Destination, LargeFile, Origin, Uploaded};
 use crate::error::{ClientError, Kind as ErrorKind, Result};
 
 /// Directories worked on at once.
@@ -378,8 +378,8 @@ impl Run<'_> {
 
     async fn upload(&self, into: &Directory, item: &Item) -> Result<Uploaded> {
         self.progress.begin(item.name.as_str());
-        let file = LargeFile { path: &item.source.path, name: &item.name, destination: Destination::New };
-        self.vault.upload(into, &file, self.progress).await
+        let file = LargeFile { origin: Origin::Disk(&item.source.path), name: &item.name, destination: Destination::New };
+        self.vault.upload(into, file, self.progress).await
     }
 
     /// Gives a file that is there a new version.
@@ -414,8 +414,9 @@ impl Run<'_> {
             (content, None)
         } else {
             let directory = self.vault.load_found(&self.vault.resolve(&job.branch.path).await?, false).await?;
-            let file = LargeFile { path: &item.source.path, name: &item.name, destination: Destination::Version(held.clone()) };
-            let uploaded = self.vault.upload(&directory, &file, self.progress).await?;
+            let destination = Destination::Version(held.clone());
+            let file = LargeFile { origin: Origin::Disk(&item.source.path), name: &item.name, destination };
+            let uploaded = self.vault.upload(&directory, file, self.progress).await?;
             (uploaded.content, uploaded.journal)
         };
         let bytes = content.size;

@@ -23,7 +23,7 @@ use ticrypt_keyring::chunk::ChunkSealer;
 use ticrypt_keyring::props::{ContentKind, ManifestProps};
 use ticrypt_keyring::wrap::{ChildPlace, VersionPlace};
 use ticrypt_keyring::{ContentKey, NodeKeys};
-use ticrypt_types::{NodeId, NodeKind, NodeName, VersionId};
+use ticrypt_types::{NodeId, NodeKind, NodeName, Timestamp, VersionId};
 
 use super::Vault;
 use super::content::{READS, changing, chunk_buffer, mode_of, plaintext_of, seal_chunk, sealer};
@@ -31,6 +31,7 @@ use super::journal::{Header, Journal, Resume, decide};
 use super::load::blocking;
 use super::make::{ContentDraft, cannot_seal, new_node_id, new_version_id};
 use super::progress::Progress;
+use super::receive::Arriving;
 use super::source::{self, Opened, SourceId, fill, unreadable};
 use super::tree::{Directory, Held};
 use crate::error::{ClientError, Kind, Result};
@@ -54,10 +55,18 @@ pub(super) enum Destination {
     Version(Held),
 }
 
+/// Where a large content comes from.
+#[derive(Debug)]
+pub(super) enum Origin<'a> {
+    Disk(&'a Path),
+    /// From somebody who hands it over once, in order.
+    Pieces(Arriving),
+}
+
 /// One large file to be sent.
 #[derive(Debug)]
 pub(super) struct LargeFile<'a> {
-    pub path: &'a Path,
+    pub origin: Origin<'a>,
     pub name: &'a NodeName,
     pub destination: Destination,
 }
@@ -101,32 +110,63 @@ impl Tickets {
 }
 
 impl Vault {
-    /// Sends a file's content. A file that changes meanwhile is begun again, a few times.
-    pub(super) async fn upload(&self, directory: &Directory, file: &LargeFile<'_>, progress: &dyn Progress) -> Result<Uploaded> {
+    /// Sends a file's content.
+    pub(super) async fn upload(&self, directory: &Directory, file: LargeFile<'_>, progress: &dyn Progress) -> Result<Uploaded> {
+        let LargeFile { origin, name, destination } = file;
+        let to = To { directory, name, destination: &destination };
+        match origin {
+            Origin::Disk(path) => self.upload_from_disk(&to, path, progress).await,
+            Origin::Pieces(arriving) => self.upload_pieces(&to, arriving, progress).await,
+        }
+    }
+
+    /// A file that changes meanwhile is begun again, a few times.
+    async fn upload_from_disk(&self, to: &To<'_>, path: &Path, progress: &dyn Progress) -> Result<Uploaded> {
         for attempt in 1.. {
-            let path = file.path.to_owned();
-            let opened = blocking(move || source::open(&path)).await??;
-            let begun = self.begin(directory, file, &opened.id).await?;
-            match self.send(file, begun, opened, progress).await {
+            let place = path.to_owned();
+            let opened = blocking(move || source::open(&place)).await??;
+            let begun = self.begin(to, &opened.id).await?;
+            let (modified, mode) = (opened.modified, mode_of(opened.mode));
+            let input = Input::Disk { opened, path: path.to_owned() };
+            match self.send(begun, input, modified, mode, progress).await {
                 // A chunk is stored that this device knows nothing of: the record of it was lost. What cannot be vouched for is not published.
                 Err(error) if error.code() == CHUNK_TAKEN && attempt < READS => {
-                    if let Some(journal) = self.journals()?.load(directory.id(), file.name)? {
-                        self.give_up(journal).await?;
-                    }
+                    self.forget(to).await?;
                 }
                 Err(error) if error.code() == CHANGED && attempt < READS => {}
                 Err(error) if error.code() == CHANGED => break,
                 other => return other,
             }
         }
-        Err(changing(file.path))
+        Err(changing(path))
+    }
+
+    /// What comes once cannot be begun again here: whoever hands it over is asked to.
+    async fn upload_pieces(&self, to: &To<'_>, arriving: Arriving, progress: &dyn Progress) -> Result<Uploaded> {
+        let begun = self.begin(to, &arriving.source_id()).await?;
+        let modified = arriving.modified;
+        match self.send(begun, Input::Pieces(arriving), modified, PIECES_MODE, progress).await {
+            Err(error) if matches!(error.code(), CHUNK_TAKEN | OTHER_CONTENT) => {
+                self.forget(to).await?;
+                Err(other_content())
+            }
+            other => other,
+        }
+    }
+
+    async fn forget(&self, to: &To<'_>) -> Result<()> {
+        match self.journals()?.load(to.directory.id(), to.name)? {
+            Some(journal) => self.give_up(journal).await,
+            None => Ok(()),
+        }
     }
 
     /// Takes up an interrupted upload or begins one.
-    async fn begin(&self, directory: &Directory, file: &LargeFile<'_>, id: &SourceId) -> Result<Begun> {
+    async fn begin(&self, to: &To<'_>, id: &SourceId) -> Result<Begun> {
+        let To { directory, name, destination } = *to;
         let journals = self.journals()?;
-        if let Some(journal) = journals.load(directory.id(), file.name)? {
-            match self.take_up(directory, file, id, &journal).await? {
+        if let Some(journal) = journals.load(directory.id(), name)? {
+            match self.take_up(to, id, &journal).await? {
                 Some((keys, key, ticket, stored)) => {
                     let (version, file) = (journal.header.version, journal.header.file);
                     return Ok(Begun { file, keys, version, key, ticket, stored, journal: Some(journal) });
@@ -134,7 +174,7 @@ impl Vault {
                 None => self.give_up(journal).await?,
             }
         }
-        let (node, keys, epoch) = match &file.destination {
+        let (node, keys, epoch) = match destination {
             Destination::New => (new_node_id(&self.random)?, Arc::new(NodeKeys::generate(&self.random).map_err(cannot_seal)?), 1),
             Destination::Version(held) => (held.id, Arc::clone(&held.keys), held.epoch),
         };
@@ -144,7 +184,7 @@ impl Vault {
         let content_wrap = tree_of(&keys)?.wrap_content(&self.random, &place, &key).map_err(cannot_seal)?;
         let upload = NewUpload {
             file: node,
-            directory: matches!(file.destination, Destination::New).then(|| directory.id()),
+            directory: matches!(destination, Destination::New).then(|| directory.id()),
             version,
             content_wrap: Blob(content_wrap),
             size_bytes: id.size_bytes,
@@ -154,7 +194,7 @@ impl Vault {
         // One chunk is sent again as quickly as it is looked up.
         let journal = if chunk_count_for(id.size_bytes) > 1 {
             let mut header = Header::new(version, node, *id);
-            if let Destination::New = file.destination {
+            if let Destination::New = destination {
                 let place = self.new_place(directory, node);
                 let tree = directory.held.tree_key()?;
                 header.is_new = true;
@@ -162,7 +202,7 @@ impl Vault {
                 header.list_wrap = Blob(directory.held.keys.list.wrap_list(&self.random, &place, &keys.list).map_err(cannot_seal)?);
                 header.tree_wrap = Blob(tree.wrap_tree(&self.random, &place, tree_of(&keys)?).map_err(cannot_seal)?);
             }
-            Some(journals.begin(directory.id(), file.name, header)?)
+            Some(journals.begin(directory.id(), name, header)?)
         } else {
             None
         };
@@ -172,13 +212,13 @@ impl Vault {
     /// Whether an interrupted upload can go on, and with what. `None`: it cannot, for a reason that is nobody's fault.
     async fn take_up(
         &self,
-        directory: &Directory,
-        file: &LargeFile<'_>,
+        to: &To<'_>,
         id: &SourceId,
         journal: &Journal,
     ) -> Result<Option<(Arc<NodeKeys>, ContentKey, Ticket, BTreeMap<u64, Digest>)>> {
+        let To { directory, destination, .. } = *to;
         let header = &journal.header;
-        let (keys, epoch) = match &file.destination {
+        let (keys, epoch) = match destination {
             Destination::New if header.is_new && header.parent_epoch == directory.held.epoch => {
                 let place = self.new_place(directory, header.file);
                 let list = directory.held.keys.list.unwrap_list(&place, &header.list_wrap.0);
@@ -229,37 +269,42 @@ impl Vault {
         }
     }
 
-    async fn send(&self, file: &LargeFile<'_>, begun: Begun, opened: Opened, progress: &dyn Progress) -> Result<Uploaded> {
+    async fn send(&self, begun: Begun, input: Input, modified: Timestamp, mode: u16, progress: &dyn Progress) -> Result<Uploaded> {
         let Begun { file: node, keys, version, key, ticket, stored, journal } = begun;
-        let size = opened.id.size_bytes;
-        let (modified, mode) = (opened.modified, mode_of(opened.mode));
+        let size = input.size_bytes();
+        let tags = journal.as_ref().map(|journal| journal.tags().clone()).unwrap_or_default();
+        let key = Arc::new(key);
         let to = Sending { sealer: Arc::new(sealer(&key, node, version)?), tickets: Tickets::new(ticket), journal: Mutex::new(journal) };
-        let reader = Arc::new(Mutex::new(Reader { opened, hasher: Hasher::new(), path: file.path.to_owned() }));
+        let reader = Arc::new(tokio::sync::Mutex::new(Reader { input, hasher: Hasher::new(), key: Arc::clone(&key) }));
         let count = chunk_count_for(size);
-        let numbers = stream::iter(0..count).then(|number| self.read_chunk(&reader, number, size));
+        let numbers = stream::iter(0..count).then(|number| self.read_chunk(&reader, number, size)).boxed();
         let sent = numbers
-            .map_ok(|(number, buffer, slot)| {
-                let (to, stored) = (&to, &stored);
+            .map_ok(|(number, chunk, slot)| {
+                let (to, stored, tags) = (&to, &stored, &tags);
                 async move {
                     let plain = plain_len(number, size).unwrap_or(0);
                     if let Some(hash) = stored.get(&number) {
+                        // What was sealed then must be what comes now; a file on a disk was compared as a whole before.
+                        if chunk.tag.is_some() && chunk.tag.as_ref() != tags.get(&(number, *hash)) {
+                            return Err(other_content());
+                        }
                         progress.advance(plain);
                         return Ok(*hash);
                     }
-                    let hash = self.send_chunk(to, number, number + 1 == count, buffer).await?;
+                    let hash = self.send_chunk(to, number, number + 1 == count, chunk).await?;
                     drop(slot);
                     progress.advance(plain);
                     Ok::<_, ClientError>(hash)
                 }
             })
-            .try_buffered(IN_FLIGHT);
+            .try_buffered(IN_FLIGHT)
+            .boxed();
         let chunk_hashes: Vec<Digest> = sent.try_collect().await?;
         let reader = Arc::into_inner(reader).ok_or_else(|| ClientError::broken("a file is still being read; try again"))?;
-        let reader = reader.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if !reader.opened.is_unchanged().map_err(|e| unreadable(file.path, e))? {
-            return Err(changed());
-        }
-        let props = ManifestProps { kind: ContentKind::Regular, modified, mode, sha256: reader.hasher.finish() };
+        let Reader { input, hasher, .. } = reader.into_inner();
+        input.check_end()?;
+        let key = Arc::into_inner(key).ok_or_else(|| ClientError::broken("a key is still in use; try again"))?;
+        let props = ManifestProps { kind: ContentKind::Regular, modified, mode, sha256: hasher.finish() };
         let content = ContentDraft { version, key, size, chunk_hashes, chunk: None, props };
         Ok(Uploaded { file: node, keys, content, journal: to.journal.into_inner().unwrap_or_else(PoisonError::into_inner) })
     }
@@ -267,24 +312,29 @@ impl Vault {
     /// Reads the next chunk into a buffer of its own.
     async fn read_chunk(
         &self,
-        reader: &Arc<Mutex<Reader>>,
+        reader: &Arc<tokio::sync::Mutex<Reader>>,
         number: u64,
         size: u64,
-    ) -> Result<(u64, Vec<u8>, tokio::sync::OwnedSemaphorePermit)> {
+    ) -> Result<(u64, Chunk, tokio::sync::OwnedSemaphorePermit)> {
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|e| ClientError::broken("the upload was ended").because(e))?;
         let len = plain_len(number, size).map_err(|e| ClientError::invalid(e.to_string()))?;
         let len = usize::try_from(len).map_err(|e| ClientError::invalid("a chunk is too large for this machine").because(e))?;
-        let reader = Arc::clone(reader);
-        let buffer = blocking(move || reader.lock().unwrap_or_else(PoisonError::into_inner).next(len)).await??;
-        Ok((number, buffer, slot))
+        let mut reader = Arc::clone(reader).lock_owned().await;
+        let buffer = match &mut reader.input {
+            Input::Disk { .. } => None,
+            Input::Pieces(arriving) => Some(arriving.next(len).await?),
+        };
+        let chunk = blocking(move || reader.next(number, len, buffer)).await??;
+        Ok((number, chunk, slot))
     }
 
     /// Seals a chunk and sends it; gives the hash of what the server has.
-    pub(super) async fn send_chunk(&self, to: &Sending, number: u64, last: bool, buffer: Vec<u8>) -> Result<Digest> {
+    pub(super) async fn send_chunk(&self, to: &Sending, number: u64, last: bool, chunk: Chunk) -> Result<Digest> {
         let sealer = Arc::clone(&to.sealer);
+        let Chunk { buffer, tag } = chunk;
         let (bytes, hash) = blocking(move || seal_chunk(&sealer, number, last, buffer)).await??;
         // Before it goes out: whatever becomes of the request, this device knows the chunk again.
-        to.record(number, hash)?;
+        to.record(number, hash, tag)?;
         let mut tries = 0;
         loop {
             let ticket = to.tickets.fresh(self).await?;
@@ -322,9 +372,9 @@ impl Sending {
         Self { sealer: Arc::new(sealer), tickets: Tickets::new(ticket), journal: Mutex::new(None) }
     }
 
-    fn record(&self, number: u64, hash: Digest) -> Result<()> {
+    fn record(&self, number: u64, hash: Digest, tag: Option<Digest>) -> Result<()> {
         match &mut *self.journal.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(journal) => journal.record(number, hash),
+            Some(journal) => journal.record(number, hash, tag),
             None => Ok(()),
         }
     }
@@ -335,11 +385,48 @@ impl Sending {
     }
 }
 
-/// A file being read in order.
+/// A content being read in order.
 struct Reader {
-    opened: Opened,
+    input: Input,
     hasher: Hasher,
-    path: std::path::PathBuf,
+    key: Arc<ContentKey>,
+}
+
+enum Input {
+    Disk { opened: Opened, path: std::path::PathBuf },
+    Pieces(Arriving),
+}
+
+/// Plaintext with room for what sealing adds.
+pub(super) struct Chunk {
+    pub buffer: Vec<u8>,
+    /// By which the same plaintext is known again, of a content that comes in pieces.
+    pub tag: Option<Digest>,
+}
+
+/// Where an upload goes.
+#[derive(Clone, Copy)]
+struct To<'a> {
+    directory: &'a Directory,
+    name: &'a NodeName,
+    destination: &'a Destination,
+}
+
+impl Input {
+    fn size_bytes(&self) -> u64 {
+        match self {
+            Self::Disk { opened, .. } => opened.id.size_bytes,
+            Self::Pieces(arriving) => arriving.size_bytes,
+        }
+    }
+
+    /// After the last byte.
+    fn check_end(&self) -> Result<()> {
+        match self {
+            Self::Disk { opened, path } if !opened.is_unchanged().map_err(|e| unreadable(path, e))? => Err(changed()),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl std::fmt::Debug for Tickets {
@@ -349,15 +436,24 @@ impl std::fmt::Debug for Tickets {
 }
 
 impl Reader {
-    fn next(&mut self, len: usize) -> Result<Vec<u8>> {
-        let mut buffer = chunk_buffer(len);
-        let plaintext = plaintext_of(&mut buffer);
-        let count = fill(&self.opened.file, plaintext).map_err(|e| unreadable(&self.path, e))?;
-        if count < len {
-            return Err(changed());
-        }
-        self.hasher.update(plaintext);
-        Ok(buffer)
+    /// Fills a buffer from the disk, or takes the one that was filled from pieces; blocks.
+    fn next(&mut self, number: u64, len: usize, filled: Option<Vec<u8>>) -> Result<Chunk> {
+        let mut chunk = match (filled, &self.input) {
+            (None, Input::Disk { opened, path }) => {
+                let mut buffer = chunk_buffer(len);
+                if fill(&opened.file, plaintext_of(&mut buffer)).map_err(|e| unreadable(path, e))? < len {
+                    return Err(changed());
+                }
+                Chunk { buffer, tag: None }
+            }
+            (filled, _) => {
+                let mut buffer = filled.unwrap_or_default();
+                let tag = self.key.tag_plaintext(number, plaintext_of(&mut buffer)).map_err(|e| cannot_seal(e.into()))?;
+                Chunk { buffer, tag: Some(tag) }
+            }
+        };
+        self.hasher.update(plaintext_of(&mut chunk.buffer));
+        Ok(chunk)
     }
 }
 
@@ -369,6 +465,15 @@ pub(super) fn ticket_of(tickets: Vec<Ticket>, version: VersionId) -> Result<Tick
 const CHANGED: &str = "source_changed";
 const CHUNK_BUSY: &str = "chunk_busy";
 const CHUNK_TAKEN: &str = "chunk_taken";
+/// What came in pieces is not what was begun under this name; its record is forgotten, so the next attempt begins anew.
+pub const OTHER_CONTENT: &str = "other_content";
+
+/// Permission bits of a file that nobody gave any.
+const PIECES_MODE: u16 = 0o644;
+
+fn other_content() -> ClientError {
+    ClientError::new(Kind::Stale, OTHER_CONTENT, "the file is not the one whose upload was begun; send it again from the start")
+}
 
 fn changed() -> ClientError {
     ClientError::new(Kind::Unavailable, CHANGED, "the file changed while it was read")

@@ -53,6 +53,14 @@ fn mappings(process: u32) -> Result<Vec<Mapping>> {
     Ok(text.lines().filter_map(parse).collect())
 }
 
+/// Memory a process has in use, in MiB.
+pub fn resident_mib(process: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the system does not tell the memory of a process")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
+    Ok(kib / 1_024)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -53,3 +53,21 @@ pub fn plant(root: &Path, chance: &mut Chance, sizes: &[usize]) -> Result<()> {
     fs::create_dir_all(root.join("empty"))?;
     Ok(())
 }
+
+/// Bytes in all files below a directory.
+pub fn bytes_below(root: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    let mut open = vec![root.to_path_buf()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(&directory).with_context(|| format!("list {}", directory.display()))? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            if metadata.is_dir() {
+                open.push(entry.path());
+            } else {
+                bytes += metadata.len();
+            }
+        }
+    }
+    Ok(bytes)
+}

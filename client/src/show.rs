@@ -1,0 +1,53 @@
+//! How sizes and times are shown to people, in every program alike.
+
+use ticrypt_types::Timestamp;
+
+/// `1.5 MiB`; exact below a kibibyte.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1_024 {
+        return format!("{bytes} B");
+    }
+    // Tenths of the unit, so that no floating point rounds a size up to one it has not.
+    let mut tenths = u128::from(bytes) * 10;
+    let mut shown = "B";
+    for unit in UNITS {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths /= 1_024;
+        shown = unit;
+    }
+    format!("{}.{} {shown}", tenths / 10, tenths % 10)
+}
+
+/// A time without its milliseconds; `-` for none.
+pub fn time(at: Timestamp) -> String {
+    if at == Timestamp::ABSENT {
+        return "-".to_owned();
+    }
+    let text = at.to_string();
+    text.get(..19).unwrap_or(&text).replace('T', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_never_round_up() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_024, "1.0 KiB"),
+            (1_535, "1.4 KiB"),
+            (1_048_575, "1023.9 KiB"),
+            (1_048_576, "1.0 MiB"),
+            (u64::MAX, "15.9 EiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+        assert_eq!(time(Timestamp::from_millis(951_782_399_999)), "2000-02-28 23:59:59");
+        assert_eq!(time(Timestamp::ABSENT), "-");
+    }
+}

@@ -1,0 +1,167 @@
+//! One file or folder: what it is, its versions, who has access, what was done with it, and a look at it.
+
+use askama::Template;
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use ticrypt_client::show;
+use ticrypt_client::vault::listing::ListedKind;
+use ticrypt_types::{Timestamp, Verbs};
+
+use super::share::{Access, access};
+use super::vault::{Crumb, crumbs, shown};
+use super::{Inside, Visit};
+use crate::Shared;
+use crate::fields::Fields;
+use crate::preview::PREVIEW_MAX_BYTES;
+use crate::ticket::Good;
+use crate::transfer::upload::path;
+use crate::trouble::{Result, Trouble};
+use crate::ui::{self, Chrome, Done};
+
+/// Rows of the history that are shown.
+const HISTORY: usize = 100;
+
+#[derive(Template)]
+#[template(path = "details.html")]
+struct Page {
+    chrome: Chrome,
+    crumbs: Vec<Crumb>,
+    name: String,
+    at: String,
+    is_file: bool,
+    may_download: bool,
+    may_share: bool,
+    may_edit: bool,
+    previews: bool,
+    facts: Vec<(&'static str, String)>,
+    versions: Vec<VersionRow>,
+    shares: Vec<Access>,
+    history: Vec<HistoryRow>,
+}
+
+struct VersionRow {
+    number: u64,
+    manifest: String,
+    size: String,
+    written: String,
+    writer: String,
+    current: bool,
+    conflict: bool,
+}
+
+struct HistoryRow {
+    at: String,
+    who: String,
+    what: String,
+    outcome: String,
+}
+
+/// `GET /vault/details?at=PATH`.
+pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
+    let at = path(fields.need("at")?)?;
+    let found = office.vault.resolve(&at).await?;
+    let listed = office.vault.stat_found(&found)?;
+    let is_file = listed.kind == ListedKind::File;
+    let mut facts = vec![("Path", shown(&listed.path))];
+    if let Some(size) = listed.size_bytes {
+        facts.push(("Size", format!("{} ({size} bytes)", show::size(size))));
+    }
+    for (title, at) in [("Modified", listed.modified_ms), ("Added", listed.created_ms)] {
+        if at != Timestamp::ABSENT {
+            facts.push((title, format!("{} UTC", show::time(at))));
+        }
+    }
+    if let Some(writer) = &listed.writer {
+        facts.push(("Written by", writer.to_string()));
+    }
+    if let Some(hash) = listed.sha256 {
+        facts.push(("SHA-256", hash.to_string()));
+    }
+    facts.push(("Keys", format!("generation {}{}", found.held.epoch, if listed.keys_stale { ", new ones are to be made" } else { "" })));
+    let versions = if listed.kind == ListedKind::Directory {
+        let usage = office.vault.usage(&at, 0).await?;
+        if let Some(total) = usage.last() {
+            let holds = format!(
+                "{}, {}, {}",
+                ui::count_of(total.files, "file", "files"),
+                ui::count_of(total.directories, "folder", "folders"),
+                show::size(total.bytes)
+            );
+            facts.insert(1, ("Holds", holds));
+        }
+        Vec::new()
+    } else {
+        let (_, versions) = office.vault.versions(&at).await?;
+        versions.iter().map(version_row).collect()
+    };
+    let standing = office.vault.shares_of(&at).await.unwrap_or_default();
+    // Who has no right to look at the log sees the page without it.
+    let history = office.vault.history(&at, HISTORY).await.unwrap_or_default();
+    let verbs = found.held.root.verbs();
+    ui::html(&Page {
+        chrome: Chrome::new(&office, "/vault"),
+        crumbs: crumbs(&found.path),
+        name: shown(&listed.name),
+        at: found.path.text(),
+        is_file,
+        may_download: verbs.contains(Verbs::DOWNLOAD),
+        may_share: verbs.contains(Verbs::SHARE),
+        may_edit: verbs.contains(Verbs::EDIT),
+        previews: is_file && listed.size_bytes.is_some_and(|size| size <= PREVIEW_MAX_BYTES) && found.held.keys.tree.is_some(),
+        facts,
+        versions,
+        shares: standing.iter().map(|one| access(one, &office.user.name)).collect(),
+        history: history
+            .iter()
+            .map(|row| HistoryRow {
+                at: show::time(row.at_ms),
+                who: row.actor_name.clone().or_else(|| row.actor.map(|actor| actor.to_string())).unwrap_or_default(),
+                what: row.operation.clone(),
+                outcome: row.outcome.clone().unwrap_or_else(|| row.phase.to_owned()),
+            })
+            .collect(),
+    })
+}
+
+fn version_row(version: &ticrypt_client::vault::versions::Version) -> VersionRow {
+    VersionRow {
+        number: version.sequence,
+        manifest: version.manifest.to_string(),
+        size: show::size(version.size_bytes),
+        written: show::time(version.written_ms),
+        writer: version.writer.as_ref().map(ToString::to_string).unwrap_or_default(),
+        current: version.is_current,
+        conflict: version.conflict,
+    }
+}
+
+#[derive(Serialize)]
+pub struct Preview {
+    url: String,
+}
+
+/// `POST /vault/preview`: an address on the other origin, good once.
+pub async fn preview(State(app): State<Shared>, Inside(office): Inside, fields: Fields) -> Result<Json<Preview>> {
+    let path = path(fields.need("at")?)?;
+    let found = office.vault.resolve(&path).await?;
+    if found.held.keys.tree.is_none() {
+        return Err(Trouble::invalid("the share lets you see names only, not what is in this file"));
+    }
+    let ticket = office.tickets.give(Good::Preview { path })?;
+    Ok(Json(Preview { url: format!("{}/{ticket}", app.previews.origin()) }))
+}
+
+/// `POST /vault/version/restore`.
+pub async fn restore_version(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let sequence = office.vault.restore_version(&path(fields.need("at")?)?, fields.need("version")?).await?;
+    Ok(Done::page(format!("Restored; it is version {sequence} now.")))
+}
+
+/// `POST /vault/version/download`.
+pub async fn download_version(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let version = fields.get("version").map(str::to_owned);
+    let ticket = office.tickets.give(Good::File { path: path(fields.need("at")?)?, version })?;
+    Ok(Done { file: Some(format!("/file/{ticket}")), ..Done::default() })
+}

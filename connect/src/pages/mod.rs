@@ -1,0 +1,138 @@
+//! Pages, one file for each noun: what is shown, the dialogs over it, and what its buttons do.
+
+mod account;
+mod audit;
+mod common;
+mod details;
+mod entry;
+mod local;
+mod people;
+mod sessions;
+mod share;
+mod shares;
+mod transfers;
+mod trash;
+mod vault;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, OriginalUri};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::Shared;
+use crate::desk::Office;
+use crate::trouble::{LOCKED, Result, Trouble};
+
+/// What is reached by an address.
+pub fn pages() -> Router<Shared> {
+    Router::new()
+        .route("/", get(entry::home))
+        .route("/deployments", get(entry::deployments))
+        .route("/vault", get(vault::page))
+        .route("/vault/details", get(details::page))
+        .route("/shared", get(shares::with_me))
+        .route("/sharing", get(shares::by_me))
+        .route("/trash", get(trash::page))
+        .route("/transfers", get(transfers::page))
+        .route("/people", get(people::page))
+        .route("/sessions", get(sessions::page))
+        .route("/audit", get(audit::page))
+        .route("/account", get(account::page))
+}
+
+/// What pages ask for by script.
+pub fn actions() -> Router<Shared> {
+    Router::new()
+        .route("/rows", get(common::rows))
+        .route("/export", post(common::export))
+        .route("/passphrase", post(common::rate))
+        .route("/lock", post(common::lock))
+        .route("/logout", post(common::log_out))
+        .route("/deployments/look", post(entry::look))
+        .route("/deployments/add", post(entry::add))
+        .route("/deployments/use", post(entry::use_deployment))
+        .route("/deployments/remove", post(entry::remove))
+        .route("/create", post(entry::create))
+        .route("/register", post(entry::register))
+        .route("/unlock", post(entry::unlock))
+        .route("/key-file", post(entry::key_file))
+        .route("/vault/folder-dialog", post(vault::folder_dialog))
+        .route("/vault/folder", post(vault::folder))
+        .route("/vault/rename-dialog", post(vault::rename_dialog))
+        .route("/vault/rename", post(vault::rename))
+        .route("/vault/move-dialog", post(vault::move_dialog))
+        .route("/vault/move", post(vault::move_to))
+        .route("/vault/copy", post(vault::copy_to))
+        .route("/vault/tree", get(vault::tree))
+        .route("/vault/trash", post(vault::to_trash))
+        .route("/vault/rekey", post(vault::rekey))
+        .route("/vault/download", post(vault::download))
+        .route("/vault/get-dialog", post(vault::get_dialog))
+        .route("/vault/get", post(vault::get))
+        .route("/vault/preview", post(details::preview))
+        .route("/vault/version/restore", post(details::restore_version))
+        .route("/vault/version/download", post(details::download_version))
+        .route("/share/dialog", post(share::dialog))
+        .route("/share/find", post(share::find))
+        .route("/share", post(share::share))
+        .route("/share/verify", post(share::verify))
+        .route("/share/end", post(share::end))
+        .route("/shares/end", post(shares::end))
+        .route("/shares/leave", post(shares::leave))
+        .route("/trash/restore", post(trash::restore))
+        .route("/trash/delete", post(trash::delete))
+        .route("/trash/empty", post(trash::empty))
+        .route("/transfers/clear", post(transfers::clear))
+        .route("/transfers/{id}/notes", post(transfers::notes))
+        .route("/transfers/{id}/{what}", post(transfers::control))
+        .route("/people/activate-dialog", post(people::activate_dialog))
+        .route("/people/activate", post(people::activate))
+        .route("/people/deactivate-dialog", post(people::deactivate_dialog))
+        .route("/people/deactivate", post(people::deactivate))
+        .route("/people/disable-dialog", post(people::disable_dialog))
+        .route("/people/disable", post(people::disable))
+        .route("/people/enable", post(people::enable))
+        .route("/people/role-dialog", post(people::role_dialog))
+        .route("/people/role", post(people::role))
+        .route("/sessions/end", post(sessions::end))
+        .route("/audit/verify", post(audit::verify))
+        .route("/audit/row", post(audit::row))
+        .route("/account/passphrase", post(account::passphrase))
+        .route("/account/export", post(account::export))
+        .route("/account/rotate", post(account::rotate))
+        .route("/account/unpin", post(account::unpin))
+        .route("/local", get(local::folders))
+}
+
+/// The unlocked vault, for an action. A locked one is a refusal that brings the page to the lock.
+pub struct Inside(pub Arc<Office>);
+
+impl FromRequestParts<Shared> for Inside {
+    type Rejection = Trouble;
+
+    async fn from_request_parts(_: &mut Parts, app: &Shared) -> Result<Self> {
+        app.desk.office().await.map(Self)
+    }
+}
+
+/// The unlocked vault, for a page. If it is locked, what unlocks it is shown under the same address.
+pub struct Visit(pub Arc<Office>);
+
+impl FromRequestParts<Shared> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Response> {
+        match app.desk.office().await {
+            Ok(office) => Ok(Self(office)),
+            Err(trouble) if trouble.code() == LOCKED => {
+                let here = parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.clone(), |uri| uri.0.clone());
+                let here = here.path_and_query().map_or("/vault", |path| path.as_str()).to_owned();
+                Err(entry::closed(app, &here).unwrap_or_else(IntoResponse::into_response))
+            }
+            Err(trouble) => Err(trouble.into_response()),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The share dialog: who has access to one thing, and giving it to others.
+
+use askama::Template;
+use axum::response::Response;
+use ticrypt_client::vault::progress::{Cancel, Quiet};
+use ticrypt_client::vault::share::{NewKeys, Standing};
+use ticrypt_crypto::bundle::Fingerprint;
+use ticrypt_types::{UserName, Verbs};
+
+use super::Inside;
+use super::vault::{day, one, shown};
+use crate::desk::Office;
+use crate::fields::Fields;
+use crate::transfer::upload::path;
+use crate::trouble::{Result, Trouble};
+use crate::ui::{self, Done};
+
+#[derive(Template)]
+#[template(path = "share.html")]
+struct Dialog {
+    name: String,
+    at: String,
+    shares: Vec<Access>,
+    may_share: bool,
+}
+
+/// One person who has access.
+pub struct Access {
+    pub person: String,
+    pub may: String,
+    pub expires: String,
+    pub dead: bool,
+    pub by: Option<String>,
+}
+
+/// What a person may do, in words.
+pub fn may(verbs: Verbs) -> String {
+    if verbs == Verbs::NONE {
+        return "see names only".to_owned();
+    }
+    let mut words = vec!["view"];
+    for (verb, word) in [(Verbs::DOWNLOAD, "download"), (Verbs::EDIT, "edit"), (Verbs::SHARE, "share on")] {
+        if verbs.contains(verb) {
+            words.push(word);
+        }
+    }
+    words.join(", ")
+}
+
+pub fn access(standing: &Standing, me: &UserName) -> Access {
+    Access {
+        person: standing.recipient.to_string(),
+        may: may(standing.verbs),
+        expires: standing.expires_ms.map(ticrypt_client::show::time).unwrap_or_default(),
+        dead: standing.dead,
+        by: (standing.sealer != *me).then(|| standing.sealer.to_string()),
+    }
+}
+
+async fn dialog_of(office: &Office, at: &ticrypt_client::vault::VaultPath) -> Result<Response> {
+    let found = office.vault.resolve(at).await?;
+    let may_share = found.held.root.verbs().contains(Verbs::SHARE);
+    let standing = office.vault.shares_of(at).await?;
+    let name = at.names().last().map_or_else(|| shown(&at.text()), |name| name.harmless().to_string());
+    let shares = standing.iter().map(|one| access(one, &office.user.name)).collect();
+    ui::html(&Dialog { name, at: at.text(), shares, may_share })
+}
+
+/// `POST /share/dialog`.
+pub async fn dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
+    let at = match fields.get("at") {
+        Some(at) => path(at)?,
+        None => one(&office, &fields)?,
+    };
+    dialog_of(&office, &at).await
+}
+
+#[derive(Template)]
+#[template(path = "share_person.html")]
+struct PersonFound {
+    name: String,
+    fingerprint: String,
+    first: bool,
+    compared: bool,
+}
+
+/// `POST /share/find`: a person by exact name, keys checked.
+pub async fn find(Inside(office): Inside, fields: Fields) -> Result<Response> {
+    let name: UserName = fields.parsed("person", "a user name")?;
+    let person = office.session().users.lookup(&name).await?;
+    ui::html(&PersonFound {
+        name: person.name.to_string(),
+        fingerprint: person.fingerprint().to_string(),
+        first: person.first_contact,
+        compared: person.trust == ticrypt_client::users::Trust::Compared,
+    })
+}
+
+/// `POST /share/verify`: people have compared a fingerprint.
+pub async fn verify(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let name: UserName = fields.parsed("person", "a user name")?;
+    let text: String = fields.need("fingerprint")?.split_whitespace().collect();
+    let compared: Fingerprint = text.parse().map_err(|_| Trouble::invalid("a fingerprint has 16 groups of four hexadecimal digits"))?;
+    office.session().users.verify(&name, compared).await?;
+    Ok(Done::page(format!("The key of {name} is pinned as compared.")))
+}
+
+/// `POST /share`.
+pub async fn share(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let at = path(fields.need("at")?)?;
+    let names = fields.need("people")?.split([',', ' ', ';', '\n']).map(str::trim).filter(|name| !name.is_empty());
+    let people = names
+        .map(|name| name.parse::<UserName>().map_err(|_| Trouble::invalid(format!("`{}` is not a user name", shown(name)))))
+        .collect::<Result<Vec<_>>>()?;
+    let mut verbs = Verbs::NONE;
+    if fields.is_set("view") {
+        verbs = Verbs::VIEW;
+        for (field, verb) in [("download", Verbs::DOWNLOAD), ("edit", Verbs::EDIT), ("share", Verbs::SHARE)] {
+            if fields.is_set(field) {
+                verbs = verbs.and(verb);
+            }
+        }
+    }
+    let expires = day(fields.get("expires").unwrap_or_default())?;
+    let shared = office.vault.share(&at, &people, verbs, expires).await?;
+    let first = shared.iter().filter(|one| one.first_contact && !one.compared);
+    let notes = first
+        .map(|one| format!("First contact with {}: compare the fingerprint with them another way. {}", one.recipient, one.fingerprint));
+    let who: Vec<String> = shared.iter().map(|one| one.recipient.to_string()).collect();
+    Ok(Done { notes: notes.collect(), ..Done::rows(format!("Shared with {}.", who.join(", "))) })
+}
+
+/// `POST /share/end`: one person's access to one thing.
+pub async fn end(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let at = path(fields.need("at")?)?;
+    let person: UserName = fields.parsed("person", "a user name")?;
+    office.vault.unshare(&at, std::slice::from_ref(&person), NewKeys::NodeOnly, &Quiet, &Cancel::new()).await?;
+    Ok(Done::rows(format!("{person} has no access any more. New keys are made when something is next written.")))
+}

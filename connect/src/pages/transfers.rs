@@ -1,0 +1,159 @@
+//! Transfers: what is under way and what was, since the vault was unlocked.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use serde::Serialize;
+
+use super::{Inside, Visit};
+use crate::Shared;
+use crate::fields::Fields;
+use crate::table::{AnySheet, Cell, Column, Filter, Row, Sheet};
+use crate::transfer::{Direction, Seen, State as JobState};
+use crate::trouble::{Result, Trouble};
+use crate::ui::{self, Action, Chrome, Done, Look};
+
+#[derive(Serialize)]
+struct Item {
+    #[serde(flatten)]
+    seen: Seen,
+    notes: usize,
+}
+
+impl Item {
+    fn words(&self) -> (&'static str, &'static str) {
+        match self.seen.state {
+            JobState::Running => ("blue", "running"),
+            JobState::Paused => ("yellow", "paused"),
+            JobState::Waiting => ("yellow", "waiting"),
+            JobState::Done => ("green", "done"),
+            JobState::Failed => ("red", "failed"),
+            JobState::Cancelled => ("secondary", "cancelled"),
+        }
+    }
+}
+
+impl Row for Item {
+    const NOUN: &'static str = "transfers";
+    const COLUMNS: &'static [Column] = &[
+        Column::shown("title", "What"),
+        Column::shown("place", "Where"),
+        Column::shown("state", "State"),
+        Column::shown("done", "Done").number(),
+        Column::shown("size", "Of").number(),
+        Column::shown("started", "Begun"),
+        Column::shown("message", "Note"),
+    ];
+    const FILTERS: &'static [Filter] =
+        &[Filter { key: "direction", title: "Direction", values: &[("in", "Uploads"), ("out", "Downloads")] }];
+
+    fn key(&self) -> String {
+        self.seen.id.to_string()
+    }
+
+    fn cell(&self, column: &str) -> Cell {
+        let seen = &self.seen;
+        match column {
+            "title" => Cell::name(if seen.direction == Direction::Upload { "upload" } else { "download" }, seen.title.clone()),
+            "place" => Cell::Text(seen.place.clone()),
+            "state" => {
+                let (tone, text) = self.words();
+                Cell::badge(tone, text)
+            }
+            "done" => Cell::Size(Some(seen.bytes)),
+            "size" => Cell::Size(Some(seen.total_bytes)),
+            "started" => Cell::Time(seen.started_ms),
+            _ => Cell::Text(seen.message.clone().unwrap_or_else(|| match self.notes {
+                0 => String::new(),
+                notes => ui::count(notes, "note", "notes"),
+            })),
+        }
+    }
+
+    fn order(&self, other: &Self, column: &str) -> Ordering {
+        let (a, b) = (&self.seen, &other.seen);
+        match column {
+            "title" => a.title.cmp(&b.title),
+            "place" => a.place.cmp(&b.place),
+            "state" => self.words().1.cmp(other.words().1),
+            "done" => a.bytes.cmp(&b.bytes),
+            "size" => a.total_bytes.cmp(&b.total_bytes),
+            _ => a.started_ms.cmp(&b.started_ms),
+        }
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.seen.title.to_lowercase().contains(word) || self.seen.place.to_lowercase().contains(word)
+    }
+
+    fn filtered(&self, _: &str) -> &'static str {
+        if self.seen.direction == Direction::Upload { "in" } else { "out" }
+    }
+
+    fn traits(&self) -> String {
+        let state = if self.seen.state.is_over() { "over" } else { "open" };
+        if self.notes > 0 { format!("{state} notes") } else { state.to_owned() }
+    }
+}
+
+const ACTIONS: &[Action] =
+    &[Action { title: "Show notes", icon: "note", dialog: "/transfers/0/notes", one: true, needs: "notes", first: true, ..Action::NONE }];
+
+#[derive(Template)]
+#[template(path = "transfers.html")]
+struct Page {
+    chrome: Chrome,
+    table: String,
+}
+
+/// `GET /transfers`.
+pub async fn page(Visit(office): Visit) -> Result<Response> {
+    let items = office.transfers.list().into_iter().map(|job| Item { seen: job.seen(), notes: job.notes().len() });
+    let sheet: Arc<dyn AnySheet> = Arc::new(Sheet::new(items.collect()));
+    let id = office.sheets.keep(Arc::clone(&sheet))?;
+    let look = Look {
+        one: "transfer",
+        many: "transfers",
+        sort: "-started",
+        hides: false,
+        empty_icon: "arrows-transfer-up",
+        empty: "No transfers yet",
+        empty_hint: "Uploads and downloads of this session are listed here.",
+        actions: ACTIONS,
+    };
+    ui::html(&Page { chrome: Chrome::new(&office, "/transfers"), table: ui::table(&*sheet, &id, &look)? })
+}
+
+/// `POST /transfers/clear`.
+pub async fn clear(Inside(office): Inside) -> Result<Done> {
+    office.transfers.clear();
+    Ok(Done { reload: Some("page"), ..Done::default() })
+}
+
+/// `POST /transfers/{id}/{what}`: from the tray.
+pub async fn control(State(app): State<Shared>, Inside(office): Inside, Path((id, what)): Path<(u64, String)>) -> Result<Done> {
+    let job = office.transfers.find(id)?;
+    match what.as_str() {
+        "pause" => job.pause(),
+        "resume" => job.resume(app.desk.busy()),
+        "cancel" => job.stop(),
+        _ => return Err(Trouble::invalid("a transfer can be paused, resumed and cancelled")),
+    }
+    Ok(Done::default())
+}
+
+#[derive(Template)]
+#[template(path = "transfer_notes.html")]
+struct Notes {
+    title: String,
+    notes: Vec<String>,
+}
+
+/// `POST /transfers/0/notes`: the selected one's.
+pub async fn notes(Inside(office): Inside, fields: Fields) -> Result<Response> {
+    let job = office.transfers.find(fields.parsed("key", "a transfer")?)?;
+    ui::html(&Notes { title: job.title.clone(), notes: job.notes().iter().map(ToString::to_string).collect() })
+}

@@ -1,0 +1,430 @@
+// What every page shares: asking this program, saying what came of it, dialogs, menus, keys, events.
+
+const token = localStorage.getItem('token') || '';
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+export class Trouble extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** Asks for something; text or JSON comes back, or a Trouble with what to do. */
+export async function ask(method, url, body, options = {}) {
+  const headers = { 'x-ticrypt-token': token, 'hx-request': 'true', ...options.headers };
+  let reply;
+  try {
+    reply = await fetch(url, { method, headers, body, signal: options.signal });
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw new Trouble(0, 'unreachable', 'ticrypt-connect does not answer; is it still running on this machine?');
+  }
+  if (reply.ok) return reply;
+  let told = { code: 'broken', message: `this program answered ${reply.status}` };
+  try {
+    told = await reply.json();
+  } catch { /* not one of ours */ }
+  if (told.code === 'locked') reload();
+  throw new Trouble(reply.status, told.code, told.message);
+}
+
+export const post = async (url, fields) => (await ask('POST', url, fields instanceof URLSearchParams ? fields : new URLSearchParams(fields))).json();
+
+/** Loads the page of this address anew; what was scrolled and selected is gone. */
+export function reload() {
+  htmx.ajax('GET', location.pathname + location.search, { target: '#app', swap: 'innerHTML' });
+}
+
+export function go(url) {
+  htmx.ajax('GET', url, { target: '#app', swap: 'innerHTML' }).then(() => history.pushState({ htmx: true }, '', url));
+}
+
+export function icon(name) {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  svg.setAttribute('class', 'icon');
+  svg.setAttribute('aria-hidden', 'true');
+  const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
+  use.setAttribute('href', `/assets/icons.svg#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) made.setAttribute(name, '');
+    else if (value !== false && value != null) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child != null));
+  return made;
+}
+
+// Toasts
+
+export function toast(text, { tone = 'info', undo = null, stay = false } = {}) {
+  const icons = { success: 'check', danger: 'alert-triangle', warning: 'alert-triangle', info: 'info-circle' };
+  const close = element('button', { type: 'button', class: 'btn-close', 'aria-label': 'Close' });
+  const made = element('div', { class: `toast-card toast-${tone}`, role: tone === 'danger' ? 'alert' : 'status' }, icon(icons[tone]), element('div', { class: 'toast-text' }, text));
+  if (undo) {
+    const button = element('button', { type: 'button', class: 'btn btn-sm btn-ghost-primary' }, undo.label);
+    button.addEventListener('click', () => {
+      made.remove();
+      act(undo.url, new URLSearchParams(undo.fields));
+    });
+    made.append(button);
+  }
+  made.append(close);
+  close.addEventListener('click', () => made.remove());
+  $('#toasts').append(made);
+  if (!stay && tone !== 'danger') setTimeout(() => made.remove(), undo ? 12000 : 6000);
+}
+
+export const complain = (error) => {
+  if (error.name !== 'AbortError' && error.code !== 'locked') toast(error.message, { tone: 'danger' });
+};
+
+/** Says and does what an action answered. */
+export function follow(done) {
+  if (done.toast) toast(done.toast, { tone: done.tone || 'success', undo: done.undo });
+  for (const note of done.notes || []) toast(note, { tone: 'warning', stay: true });
+  if (done.file) download(done.file);
+  if (done.go) go(done.go);
+  else if (done.reload) {
+    const table = $('ticrypt-table');
+    if (table && done.reload === 'rows') table.refresh();
+    else reload();
+  }
+}
+
+export async function act(url, fields) {
+  try {
+    follow(await post(url, fields));
+    return true;
+  } catch (error) {
+    complain(error);
+    return false;
+  }
+}
+
+export function download(url) {
+  const link = element('a', { href: url, download: '' });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+// Dialogs
+
+const dialog = () => $('#dialog');
+
+export function close() {
+  if (dialog().open) dialog().close();
+}
+
+function show(...content) {
+  const box = dialog();
+  box.replaceChildren(...content);
+  if (!box.open) box.showModal();
+  const first = $('[autofocus]', box) || $('input:not([type=hidden]):not([type=checkbox]), select, textarea', box);
+  first?.focus();
+  first?.select?.();
+  return box;
+}
+
+/** Opens a dialog that this program renders. */
+export async function openDialog(url, fields) {
+  try {
+    const html = await (await ask('POST', url, fields instanceof URLSearchParams ? fields : new URLSearchParams(fields))).text();
+    const template = document.createElement('template');
+    template.innerHTML = html;
+    show(template.content);
+    htmx.process(dialog());
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** Asks before something that cannot be undone. */
+export function confirm(question, { button = 'Continue', tone = 'danger' } = {}) {
+  return new Promise((resolve) => {
+    const yes = element('button', { type: 'submit', class: `btn btn-${tone}`, value: 'yes' }, button);
+    const form = element('form', { method: 'dialog' },
+      element('h2', { class: 'modal-title', id: 'dialog-title' }, 'Are you sure?'),
+      element('p', { class: 'text-secondary' }, question),
+      element('div', { class: 'dialog-buttons' }, element('button', { type: 'submit', class: 'btn', value: 'no', autofocus: true }, 'Cancel'), yes));
+    const box = show(form);
+    box.addEventListener('close', () => resolve(box.returnValue === 'yes'), { once: true });
+    box.returnValue = 'no';
+  });
+}
+
+// A form that is sent without leaving the page: data-send says where.
+document.addEventListener('submit', async (event) => {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement) || !form.dataset.send) return;
+  event.preventDefault();
+  const alert = $('.form-error', form);
+  const buttons = $$('button[type=submit]', form);
+  if (alert) alert.hidden = true;
+  buttons.forEach((button) => { button.disabled = true; button.classList.add('btn-loading'); });
+  try {
+    const data = new FormData(form);
+    const fields = new URLSearchParams();
+    for (const [name, value] of data) {
+      // A chosen file goes as its text: key files and deployment files are small.
+      fields.append(name, value instanceof File ? await value.text() : value);
+    }
+    if (event.submitter?.name) fields.append(event.submitter.name, event.submitter.value);
+    const done = await post(event.submitter?.getAttribute('formaction') || form.dataset.send, fields);
+    if (form.closest('dialog')) close();
+    follow(done);
+  } catch (error) {
+    if (alert && error.code !== 'locked') {
+      alert.textContent = error.message;
+      alert.hidden = false;
+    } else complain(error);
+    $('input[type=password]', form)?.select();
+  } finally {
+    buttons.forEach((button) => { button.disabled = false; button.classList.remove('btn-loading'); });
+  }
+});
+
+// A file that is looked at before it is believed, and a pair that belongs together, one half of it binary.
+document.addEventListener('submit', async (event) => {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement) || !(form.dataset.look || form.dataset.import)) return;
+  event.preventDefault();
+  const alert = $('.form-error', form);
+  alert.hidden = true;
+  try {
+    if (form.dataset.look) {
+      await openDialog(form.dataset.look, { file: await form.elements.file.files[0].text() });
+    } else {
+      const bytes = new Uint8Array(await form.elements.bundle.files[0].arrayBuffer());
+      follow(await post(form.dataset.import, { key: await form.elements.key.files[0].text(), bundle: btoa(String.fromCharCode(...bytes)) }));
+    }
+  } catch (error) {
+    alert.textContent = error.message;
+    alert.hidden = false;
+  }
+});
+
+document.addEventListener('click', async (event) => {
+  const button = event.target.closest('[data-dialog], [data-act], [data-close], [data-theme-set], [data-toggle], [data-copy], [data-reveal]');
+  if (!button || button.closest('ticrypt-table')) return;
+  const { dialog: dialogUrl, act: url, confirm: question } = button.dataset;
+  if ('close' in button.dataset) return close();
+  if (button.dataset.themeSet) return window.setTheme(button.dataset.themeSet);
+  if (button.dataset.copy) {
+    await navigator.clipboard?.writeText(button.dataset.copy);
+    return toast('Copied');
+  }
+  if (button.dataset.reveal) {
+    const field = $(button.dataset.reveal);
+    field.type = field.type === 'password' ? 'text' : 'password';
+    return field.focus();
+  }
+  if (button.dataset.toggle) {
+    const target = $(button.dataset.toggle);
+    const open = target.toggleAttribute('data-open');
+    return button.setAttribute('aria-expanded', String(open));
+  }
+  event.preventDefault();
+  if (dialogUrl) return openDialog(dialogUrl, button.dataset.fields || '');
+  if (question && !(await confirm(question, { button: button.dataset.button || button.textContent.trim() }))) return;
+  button.classList.add('btn-loading');
+  await act(url, button.dataset.fields || '');
+  button.classList.remove('btn-loading');
+});
+
+// Folders of this machine and of the vault: a click chooses, and shows what is in it.
+document.addEventListener('click', async (event) => {
+  const button = event.target.closest('[data-pick]');
+  if (!button) return;
+  $(button.dataset.into).value = button.dataset.pick;
+  if (!button.dataset.tree) return;
+  const node = button.parentElement;
+  const open = button.getAttribute('aria-expanded') === 'true';
+  button.setAttribute('aria-expanded', String(!open));
+  if (open) return $(':scope > .tree-below', node)?.remove();
+  try {
+    const html = await (await ask('GET', button.dataset.tree)).text();
+    const below = element('div', { class: 'tree-below' });
+    below.innerHTML = html;
+    node.append(below);
+  } catch (error) {
+    complain(error);
+  }
+});
+
+// Passphrases: how strong, while it is typed.
+let rating;
+document.addEventListener('input', (event) => {
+  const field = event.target;
+  if (!field.dataset?.rate) return;
+  clearTimeout(rating);
+  rating = setTimeout(async () => {
+    try {
+      const { score, words } = await post('/passphrase', { passphrase: field.value });
+      const meter = $(field.dataset.rate);
+      $('meter', meter).value = score;
+      $('span', meter).textContent = words;
+    } catch { /* it is asked again when the form is sent */ }
+  }, 150);
+});
+
+// Where one is, for those who hear the page and for the keyboard.
+document.addEventListener('htmx:afterSwap', (event) => {
+  if (event.target.id !== 'app') return;
+  close();
+  const title = $('#app h1');
+  title?.setAttribute('tabindex', '-1');
+  ($('#app [autofocus]') || title)?.focus({ preventScroll: true });
+  document.dispatchEvent(new CustomEvent('page'));
+});
+document.addEventListener('htmx:configRequest', (event) => { event.detail.headers['x-ticrypt-token'] = token; });
+document.addEventListener('htmx:responseError', (event) => {
+  let told = { code: 'broken', message: `this program answered ${event.detail.xhr.status}` };
+  try {
+    told = JSON.parse(event.detail.xhr.responseText);
+  } catch { /* not one of ours */ }
+  if (told.code === 'not_opened') return closed(told.message);
+  complain(new Trouble(event.detail.xhr.status, told.code, told.message));
+  if (!$('#app h1')) closed(told.message);
+});
+document.addEventListener('htmx:sendError', () => closed('ticrypt-connect does not answer. Is it still running on this machine?'));
+
+function closed(message) {
+  $('#app').replaceChildren(element('div', { class: 'alone' }, element('div', { class: 'card card-md' }, element('div', { class: 'card-body text-center' },
+    icon('lock'), element('h1', { class: 'mt-3' }, 'Not connected'), element('p', { class: 'text-secondary' }, message)))));
+}
+
+document.addEventListener('keydown', (event) => {
+  if (event.target.closest('input, textarea, select, dialog') || event.ctrlKey || event.metaKey || event.altKey) return;
+  const place = { v: '/vault', s: '/shared', b: '/sharing', t: '/transfers', a: '/account' };
+  if (event.key === '/') {
+    event.preventDefault();
+    $('.tbl-search')?.focus();
+  } else if (event.key === '?') {
+    $('#keys-help') && show($('#keys-help').content.cloneNode(true));
+  } else if (waiting && place[event.key]) {
+    go(place[event.key]);
+  }
+  waiting = event.key === 'g';
+});
+let waiting = false;
+
+// Menus of the popover kind stand under their button.
+document.addEventListener('toggle', (event) => {
+  const menu = event.target;
+  if (event.newState !== 'open' || !menu.classList?.contains('menu')) return;
+  const button = $(`[popovertarget="${menu.id}"]`);
+  if (button) {
+    const { left, right, bottom } = button.getBoundingClientRect();
+    menu.style.top = `${bottom + 4}px`;
+    menu.style.left = `${Math.max(8, Math.min(left, innerWidth - menu.offsetWidth - 8, right))}px`;
+  }
+  $('button, a', menu)?.focus();
+}, true);
+document.addEventListener('click', (event) => {
+  const item = event.target.closest('.menu a, .menu button');
+  if (item) item.closest('.menu').hidePopover?.();
+});
+
+// Events
+
+const hear = new EventTarget();
+export const on = (name, listener) => hear.addEventListener(name, ({ detail }) => listener(detail));
+if (window.SharedWorker) {
+  const { port } = new SharedWorker('/assets/events.js');
+  port.onmessage = ({ data: { name, data } }) => hear.dispatchEvent(new CustomEvent(name, { detail: data }));
+  port.start();
+  port.postMessage({ token });
+  addEventListener('pagehide', () => port.postMessage('bye'));
+}
+
+on('locked', (why) => {
+  const words = { idle: 'Locked, because nobody was here for a while.', slept: 'Locked, because this machine was asleep.', agent_locked: 'Locked by the command line.', session_ended: 'The server has ended this session.', asked: 'Locked.' };
+  close();
+  toast(words[why] || 'Locked.', { tone: 'info' });
+  reload();
+});
+on('disconnected', () => document.body.classList.add('is-disconnected'));
+on('connected', () => document.body.classList.remove('is-disconnected'));
+on('notice', ({ text, unread }) => {
+  for (const badge of $$('.unread')) {
+    badge.textContent = unread;
+    badge.hidden = !unread;
+  }
+  if (text) toast(text);
+});
+
+// The tray: one card for each transfer under way.
+
+const work = new Map();
+const size = (bytes) => {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let at = 0;
+  for (; bytes >= 1024 && at < 4; at += 1) bytes /= 1024;
+  return `${at ? bytes.toFixed(1) : bytes} ${units[at]}`;
+};
+const WORDS = { running: '', paused: 'paused', waiting: 'waiting for the file', done: 'done', failed: 'failed', cancelled: 'cancelled' };
+
+export const transfers = work;
+
+on('transfer', (job) => {
+  let entry = work.get(job.id);
+  if (!entry) {
+    const node = $('#tray-item').content.firstElementChild.cloneNode(true);
+    node.dataset.id = job.id;
+    $('#tray').append(node);
+    entry = { node };
+    work.set(job.id, entry);
+    for (const button of $$('button', node)) {
+      button.addEventListener('click', () => {
+        const what = button.dataset.do;
+        if (what === 'close') {
+          node.remove();
+          return work.delete(job.id);
+        }
+        document.dispatchEvent(new CustomEvent('transfer-control', { detail: { id: job.id, what } }));
+        act(`/transfers/${job.id}/${what}`, '');
+      });
+    }
+  }
+  entry.job = job;
+  const { node } = entry;
+  node.dataset.state = job.state;
+  $('.tray-title', node).textContent = job.title;
+  const share = job.total_bytes ? job.bytes / job.total_bytes : job.state === 'done' ? 1 : 0;
+  $('progress', node).value = job.state === 'done' ? 1 : Math.min(share, 1);
+  const now = performance.now();
+  if (job.state === 'running' && entry.at && now > entry.at) entry.rate = 0.7 * (entry.rate || 0) + (0.3 * Math.max(0, job.bytes - entry.bytes)) / ((now - entry.at) / 1000);
+  [entry.at, entry.bytes] = [now, job.bytes];
+  const files = job.total_files > 1 ? `${job.files} of ${job.total_files} files · ` : '';
+  const rate = job.state === 'running' && entry.rate > 1024 ? ` · ${size(entry.rate)}/s` : '';
+  $('.tray-detail', node).textContent = job.message || `${files}${size(job.bytes)} of ${size(job.total_bytes)}${rate}${WORDS[job.state] ? ` · ${WORDS[job.state]}` : ''}`;
+  document.dispatchEvent(new CustomEvent('transfer-state', { detail: job }));
+  if (job.state === 'done') {
+    if (job.reload) $('ticrypt-table')?.refresh();
+    if (!job.message) setTimeout(() => { node.remove(); work.delete(job.id); }, 5000);
+  }
+});
+
+Object.assign(window, { ticrypt: { ask, post, act, toast, reload } });
+
+// A look at a file: a frame of another origin that can do nothing.
+class Preview extends HTMLElement {
+  async connectedCallback() {
+    try {
+      const { url } = await post('/vault/preview', { at: this.dataset.at });
+      this.replaceChildren(element('iframe', { class: 'preview', src: url, title: 'Preview', referrerpolicy: 'no-referrer' }));
+    } catch (error) {
+      this.replaceChildren(element('p', { class: 'text-secondary mb-0' }, error.message));
+    }
+  }
+}
+customElements.define('ticrypt-preview', Preview);

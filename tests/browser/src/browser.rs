@@ -1,0 +1,285 @@
+//! A real browser, driven over WebDriver as a person would use it.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::{Value, json};
+use thirtyfour::prelude::*;
+use ticrypt_e2e::process::Process;
+
+use crate::desk::{Desk, PASSPHRASE, System};
+
+/// How long a page may take for anything a person waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(25);
+/// Where pictures of pages go, if anybody wants them.
+const PICTURES: &str = "TICRYPT_PICTURES";
+
+/// A browser with an empty profile. Dropping it ends it.
+pub struct Browser {
+    pub driver: WebDriver,
+    _process: Process,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    pub async fn start() -> Result<Self> {
+        let profile = tempfile::Builder::new().prefix("browser").tempdir()?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut command = Command::new("chromedriver");
+        command.arg(format!("--port={port}")).env("HOME", profile.path());
+        let process = Process::spawn("chromedriver", &mut command, &profile.path().join("driver.log"))
+            .context("chromedriver does not start; `make test` installs it")?;
+        let mut capabilities = DesiredCapabilities::chrome();
+        for argument in [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-extensions",
+            "--disable-quic",
+            "--window-size=1280,860",
+        ] {
+            capabilities.add_arg(argument)?;
+        }
+        capabilities.add_arg(&format!("--user-data-dir={}", profile.path().join("profile").display()))?;
+        capabilities.set_binary(&chromium()?)?;
+        let began = Instant::now();
+        let driver = loop {
+            match WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities.clone()).await {
+                Ok(driver) => break driver,
+                Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
+                Err(_) => pause().await,
+            }
+        };
+        driver.set_script_timeout(PATIENCE).await?;
+        Ok(Self { driver, _process: process, _profile: profile })
+    }
+
+    /// Spends a link and waits for the page behind it.
+    pub async fn open(&self, desk: &Desk) -> Result<()> {
+        self.driver.goto(desk.link()?).await?;
+        self.see("#app h1").await?;
+        Ok(())
+    }
+
+    /// Waits until something that can be seen fits a selector.
+    pub async fn see(&self, selector: &str) -> Result<WebElement> {
+        let began = Instant::now();
+        loop {
+            for element in self.driver.find_all(By::Css(selector)).await? {
+                if element.is_displayed().await.unwrap_or(false) {
+                    return Ok(element);
+                }
+            }
+            if began.elapsed() > PATIENCE {
+                bail!("`{selector}` is not to be seen; the page says: {}", self.text().await?);
+            }
+            pause().await;
+        }
+    }
+
+    /// Waits until nothing fits a selector any more.
+    pub async fn gone(&self, selector: &str) -> Result<()> {
+        self.until(&format!("`{selector}` is gone"), &format!("return !document.querySelector({})", json!(selector))).await
+    }
+
+    /// Waits until the page has a text.
+    pub async fn read(&self, text: &str) -> Result<()> {
+        self.until(&format!("the page says `{text}`"), &format!("return document.body.innerText.includes({})", json!(text))).await
+    }
+
+    /// Waits until a script returns something true.
+    pub async fn until(&self, what: &str, script: &str) -> Result<()> {
+        let began = Instant::now();
+        while self.run(script).await?.as_bool() != Some(true) {
+            if began.elapsed() > PATIENCE {
+                bail!("{what}: not after {PATIENCE:?}; the page says: {}", self.text().await?);
+            }
+            pause().await;
+        }
+        Ok(())
+    }
+
+    pub async fn text(&self) -> Result<String> {
+        Ok(self.run("return document.body.innerText").await?.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Runs a script in the page. The page's own policy does not hold for what a driver runs, but for what that does to the page it does.
+    pub async fn run(&self, script: &str) -> Result<Value> {
+        Ok(self.driver.execute(script, Vec::new()).await?.json().clone())
+    }
+
+    pub async fn click(&self, selector: &str) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let clicked = self.see(selector).await?.click().await;
+            match clicked {
+                Ok(()) => return Ok(()),
+                // Something moved, or was drawn anew.
+                Err(error) if began.elapsed() > PATIENCE => return Err(anyhow!("`{selector}`: {error}")),
+                Err(_) => pause().await,
+            }
+        }
+    }
+
+    pub async fn fill(&self, selector: &str, text: &str) -> Result<()> {
+        let field = self.see(selector).await?;
+        field.clear().await?;
+        field.send_keys(text).await?;
+        Ok(())
+    }
+
+    /// Presses keys wherever the page's focus is.
+    pub async fn press(&self, keys: impl Into<TypingData> + Send) -> Result<()> {
+        let keys: TypingData = keys.into();
+        self.driver.action_chain().send_keys(keys).perform().await?;
+        Ok(())
+    }
+
+    /// Goes to a place of the page as by its address.
+    pub async fn go(&self, path: &str) -> Result<()> {
+        let here = self.driver.current_url().await?;
+        self.driver.goto(here.join(path)?.as_str()).await?;
+        self.see("#app h1, #app .crumbs").await?;
+        Ok(())
+    }
+
+    /// Drops files and folders of this machine on the page, as from a file manager.
+    pub async fn drop_files(&self, selector: &str, paths: &[&Path]) -> Result<()> {
+        let place = self.see(selector).await?.rect().await?;
+        let (x, y) = (place.x + place.width / 2.0, place.y + place.height / 2.0);
+        let files: Vec<&str> = paths.iter().filter_map(|path| path.to_str()).collect();
+        let tools = self.driver.cdp();
+        for kind in ["dragEnter", "dragOver", "drop"] {
+            let event = json!({ "type": kind, "x": x, "y": y, "data": { "items": [], "files": files, "dragOperationsMask": 1 } });
+            tools.send_raw("Input.dispatchDragEvent", event).await?;
+        }
+        Ok(())
+    }
+
+    /// A picture of the page, if anybody wants one.
+    pub async fn picture(&self, name: &str) -> Result<()> {
+        let Some(folder) = std::env::var_os(PICTURES) else { return Ok(()) };
+        let folder = PathBuf::from(folder);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(format!("{name}.png")), self.driver.screenshot_as_png().await?)?;
+        Ok(())
+    }
+
+    /// What axe finds wrong, serious or worse; empty if nothing.
+    pub async fn axe(&self) -> Result<Vec<String>> {
+        let axe = std::fs::read_to_string(packages().join("axe-core/axe.min.js"))?;
+        self.run(&axe).await?;
+        let script = "const done = arguments[arguments.length - 1]; axe.run(document, { resultTypes: ['violations'] }).then((found) => \
+                      done(found.violations.filter((one) => ['serious', 'critical'].includes(one.impact)).flatMap((one) => \
+                      one.nodes.map((node) => `${one.id}: ${node.html} (${node.any.map((any) => any.message).join('; ')})`))), \
+                      (error) => done([String(error)]));";
+        let found = self.driver.execute_async(script, Vec::new()).await?.json().clone();
+        let found = found.as_array().context("axe said nothing")?.iter();
+        Ok(found.filter_map(|one| one.as_str().map(str::to_owned)).collect())
+    }
+
+    pub async fn resize(&self, width: u32, height: u32) -> Result<()> {
+        let tools = self.driver.cdp();
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        tools.send_raw("Emulation.setDeviceMetricsOverride", metrics).await?;
+        Ok(())
+    }
+
+    // What a person does.
+
+    /// Takes in a deployment file after comparing its fingerprint.
+    pub async fn add_deployment(&self, system: &System) -> Result<()> {
+        let file = system.deployment_file();
+        self.driver.find(By::Css("#file")).await?.send_keys(file.to_str().context("a path that is not UTF-8")?).await?;
+        self.click("form[data-look] button[type=submit]").await?;
+        self.see("dialog .fingerprint").await?;
+        self.click("dialog input[name=compared]").await?;
+        self.click("dialog button[type=submit]").await?;
+        self.see("#name").await?;
+        Ok(())
+    }
+
+    /// Fills in the form for a new account.
+    pub async fn create_account(&self, name: &str, code: Option<&str>) -> Result<()> {
+        self.fill("#name", name).await?;
+        self.fill("#passphrase", PASSPHRASE).await?;
+        self.fill("#again", PASSPHRASE).await?;
+        if let Some(code) = code {
+            self.click("form[data-send='/create'] summary").await?;
+            self.fill("#code", code).await?;
+        }
+        self.click("input[name=understood]").await?;
+        self.click("form[data-send='/create'] button[type=submit]").await
+    }
+
+    pub async fn unlock(&self) -> Result<()> {
+        self.fill("form[data-send='/unlock'] input[name=passphrase]", PASSPHRASE).await?;
+        self.click("form[data-send='/unlock'] button[type=submit]").await?;
+        self.see(".shell").await?;
+        Ok(())
+    }
+
+    /// A system's first administrator, at a desk of their own, in the vault.
+    pub async fn first_administrator(&self, system: &System, desk: &Desk) -> Result<()> {
+        self.open(desk).await?;
+        self.add_deployment(system).await?;
+        self.create_account("admin", Some(&system.code()?)).await?;
+        self.see(".shell").await?;
+        self.go("/vault").await?;
+        self.see("ticrypt-table").await?;
+        Ok(())
+    }
+
+    /// Selects a row and does one of the things that can be done with it.
+    pub async fn with_row(&self, key: &str, action: &str) -> Result<()> {
+        self.click(&row(key, " .tbl-check")).await?;
+        let button = format!("//div[contains(@class, 'tbl-bulk')]//button[contains(., '{action}')]");
+        let began = Instant::now();
+        loop {
+            if let Ok(button) = self.driver.find(By::XPath(&button)).await
+                && button.click().await.is_ok()
+            {
+                return Ok(());
+            }
+            if began.elapsed() > PATIENCE {
+                bail!("`{action}` is not offered for {key}: {}", self.text().await?);
+            }
+            pause().await;
+        }
+    }
+
+    /// Ends it.
+    pub async fn close(self) -> Result<()> {
+        Ok(self.driver.quit().await?)
+    }
+}
+
+/// A row of the table by its key.
+pub fn row(key: &str, rest: &str) -> String {
+    format!("tr[data-key={}]{rest}", json!(key))
+}
+
+/// The packages that `tools/web.sh` fetched.
+pub fn packages() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../connect/packages")
+}
+
+fn chromium() -> Result<String> {
+    let found =
+        ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].into_iter().find(|path| Path::new(path).exists());
+    found.map(str::to_owned).context("there is no Chromium; `make test` installs it")
+}
+
+async fn pause() {
+    #[expect(clippy::disallowed_methods, reason = "a browser gives no event to wait for")]
+    tokio::time::sleep(POLL).await;
+}

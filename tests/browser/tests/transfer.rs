@@ -1,0 +1,124 @@
+//! Files in and out: a folder of a thousand, a large one with flat memory, an interruption and what comes after it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use ticrypt_browser_tests::{Browser, Desk, System, row};
+use ticrypt_e2e::memory::resident_mib;
+use ticrypt_e2e::system::Options;
+
+const MIB: u64 = 1024 * 1024;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_a_thousand_files_is_dropped_and_comes_back() {
+    let system = System::start(&Options::default()).unwrap();
+    let desk = Desk::new().await.unwrap();
+    let browser = Browser::start().await.unwrap();
+    browser.first_administrator(&system, &desk).await.unwrap();
+    let folder = desk.place().join("thousand");
+    for number in 0..1_000 {
+        let place = folder.join(format!("part {}", number / 100));
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join(format!("file {number:04}.txt")), format!("content {number}")).unwrap();
+    }
+    std::fs::create_dir(folder.join("empty")).unwrap();
+    browser.drop_files("ticrypt-table", &[&folder]).await.unwrap();
+    browser.see(".tray-card[data-state=done]").await.unwrap();
+    browser.go("/vault?at=/thousand").await.unwrap();
+    browser.read("11 items").await.unwrap();
+    browser.go("/vault?at=/thousand/part%209").await.unwrap();
+    browser.read("100 items").await.unwrap();
+
+    // Once more: the same is there already, and nothing is asked or written twice.
+    browser.go("/vault").await.unwrap();
+    browser.drop_files("ticrypt-table", &[&folder]).await.unwrap();
+    browser.see(".tray-card[data-state=done]").await.unwrap();
+    let copy = desk.place().join("copy");
+    std::fs::create_dir(&copy).unwrap();
+    browser.with_row("/thousand", "Save to a folder").await.unwrap();
+    browser.fill("#folder", copy.to_str().unwrap()).await.unwrap();
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.until("all is written", "return [...document.querySelectorAll('.tray-card')].some((c) => c.dataset.state === 'done' && c.innerText.includes('thousand') && c.innerText.includes('1000 of'))").await.unwrap();
+    for number in [0, 499, 999] {
+        let file = copy.join(format!("thousand/part {}/file {number:04}.txt", number / 100));
+        assert_eq!(std::fs::read_to_string(file).unwrap(), format!("content {number}"));
+    }
+    assert!(copy.join("thousand/empty").is_dir());
+    browser.close().await.unwrap();
+}
+
+/// A file that is large and quickly made; every MiB of it is another.
+fn large(path: &Path, mib: u64) {
+    use std::io::{Seek, SeekFrom, Write};
+    let mut file = File::create(path).unwrap();
+    for at in 0..mib {
+        file.seek(SeekFrom::Start(at * MIB)).unwrap();
+        file.write_all(&at.to_be_bytes()).unwrap();
+    }
+    file.set_len(mib * MIB).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_gibibytes_go_in_with_flat_memory() {
+    let system = System::start(&Options::default()).unwrap();
+    let desk = Desk::new().await.unwrap();
+    let browser = Browser::start().await.unwrap();
+    browser.first_administrator(&system, &desk).await.unwrap();
+    let file = desk.place().join("large.bin");
+    large(&file, 2_048);
+    let before = resident_mib(std::process::id()).unwrap();
+    browser.drop_files("ticrypt-table", &[&file]).await.unwrap();
+    browser.see(".tray-card[data-state=running]").await.unwrap();
+    let mut most = 0u64;
+    for _ in 0..2_400 {
+        most = most.max(resident_mib(std::process::id()).unwrap());
+        if browser.run("return document.querySelector('.tray-card')?.dataset.state ?? 'done'").await.unwrap() == json!("done") {
+            break;
+        }
+        tokio::task::yield_now().await;
+        ticrypt_e2e::process::pause(Duration::from_millis(50));
+    }
+    browser.see(&row("/large.bin", "")).await.unwrap();
+    assert!(most.saturating_sub(before) < 150, "{most} MiB at most, {before} before");
+    browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_upload_goes_on_when_the_file_is_dropped_again() {
+    let system = System::start(&Options::default()).unwrap();
+    let desk = Desk::new().await.unwrap();
+    let browser = Browser::start().await.unwrap();
+    browser.first_administrator(&system, &desk).await.unwrap();
+    let file = desk.place().join("long.bin");
+    large(&file, 192);
+    // Paused in the middle, then the page is loaded anew: what was picked is forgotten.
+    browser.run("window.seen = new Promise((ok) => addEventListener('x', ok)); document.addEventListener('transfer-state', ({ detail }) => { if (detail.bytes > 60e6 && detail.state === 'running' && !window.stopped) { window.stopped = true; document.querySelector('[data-do=pause]').click(); } })").await.unwrap();
+    browser.drop_files("ticrypt-table", &[&file]).await.unwrap();
+    browser.see(".tray-card[data-state=paused]").await.unwrap();
+    let sent = desk.running.app.desk.running()[0].transfers.list()[0].seen().bytes;
+    assert!(sent >= 60_000_000 && sent < 192 * MIB, "{sent}");
+    browser.run("window.addEventListener('beforeunload', (e) => e.stopImmediatePropagation(), true)").await.unwrap();
+    browser.driver.refresh().await.ok();
+    browser.driver.accept_alert().await.ok();
+    browser.see("ticrypt-table").await.unwrap();
+    // A backend that was away meanwhile is the same.
+    browser.drop_files("ticrypt-table", &[&file]).await.unwrap();
+    browser.see(&row("/long.bin", "")).await.unwrap();
+    browser.click(&row("/long.bin", " a")).await.unwrap();
+    browser.read("192.0 MiB").await.unwrap();
+    // What was sent was not sent again: the journal knew it.
+    let stored = ticrypt_e2e::tree::bytes_below(&system.data().join("chunks")).unwrap();
+    assert!(stored < 192 * MIB + 9 * MIB, "{stored} bytes are stored");
+    let copy = desk.place().join("copy");
+    std::fs::create_dir(&copy).unwrap();
+    browser.go("/vault").await.unwrap();
+    browser.with_row("/long.bin", "Save to a folder").await.unwrap();
+    browser.fill("#folder", copy.to_str().unwrap()).await.unwrap();
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.until("it is written", "return [...document.querySelectorAll('.tray-card')].some((c) => c.dataset.state === 'done' && c.innerText.includes('long.bin'))").await.unwrap();
+    assert!(std::fs::read(&file).unwrap() == std::fs::read(copy.join("long.bin")).unwrap());
+    browser.close().await.unwrap();
+}
