@@ -33,14 +33,26 @@ export async function ask(method, url, body, options = {}) {
 
 export const post = async (url, fields) => (await ask('POST', url, fields instanceof URLSearchParams ? fields : new URLSearchParams(fields))).json();
 
+const load = () => htmx.ajax('GET', location.pathname + location.search, { target: '#app', swap: 'innerHTML' });
+
 /** Loads the page of this address anew; what was scrolled and selected is gone. */
 export function reload() {
-  htmx.ajax('GET', location.pathname + location.search, { target: '#app', swap: 'innerHTML' });
+  load();
 }
 
+/** Goes to another page; the address first, for what stands in it is read when the page is drawn. */
 export function go(url) {
-  htmx.ajax('GET', url, { target: '#app', swap: 'innerHTML' }).then(() => history.pushState({ htmx: true }, '', url));
+  history.pushState(null, '', url);
+  load();
 }
+
+addEventListener('popstate', load);
+document.addEventListener('click', (event) => {
+  const link = event.target.closest('a[href^="/"]');
+  if (!link || link.hasAttribute('download') || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  go(link.getAttribute('href'));
+});
 
 export function icon(name) {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');

@@ -35,7 +35,7 @@ struct Pinned {
 impl Row for Pinned {
     const NOUN: &'static str = "pins";
     const COLUMNS: &'static [Column] =
-        &[Column::shown("name", "Person"), Column::shown("trust", "Fingerprint"), Column::shown("fingerprint", "")];
+        &[Column::shown("name", "Person"), Column::shown("trust", "Compared"), Column::shown("fingerprint", "Fingerprint")];
     const FILTERS: &'static [Filter] =
         &[Filter { key: "trust", title: "Fingerprint", values: &[("yes", "Compared"), ("no", "Not compared")] }];
 

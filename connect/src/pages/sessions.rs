@@ -23,7 +23,7 @@ impl Row for Item {
     const NOUN: &'static str = "sessions";
     const COLUMNS: &'static [Column] = &[
         Column::shown("client", "Where"),
-        Column::shown("current", ""),
+        Column::shown("current", "Here"),
         Column::shown("seen", "Last seen"),
         Column::shown("created", "Begun"),
         Column::shown("expires", "Ends"),
