@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::Full;
+use hyper::header::CONTENT_TYPE;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use ticrypt_api::endpoint::{AUTHORIZATION, BINDING_HEADER};
 use ticrypt_api::grant::{GrantCreateRequest, GrantEndReply, GrantLeaveRequest, GrantRevokeRequest, NewGrant};
@@ -13,6 +14,7 @@ use ticrypt_api::node::{CreateRequest, HeadReply, HomeCreateRequest};
 use ticrypt_api::notification::{EventData, NotificationListReply, NotificationReadReply, NotificationReadRequest};
 use ticrypt_crypto::grant::GrantPayload;
 use ticrypt_crypto::statement::Action;
+use ticrypt_keyring::SessionKey;
 use ticrypt_log::event::audit::AuditEvent;
 use ticrypt_policy::user::{Registration, RegistrationFacts, may_register};
 use ticrypt_store::user::UserNew;
@@ -31,6 +33,35 @@ async fn follow(server: &Server, person: &Person, last: Option<u64>) -> Events {
 async fn refused(server: &Server, person: &Person, last: Option<u64>) -> (u16, String) {
     let Err(answer) = person.further(server).await.follow(last).await else { panic!("the stream was opened") };
     (answer.status, answer.problem().code)
+}
+
+/// An HTTP/2 connection, which carries several requests at once.
+struct Many {
+    sender: hyper::client::conn::http2::SendRequest<Full<Bytes>>,
+    driver: tokio::task::JoinHandle<Result<(), hyper::Error>>,
+    channel: [u8; 32],
+}
+
+impl Many {
+    async fn open(server: &Server, window: u32) -> Self {
+        let mut tls = (*client_config(&server.running.file.tls_pins)).clone();
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = tokio::net::TcpStream::connect(server.running.address).await.unwrap();
+        let tls = tokio_rustls::TlsConnector::from(Arc::new(tls)).connect("ticrypt".try_into().unwrap(), stream).await.unwrap();
+        let channel = tls.get_ref().1.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None).unwrap();
+        let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        builder.initial_stream_window_size(window);
+        let (sender, connection) = builder.handshake(TokioIo::new(tls)).await.unwrap();
+        Self { sender, driver: tokio::spawn(connection), channel }
+    }
+
+    /// Opens a stream of events.
+    async fn get(&mut self, person: &Person) -> hyper::Response<hyper::body::Incoming> {
+        let request = hyper::Request::get("https://ticrypt/v1/events")
+            .header(AUTHORIZATION, format!("Bearer {}", person.token()))
+            .header(BINDING_HEADER, person.binding(self.channel));
+        self.sender.send_request(request.body(Full::default()).unwrap()).await.unwrap()
+    }
 }
 
 async fn list(person: &mut Person, query: &str) -> NotificationListReply {
@@ -217,25 +248,14 @@ async fn a_slow_reader_is_cut_and_loses_nothing() {
     let server = Server::start_with(impatient).await;
     let root = server.root().await;
     // Over HTTP/2 with a window that holds two events, so that nothing in between takes them off the server's hands.
-    let mut tls = (*client_config(&server.running.file.tls_pins)).clone();
-    tls.alpn_protocols = vec![b"h2".to_vec()];
-    let stream = tokio::net::TcpStream::connect(server.running.address).await.unwrap();
-    let tls = tokio_rustls::TlsConnector::from(Arc::new(tls)).connect("ticrypt".try_into().unwrap(), stream).await.unwrap();
-    let channel = tls.get_ref().1.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None).unwrap();
-    let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
-    builder.initial_stream_window_size(300);
-    let (mut sender, connection) = builder.handshake(TokioIo::new(tls)).await.unwrap();
-    let connection = tokio::spawn(connection);
-    let request = hyper::Request::get("https://ticrypt/v1/events")
-        .header(AUTHORIZATION, format!("Bearer {}", root.token()))
-        .header(BINDING_HEADER, root.binding(channel));
-    let response = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+    let mut many = Many::open(&server, 300).await;
+    let response = many.get(&root).await;
     assert_eq!(response.status(), 200);
 
     for n in 0..40 {
         server.pending(&format!("person{n}")).await;
     }
-    let cut = tokio::time::timeout(Duration::from_secs(3), connection).await;
+    let cut = tokio::time::timeout(Duration::from_secs(3), &mut many.driver).await;
     assert!(cut.is_ok(), "the connection of a reader that takes nothing is still there");
     let mut slow = Events::new(response.into_body());
     let mut heard = Vec::new();
@@ -249,6 +269,30 @@ async fn a_slow_reader_is_cut_and_loses_nothing() {
     }
     assert_eq!(heard, (1..=40).collect::<Vec<_>>());
     again.silence().await;
+}
+
+/// A login may take over a connection; a stream of the session before does not go on because of that.
+#[tokio::test]
+async fn a_stream_ends_with_its_session_on_a_connection_of_another() {
+    let server = Server::start().await;
+    let mut root = server.root().await;
+    let mut many = Many::open(&server, 65_535).await;
+    let mut hears = Events::new(many.get(&root).await.into_body());
+    hears.silence().await;
+    let first = root.login.as_ref().unwrap().id;
+    let challenge = root.challenge(&mut server.wire().await).await.challenge;
+    let key = SessionKey::generate().unwrap();
+    root.now = server.now();
+    let login = serde_json::to_vec(&root.sign_login(&root.login_record(challenge, &key, many.channel))).unwrap();
+    let request = hyper::Request::post("https://ticrypt/v1/sessions").header(CONTENT_TYPE, "application/json");
+    let response = many.sender.send_request(request.body(Full::new(login.into())).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let ada = server.pending("ada").await;
+    assert_eq!(hears.soon().await.data.user, Some(ada.id()), "its session is not over yet");
+    root.login(&server).await;
+    let () = root.ask(Operation::SessionEnd, &[&first.to_string()], &()).await.unwrap();
+    hears.ends().await;
+    assert!(!many.driver.is_finished(), "the connection is the other's");
 }
 
 #[tokio::test]
