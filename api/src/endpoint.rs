@@ -18,6 +18,8 @@ pub enum Codec {
     Cbor,
     /// The bytes themselves.
     Raw,
+    /// The answer is a stream of server-sent events that does not end by itself ([`crate::sse`]).
+    Events,
 }
 
 impl Codec {
@@ -26,6 +28,7 @@ impl Codec {
             Self::Json => "application/json",
             Self::Cbor => "application/cbor",
             Self::Raw => "application/octet-stream",
+            Self::Events => "text/event-stream",
         }
     }
 }
@@ -110,6 +113,10 @@ endpoints! {
     GrantLeave       Post   "/v1/grants/{grant}/leave" Cbor;
     GrantList        Post   "/v1/grants/list" Cbor;
 
+    NotificationList Get    "/v1/notifications" Json;
+    NotificationRead Post   "/v1/notifications/read" Json;
+    EventFollow      Get    "/v1/events" Events;
+
     LogCheckpoint    Get    "/v1/log/{log}/checkpoint" Raw;
     LogTile          Get    "/v1/log/{log}/tile" Raw;
     AuditEntries     Post   "/v1/log/audit/entries" Cbor;
@@ -122,6 +129,8 @@ pub const AUTHORIZATION: &str = "authorization";
 pub const BINDING_HEADER: &str = "ticrypt-binding";
 /// Carries a chunk ticket, base64url.
 pub const TICKET_HEADER: &str = "ticrypt-ticket";
+/// Sequence of the last event that was received: those after it come first.
+pub const LAST_EVENT_HEADER: &str = "last-event-id";
 /// `major.minor.patch` of the program at the other end, on every request and reply.
 pub const VERSION_HEADER: &str = "ticrypt-version";
 /// Base64url of the signed receipt of the audit row that this reply rests on.

@@ -131,13 +131,13 @@ pub fn encode<T: Serialize>(codec: Codec, value: &T) -> Result<Vec<u8>, WireErro
     match codec {
         Codec::Json => serde_json::to_vec(value).map_err(|e| WireError::Json(e.to_string())),
         Codec::Cbor => minicbor_serde::to_vec(value).map_err(|e| WireError::Cbor(e.to_string())),
-        Codec::Raw => Ok(Vec::new()),
+        Codec::Raw | Codec::Events => Ok(Vec::new()),
     }
 }
 
 pub fn decode<T: DeserializeOwned>(codec: Codec, bytes: &[u8]) -> Result<T, WireError> {
     match codec {
-        Codec::Json | Codec::Raw => serde_json::from_slice(bytes).map_err(|e| WireError::Json(e.to_string())),
+        Codec::Json | Codec::Raw | Codec::Events => serde_json::from_slice(bytes).map_err(|e| WireError::Json(e.to_string())),
         Codec::Cbor => minicbor_serde::from_slice(bytes).map_err(|e| WireError::Cbor(e.to_string())),
     }
 }

@@ -48,6 +48,7 @@ pub struct Config {
     pub session: Session,
     pub clock: Clock,
     pub limits: Limits,
+    pub events: Events,
     pub health: Health,
     pub roles: Roles,
 }
@@ -180,6 +181,16 @@ pub struct Limits {
     pub person_burst: u32,
 }
 
+/// Streams of events.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Events {
+    /// How often something is sent when there is nothing to say.
+    pub heartbeat_ms: u64,
+    /// Streams one session may have open.
+    pub streams_per_session: usize,
+}
+
 /// Liveness, readiness and metrics, apart from the service.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -284,6 +295,12 @@ impl Default for Limits {
     }
 }
 
+impl Default for Events {
+    fn default() -> Self {
+        Self { heartbeat_ms: 15_000, streams_per_session: 16 }
+    }
+}
+
 impl Default for Health {
     fn default() -> Self {
         Self { enabled: true, listen: SocketAddr::from(([127, 0, 0, 1], 8480)) }
@@ -322,6 +339,7 @@ impl Config {
             self.server.body_stall_timeout_ms,
             self.log.checkpoint_interval_ms,
             self.log.witness_interval_ms,
+            self.events.heartbeat_ms,
         ];
         fault(times.iter().any(|ms| !(1..=86_400_000).contains(ms)), "times are between 1 ms and a day");
         let sessions = self.session;
@@ -333,6 +351,7 @@ impl Config {
         let limits = self.limits;
         let rates = [limits.address_per_second, limits.address_burst, limits.person_per_second, limits.person_burst];
         fault(rates.contains(&0), "limits are at least 1");
+        fault(self.events.streams_per_session == 0, "events.streams_per_session is at least 1");
         fault(
             self.store.url_env.is_none() && !self.store.url.starts_with("sqlite://") && !self.store.url.starts_with("postgres://"),
             "store.url begins with sqlite:// or postgres://",
@@ -388,6 +407,8 @@ mod tests {
             ("[log]\nquorum = 1", "log.quorum"),
             ("[store]\nurl = \"mysql://x\"", "store.url"),
             ("[limits]\nperson_burst = 0", "limits"),
+            ("[events]\nstreams_per_session = 0", "events.streams_per_session"),
+            ("[events]\nheartbeat_ms = 0", "times"),
             (
                 "[chunks]\nkind = \"s3\"\nendpoint = \"http://a\"\nregion = \"r\"\nbucket = \"b\"\naccess_key_file = \"a\"\nsecret_key_file = \"s\"",
                 "allow_http",

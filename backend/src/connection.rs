@@ -55,6 +55,11 @@ impl Connection {
         self.cut.cancel();
     }
 
+    /// Waits until it is cut.
+    pub async fn was_cut(&self) {
+        self.cut.cancelled().await;
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<SessionId>> {
         self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }

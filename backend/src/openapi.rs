@@ -3,8 +3,8 @@
 //! CBOR bodies are described by the same schemas as JSON ones; what is text in JSON and bytes in CBOR says so itself.
 
 use serde_json::Value;
-use ticrypt_api::endpoint::{BINDING_HEADER, Codec, ENDPOINTS, Method, TICKET_HEADER};
-use ticrypt_api::{Endpoint, Problem, deployment, grant, log, node, session, upload, user, version};
+use ticrypt_api::endpoint::{BINDING_HEADER, Codec, ENDPOINTS, LAST_EVENT_HEADER, Method, TICKET_HEADER};
+use ticrypt_api::{Endpoint, Problem, deployment, grant, log, node, notification, session, upload, user, version};
 use ticrypt_types::Operation;
 use ticrypt_types::operation::{Caller, Effect};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem, PathsBuilder};
@@ -71,6 +71,9 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::GrantLeave => (shape::<grant::GrantLeaveRequest>(), shape::<grant::GrantEndReply>()),
         O::GrantList => (shape::<grant::GrantListRequest>(), shape::<grant::GrantListReply>()),
         O::GrantExpire => (None, None),
+        O::NotificationList => (None, shape::<notification::NotificationListReply>()),
+        O::NotificationRead => (shape::<notification::NotificationReadRequest>(), shape::<notification::NotificationReadReply>()),
+        O::EventFollow => (None, shape::<notification::EventData>()),
         O::AuditEntries | O::KeyLeaves => (shape::<log::EntriesRequest>(), shape::<log::EntriesReply>()),
     }
 }
@@ -80,6 +83,7 @@ fn queries(operation: Operation) -> Vec<Parameter> {
         Operation::UserList => query::<user::UserListQuery>(),
         Operation::NodeHistory => query::<node::PageQuery>(),
         Operation::TrashList => query::<node::TrashQuery>(),
+        Operation::NotificationList => query::<notification::NotificationListQuery>(),
         Operation::LogTile => query::<log::TileQuery>(),
         _ => Vec::new(),
     }
@@ -116,6 +120,8 @@ const ABOUT: &str = "Additive only within /v1. Errors are RFC 9457 problem detai
 const SESSION: &str = "The token of a session, on a connection bound to it: by the login made on it, or by the header ticrypt-binding on \
                        its first request.";
 
+const RESUME: &str = "the id of the last event that was received: those after it come first; without it, those from now on";
+
 fn method(method: Method) -> HttpMethod {
     match method {
         Method::Get => HttpMethod::Get,
@@ -149,6 +155,9 @@ fn describe(endpoint: &Endpoint, request: Option<&Shape>, reply: Option<&Shape>)
     if matches!(operation, Operation::ChunkRead | Operation::ChunkWrite) {
         builder =
             builder.parameter(parameter(TICKET_HEADER, ParameterIn::Header, Required::True, "base64url of a ticket of the file role"));
+    }
+    if operation == Operation::EventFollow {
+        builder = builder.parameter(parameter(LAST_EVENT_HEADER, ParameterIn::Header, Required::False, RESUME));
     }
     let content = |shape: Option<&Shape>| match shape {
         Some(shape) => ContentBuilder::new().schema(Some(Ref::from_schema_name(&shape.name))).build(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! start:  store ─▶ clock ─▶ identity ─▶ logs ─▶ unfinished rows ─▶ roles ─▶ listeners
-//! stop:   listeners ─▶ requests that run ─▶ file role ─▶ background ─▶ logs ─▶ store
+//! stop:   listeners, streams ─▶ requests that run ─▶ file role ─▶ background ─▶ logs ─▶ store
 //! ```
 
 use std::net::SocketAddr;
@@ -395,6 +395,7 @@ impl Running {
     /// Stops in order: nothing new comes in, what runs is finished, then the roles, the logs and the store.
     pub async fn stop(self) -> Result<(), StartError> {
         self.stop_serving.cancel();
+        self.rest.end_streams();
         self.serving.close();
         self.serving.wait().await;
         self.rest.shutdown().await;

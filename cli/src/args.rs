@@ -80,6 +80,8 @@ pub enum Command {
     /// List and end your sessions
     #[command(subcommand)]
     Sessions(verbs::sessions::Command),
+    /// List and follow what you were told: shares, your account, who waits for activation
+    Notifications(verbs::notifications::Arguments),
     /// Read, verify and export the audit log
     #[command(subcommand)]
     Audit(verbs::audit::Command),

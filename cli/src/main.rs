@@ -64,6 +64,7 @@ async fn dispatch(command: Command, context: &Context) -> anyhow::Result<()> {
         Command::Status => verbs::status::run(context).await,
         Command::Users(users) => verbs::users::run(users, context).await,
         Command::Sessions(sessions) => verbs::sessions::run(sessions, context).await,
+        Command::Notifications(notifications) => verbs::notifications::run(notifications, context).await,
         Command::Audit(audit) => verbs::audit::run(audit, context).await,
         Command::Agent(agent) => verbs::agent::run(agent, context).await,
         Command::Completion(completion) => verbs::completion::run(&completion, context),

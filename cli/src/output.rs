@@ -48,6 +48,11 @@ impl Output {
         Ok(())
     }
 
+    /// Prints one of many results on a line of its own, also in JSON.
+    pub fn line<T: Serialize>(&self, value: &T, human: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+        Self { stdout_terminal: false, ..self.clone() }.result(value, human)
+    }
+
     /// Prints rows under headings; as JSON, the values.
     pub fn table<T: Serialize>(&self, values: &[T], headings: &[&str], row: impl Fn(&T) -> Vec<String>) -> anyhow::Result<()> {
         self.result(&values, |out| {

@@ -18,6 +18,7 @@ pub mod clock;
 pub mod deployment;
 pub mod entropy;
 pub mod error;
+pub mod events;
 pub mod home;
 pub mod keys;
 pub mod login;

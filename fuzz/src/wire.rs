@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ticrypt_api::deployment::DeploymentFile;
 use ticrypt_api::wire::{decode, encode};
-use ticrypt_api::{Codec, Problem, grant, log, node, session, upload, user, version};
+use ticrypt_api::sse::{Block, Parser};
+use ticrypt_api::{Codec, Problem, grant, log, node, notification, session, upload, user, version};
 
 use crate::Target;
 
@@ -18,6 +19,7 @@ pub const TARGETS: &[Target] = &[
         body::<session::LoginRequest>(Codec::Json, data);
         body::<user::UserStateRequest>(Codec::Json, data);
         body::<user::PinReportRequest>(Codec::Json, data);
+        body::<notification::NotificationReadRequest>(Codec::Json, data);
     }),
     ("cbor_requests", |data| {
         body::<node::HomeCreateRequest>(Codec::Cbor, data);
@@ -36,12 +38,25 @@ pub const TARGETS: &[Target] = &[
         let _ = decode::<Problem>(Codec::Json, data);
         body::<user::UserCard>(Codec::Json, data);
         body::<session::LoginReply>(Codec::Json, data);
+        body::<notification::NotificationListReply>(Codec::Json, data);
         body::<node::RootsReply>(Codec::Cbor, data);
         body::<node::ListReply>(Codec::Cbor, data);
         body::<version::OpenReply>(Codec::Cbor, data);
         body::<version::VersionListReply>(Codec::Cbor, data);
         body::<grant::GrantListReply>(Codec::Cbor, data);
         body::<log::EntriesReply>(Codec::Cbor, data);
+    }),
+    ("events", |data| {
+        // In one piece and byte by byte it is the same; what is read and written again reads the same.
+        let whole = Parser::default().feed(data);
+        let mut parser = Parser::default();
+        let pieces: Result<Vec<Vec<Block>>, _> = data.iter().map(|byte| parser.feed(std::slice::from_ref(byte))).collect();
+        assert_eq!(whole, pieces.map(|pieces| pieces.concat()));
+        if let Ok(blocks) = whole {
+            let written: String = blocks.iter().map(Block::write).collect();
+            assert_eq!(Parser::default().feed(written.as_bytes()), Ok(blocks));
+            let _ = decode::<notification::EventData>(Codec::Json, data);
+        }
     }),
 ];
 

@@ -14,6 +14,7 @@ pub mod audit;
 pub mod denial;
 pub mod grant;
 pub mod node;
+pub mod notification;
 pub mod permit;
 pub mod scope;
 pub mod session;

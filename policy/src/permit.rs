@@ -135,4 +135,8 @@ verbs! {
     GrantRevoke on GrantOn = GrantRevoke;
     GrantLeave on GrantOn = GrantLeave;
     GrantList on NodeId = GrantList;
+
+    NotificationList on UserId = NotificationList;
+    NotificationRead on UserId = NotificationRead;
+    EventFollow on UserId = EventFollow;
 }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use ticrypt_policy::grant::{GrantFacts, GrantTerms, may_create_grant, may_leave, may_list_grants, may_revoke};
 use ticrypt_policy::node::{GrantFact, NodeFacts, PathStep, Trashed};
 use ticrypt_policy::user::{self, UserFacts};
-use ticrypt_policy::{Actor, Denial, audit, node, session, version};
+use ticrypt_policy::{Actor, Denial, audit, node, notification, session, version};
 use ticrypt_types::{GrantId, NodeId, NodeKind, Rank, Timestamp, UserId, UserState, Verbs};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
@@ -262,7 +262,10 @@ fn people() {
 
 #[test]
 fn accounts_and_lists() {
-    let mut text = format!("{:<30} {:<20} {:<20} {:<20} {:<20}\n", "", "any request", "list users", "audit entries", "list sessions");
+    let mut text = format!(
+        "{:<30} {:<20} {:<20} {:<20} {:<20} {:<20}\n",
+        "", "any request", "list users", "audit entries", "list sessions", "follow events"
+    );
     for rank in Rank::ALL {
         for state in UserState::ALL {
             for (what, until, session_epoch) in [("", 0, 1), (", disabled", 2_000, 1), (", old session", 0, 0)] {
@@ -273,8 +276,10 @@ fn accounts_and_lists() {
                     word(user::may_list_users(&me, NOW)),
                     word(audit::may_read_entries(&me, NOW)),
                     word(session::may_list_sessions(&me, NOW)),
+                    word(notification::may_follow_events(&me, NOW)),
                 ];
-                writeln!(text, "{row:<34} {:<20} {:<20} {:<20} {:<20}", cells[0], cells[1], cells[2], cells[3]).unwrap();
+                let cells: String = cells.iter().map(|cell| format!(" {cell:<20}")).collect();
+                writeln!(text, "{row:<34}{cells}").unwrap();
             }
         }
     }

@@ -14,6 +14,7 @@ use sea_orm_migration::MigratorTrait;
 
 use crate::error::StoreError;
 use crate::migrations::Migrator;
+use crate::notification::Bell;
 use crate::writer::Writer;
 
 /// Which kind of database it is.
@@ -50,6 +51,7 @@ pub struct Store {
     /// How the writer connects, for work that must not keep it waiting.
     writing: ConnectOptions,
     pub(crate) writer: Arc<Writer>,
+    pub(crate) bell: Arc<Bell>,
 }
 
 impl std::fmt::Debug for Store {
@@ -65,8 +67,9 @@ impl Store {
         let writing = connect_options(url, options, false)?;
         let writers = Database::connect(writing.clone()).await?;
         let readers = Database::connect(connect_options(url, options, true)?).await?;
-        let writer = Arc::new(Writer::start(writers.clone(), options.queue, options.group));
-        Ok(Self { readers, writers, writing, writer })
+        let bell = Arc::new(Bell::default());
+        let writer = Arc::new(Writer::start(writers.clone(), Arc::clone(&bell), options.queue, options.group));
+        Ok(Self { readers, writers, writing, writer, bell })
     }
 
     pub fn backend(&self) -> Backend {

@@ -15,6 +15,7 @@ use crate::column::{Digest, bytes, count, digest, digest_or_none, id, id_or_none
 use crate::connect::Store;
 use crate::error::{StoreError, Taken};
 use crate::node::verbs;
+use crate::notification::Notice;
 use crate::table::grant::grants;
 use crate::table::insert_all;
 use crate::writer::Tx;
@@ -69,6 +70,8 @@ pub struct GrantNew {
 pub struct EndGrant {
     pub permit: Permit<GrantRevoke>,
     pub revocation: Vec<u8>,
+    /// Who brings it about, whoever's right it rests on; they are not told.
+    pub by: UserId,
 }
 
 impl Grant {
@@ -121,6 +124,11 @@ const DEAD: &str = "ended_ms IS NOT NULL AND ended_by = recipient_id AND revocat
 
 fn grants_of(rows: Vec<grants::Model>) -> Result<Vec<Grant>, StoreError> {
     rows.into_iter().map(Grant::try_from).collect()
+}
+
+/// Whom to tell of an end; of one that had ended before, dead with its recipient's lost identity, nobody.
+fn ended(before: &Grant, by: UserId, at: Timestamp) -> impl Iterator<Item = Notice> {
+    Notice::ended(before, Some(by), at).filter(|_| before.ended.is_none())
 }
 
 impl Store {
@@ -229,28 +237,35 @@ impl Tx {
             self.next_closure_seq().await?;
             self.end_row(before.id, permit.actor(), None, grant.created).await?;
         }
-        self.insert_grant_rows(vec![grant]).await
+        let notice = Notice::given(grant.id, grant.node, grant.sealer, grant.recipient, grant.created);
+        self.insert_grant_rows(vec![grant]).await?;
+        self.notify([notice]).await
     }
 
     pub async fn end_grants(&self, ends: Vec<EndGrant>, at: Timestamp) -> Result<(), StoreError> {
-        let mut nodes = BTreeSet::new();
-        for EndGrant { permit, revocation } in ends {
+        let (mut nodes, mut notices) = (BTreeSet::new(), Vec::new());
+        for EndGrant { permit, revocation, by } in ends {
             let on = permit.on();
             self.on_or_below(on.grant, on.node).await?;
-            nodes.insert(self.end_row(on.grant, permit.actor(), Some(revocation), at).await?);
+            let before = self.end_row(on.grant, permit.actor(), Some(revocation), at).await?;
+            nodes.insert(before.node);
+            notices.extend(ended(&before, by, at));
         }
+        self.notify(notices).await?;
         self.close(nodes).await
     }
 
     pub async fn leave_grant(&self, permit: Permit<GrantLeave>, revocation: Vec<u8>, at: Timestamp) -> Result<(), StoreError> {
-        let node = self.end_row(permit.on().grant, permit.actor(), Some(revocation), at).await?;
-        self.close(BTreeSet::from([node])).await
+        let before = self.end_row(permit.on().grant, permit.actor(), Some(revocation), at).await?;
+        self.notify(ended(&before, permit.actor(), at)).await?;
+        self.close(BTreeSet::from([before.node])).await
     }
 
     pub async fn end_expired(&self, now: Timestamp) -> Result<Vec<GrantId>, StoreError> {
         let expired = grants_of(self.rows(EXPIRED, vec![now.to_i64().into()]).await?)?;
         let sql = "UPDATE grants SET ended_ms = expires_ms WHERE ended_ms IS NULL AND expires_ms > 0 AND expires_ms <= $1";
         self.run(sql, vec![now.to_i64().into()]).await?;
+        self.notify(expired.iter().flat_map(|grant| Notice::ended(grant, None, now))).await?;
         self.close(expired.iter().map(|grant| grant.node).collect()).await?;
         Ok(expired.into_iter().map(|grant| grant.id).collect())
     }
@@ -266,6 +281,7 @@ impl Tx {
         self.run(&format!("UPDATE grants SET ended_ms = $2, ended_by = $1 WHERE {living}"), values()).await?;
         // What was decided on the lost identity, a share to it above all, is stale even if nothing closes.
         self.next_closure_seq().await?;
+        self.notify(lost.iter().flat_map(|grant| Notice::ended(grant, Some(user), at))).await?;
         self.close(lost.into_iter().filter(|grant| grant.owner != user).map(|grant| grant.node).collect()).await
     }
 
@@ -292,15 +308,16 @@ impl Tx {
         row.map(drop).ok_or(StoreError::NotFound("share"))
     }
 
-    /// Ends one grant and tells its node.
-    async fn end_row(&self, grant: GrantId, by: UserId, revocation: Option<Vec<u8>>, at: Timestamp) -> Result<NodeId, StoreError> {
+    /// Ends one grant; gives it as it was.
+    async fn end_row(&self, grant: GrantId, by: UserId, revocation: Option<Vec<u8>>, at: Timestamp) -> Result<Grant, StoreError> {
+        let row = self.row::<grants::Model>("SELECT * FROM grants WHERE id = $1", vec![bytes(grant.as_bytes())]).await?;
+        let before = Grant::try_from(row.ok_or(StoreError::Stale("share"))?)?;
         // What died at a reset is put away by whoever says so first.
         let sql = "UPDATE grants SET ended_ms = $2, ended_by = $3, revocation = $4 \
                    WHERE id = $1 AND (ended_ms IS NULL OR (ended_by = recipient_id AND revocation IS NULL))";
         let values = vec![bytes(grant.as_bytes()), at.to_i64().into(), bytes(by.as_bytes()), revocation.into()];
         self.run_or_stale("share", sql, values).await?;
-        let row = self.row::<grants::Model>("SELECT * FROM grants WHERE id = $1", vec![bytes(grant.as_bytes())]).await?;
-        id("grants.node_id", &row.ok_or(StoreError::NotFound("share"))?.node_id)
+        Ok(before)
     }
 
     pub(crate) async fn insert_grant_rows(&self, grants: Vec<GrantNew>) -> Result<(), StoreError> {

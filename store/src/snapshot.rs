@@ -24,6 +24,7 @@ use crate::error::StoreError;
 use crate::table::audit::audit_index;
 use crate::table::grant::grants;
 use crate::table::node::{nodes, retired};
+use crate::table::notification::{notification_reads, notifications};
 use crate::table::session::sessions;
 use crate::table::setting::settings;
 use crate::table::user::{bundles, statements, users};
@@ -42,7 +43,23 @@ macro_rules! tables {
     };
 }
 
-tables!(settings, users, bundles, statements, sessions, nodes, versions, chunks, small_chunks, manifests, grants, retired, audit_index);
+tables!(
+    settings,
+    users,
+    bundles,
+    statements,
+    sessions,
+    nodes,
+    versions,
+    chunks,
+    small_chunks,
+    manifests,
+    grants,
+    retired,
+    audit_index,
+    notifications,
+    notification_reads,
+);
 
 #[derive(FromQueryResult)]
 struct One {

@@ -7,11 +7,12 @@ use ticrypt_policy::permit::{Bootstrap, BundleRotate, UserActivate, UserDeactiva
 use ticrypt_policy::user::UserFacts;
 use ticrypt_policy::{Permit, Scope};
 use ticrypt_types::user::InactiveCause;
-use ticrypt_types::{Rank, Timestamp, UserId, UserName, UserState};
+use ticrypt_types::{NotificationKind, Rank, Timestamp, UserId, UserName, UserState};
 
 use crate::column::{Digest, bytes, count, digest, id, number, time};
 use crate::connect::Store;
 use crate::error::{StoreError, Taken};
+use crate::notification::Notice;
 use crate::table::insert_all;
 use crate::table::user::{bundles, statements, users};
 use crate::writer::Tx;
@@ -263,12 +264,16 @@ impl Tx {
     }
 
     pub async fn register(&self, permit: Permit<UserRegister>, user: UserNew, bundle: Bundle) -> Result<(), StoreError> {
-        self.insert_user(permit.on(), user, bundle, Rank::User, UserState::Pending).await
+        let (waits, at) = (user.id, user.created);
+        self.insert_user(permit.on(), user, bundle, Rank::User, UserState::Pending).await?;
+        let administrators = self.administrators().await?.into_iter();
+        self.notify(administrators.map(|to| Notice::about_account(to, NotificationKind::RegistrationWaiting, waits, at))).await
     }
 
     pub async fn activate(&self, permit: Permit<UserActivate>, statement: Statement) -> Result<(), StoreError> {
         let set = "state = 'active', cause = NULL, reason = NULL";
         self.change_user(permit.on(), permit.revision(), set, vec![]).await?;
+        self.notify([Notice::about_account(permit.on(), NotificationKind::AccountActivated, permit.actor(), statement.at)]).await?;
         self.insert_statement(permit.on(), statement).await
     }
 
@@ -302,6 +307,7 @@ impl Tx {
         let demoted = rank < before.rank;
         let set = if demoted { "rank = $3, epoch = epoch + 1" } else { "rank = $3" };
         self.change_user(permit.on(), permit.revision(), set, vec![rank.word().into()]).await?;
+        self.notify([Notice::about_account(permit.on(), NotificationKind::RankChanged, permit.actor(), statement.at)]).await?;
         if demoted {
             self.end_all_sessions(permit.on(), statement.at).await?;
             self.keep_a_super_admin(statement.at).await?;

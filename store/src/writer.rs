@@ -7,8 +7,9 @@
 //!
 //! A caller that goes away does not stop its write half way: the task runs it to the end.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -16,11 +17,13 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, SqliteTransactionMode, TransactionOptions,
     TransactionTrait, Value,
 };
+use ticrypt_types::UserId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::connect::{Store, rows, run};
 use crate::error::{StoreError, is_full};
+use crate::notification::Bell;
 
 /// Any number, as long as all processes take the same.
 const POSTGRES_LOCK: i64 = 0x7469_6372_7970_7401;
@@ -28,6 +31,8 @@ const POSTGRES_LOCK: i64 = 0x7469_6372_7970_7401;
 /// A write in progress. The methods are with their nouns.
 pub struct Tx {
     pub(crate) conn: DatabaseTransaction,
+    /// Whom it wrote notifications for.
+    pub(crate) told: Mutex<BTreeSet<UserId>>,
 }
 
 impl Tx {
@@ -101,9 +106,9 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(db: DatabaseConnection, queue: usize, group: usize) -> Self {
+    pub(crate) fn start(db: DatabaseConnection, bell: Arc<Bell>, queue: usize, group: usize) -> Self {
         let (sender, receiver) = mpsc::channel(queue.max(1));
-        let task = tokio::spawn(drain(db, receiver, group.max(1)));
+        let task = tokio::spawn(drain(db, bell, receiver, group.max(1)));
         Self { queue: sender, task: Mutex::new(Some(task)) }
     }
 
@@ -143,7 +148,7 @@ impl Store {
     }
 }
 
-async fn drain(db: DatabaseConnection, mut queue: mpsc::Receiver<Message>, group: usize) {
+async fn drain(db: DatabaseConnection, bell: Arc<Bell>, mut queue: mpsc::Receiver<Message>, group: usize) {
     let mut messages = Vec::new();
     while queue.recv_many(&mut messages, group).await > 0 {
         let mut works = Vec::with_capacity(messages.len());
@@ -159,7 +164,10 @@ async fn drain(db: DatabaseConnection, mut queue: mpsc::Receiver<Message>, group
         }
         let mut answers = Vec::with_capacity(works.len());
         let end = match run_group(&db, works, &mut answers).await {
-            Ok(()) => End::Committed,
+            Ok(told) => {
+                bell.ring(&told);
+                End::Committed
+            }
             Err(error) => {
                 tracing::error!(%error, "a group of writes was not committed");
                 if is_full(&error) { End::Full } else { End::Unknown }
@@ -171,22 +179,24 @@ async fn drain(db: DatabaseConnection, mut queue: mpsc::Receiver<Message>, group
     }
 }
 
-/// One transaction. Works that did not run when it breaks are dropped, which tells their callers.
-async fn run_group(db: &DatabaseConnection, works: Vec<Work>, answers: &mut Vec<Box<dyn Answer>>) -> Result<(), DbErr> {
+/// One transaction; gives whom it told something. Works that did not run when it breaks are dropped, which tells their callers.
+async fn run_group(db: &DatabaseConnection, works: Vec<Work>, answers: &mut Vec<Box<dyn Answer>>) -> Result<BTreeSet<UserId>, DbErr> {
     let sqlite = db.get_database_backend() == DbBackend::Sqlite;
     let options = TransactionOptions { sqlite_transaction_mode: sqlite.then_some(SqliteTransactionMode::Immediate), ..Default::default() };
     let transaction = db.begin_with_options(options).await?;
     if !sqlite {
         transaction.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({POSTGRES_LOCK})")).await?;
     }
+    let mut told = BTreeSet::new();
     for work in works {
-        let tx = Tx { conn: transaction.begin().await? };
+        let tx = Tx { conn: transaction.begin().await?, told: Mutex::default() };
         // A panic in one write must not take the others' answers with it.
         match AssertUnwindSafe(work(&tx)).catch_unwind().await {
             Ok(answer) => {
                 if answer.is_ok() {
                     answers.push(answer);
                     tx.conn.commit().await?;
+                    told.append(&mut tx.told.into_inner().unwrap_or_else(PoisonError::into_inner));
                 } else {
                     answers.push(answer);
                     tx.conn.rollback().await?;
@@ -198,5 +208,6 @@ async fn run_group(db: &DatabaseConnection, works: Vec<Work>, answers: &mut Vec<
             }
         }
     }
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(told)
 }

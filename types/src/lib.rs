@@ -6,6 +6,7 @@
 pub mod id;
 pub mod limits;
 pub mod name;
+pub mod notification;
 pub mod operation;
 pub mod secret;
 pub mod time;
@@ -14,6 +15,7 @@ pub mod vault;
 
 pub use id::{DeploymentId, GrantId, NodeId, RequestId, SessionId, UserId, VersionId};
 pub use name::{NodeName, UserName};
+pub use notification::NotificationKind;
 pub use operation::Operation;
 pub use secret::Secret;
 pub use time::Timestamp;

@@ -32,6 +32,9 @@ pub const DEPTH_MAX: usize = 256;
 /// Chunks of one version: 8 TiB.
 pub const CHUNKS_MAX: u64 = 1 << 20;
 
+/// Notifications kept for each person, the newest.
+pub const NOTIFICATIONS_KEPT: u64 = 1_000;
+
 /// How long a login challenge is good (security C15).
 pub const CHALLENGE_TTL_MS: u64 = 60_000;
 /// How long a chunk ticket is good (security C16).

@@ -108,6 +108,13 @@ operations! {
     /// Shares past their time end, and their nodes close.
     GrantExpire "grant.expire" Changes System;
 
+    // what people are told
+    NotificationList "notification.list" Reads Session;
+    /// Up to where one has read them.
+    NotificationRead "notification.read" Changes Session;
+    /// The same as they come, for as long as the session lasts.
+    EventFollow "event.follow" Reads Session;
+
     // the logs
     LogCheckpoint "log.checkpoint" Reads Anyone;
     LogTile "log.tile" Reads Anyone;

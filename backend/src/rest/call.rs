@@ -100,7 +100,7 @@ pub fn not_logged_in() -> ApiError {
 /// An answer on its way out.
 #[derive(Debug)]
 pub struct Answer {
-    pub body: Bytes,
+    pub body: Body,
     pub media_type: &'static str,
     /// The row it rests on, for the receipt.
     pub opened: Option<Opened>,
@@ -121,7 +121,7 @@ impl Answer {
     }
 
     pub fn raw(body: Bytes, media_type: &'static str) -> Self {
-        Self { body, media_type, opened: None }
+        Self { body: body.into(), media_type, opened: None }
     }
 
     pub fn with_row(self, opened: Opened) -> Self {

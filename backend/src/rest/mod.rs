@@ -11,10 +11,12 @@ pub mod call;
 pub mod challenge;
 pub mod chunk;
 pub mod deployment;
+pub mod event;
 pub mod identify;
 pub mod identities;
 pub mod limit;
 pub mod log;
+pub mod notification;
 pub mod pin;
 pub mod route;
 pub mod session;
@@ -39,6 +41,7 @@ use crate::config::{Config, RegistrationMode};
 use crate::metrics::Metrics;
 use crate::presence::Presence;
 use challenge::{Challenges, Guesses};
+use event::Streams;
 use identities::Identities;
 use limit::Buckets;
 
@@ -81,12 +84,14 @@ pub struct Rest {
     addresses: Buckets<IpAddr>,
     people: Buckets<UserId>,
     bodies: Semaphore,
+    streams: Arc<Streams>,
     tasks: TaskTracker,
 }
 
 impl Rest {
     pub fn new(parts: Parts) -> Self {
         let limits = parts.config.limits;
+        let streams = Arc::new(Streams::new(&parts.config));
         Self {
             registration: parts.config.registration.mode,
             config: parts.config,
@@ -105,8 +110,14 @@ impl Rest {
             addresses: Buckets::new(limits.address_per_second, limits.address_burst),
             people: Buckets::new(limits.person_per_second, limits.person_burst),
             bodies: Semaphore::new(BODY_UNITS),
+            streams,
             tasks: TaskTracker::new(),
         }
+    }
+
+    /// Ends every stream of events; what is open only for one would keep a stop waiting.
+    pub fn end_streams(&self) {
+        self.streams.end();
     }
 
     /// Waits for requests that run; nothing new may come in any more.

@@ -77,7 +77,7 @@ impl Sent {
     }
 
     fn answer(&self, answer: Answer, receipt: Option<Vec<u8>>) -> Response {
-        let mut response = Response::new(Body::from(answer.body));
+        let mut response = Response::new(answer.body);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.media_type));
         if let Some(value) = receipt.and_then(|bytes| HeaderValue::from_str(&BASE64URL_NOPAD.encode(&bytes)).ok()) {
             response.headers_mut().insert(RECEIPT_HEADER, value);
@@ -276,6 +276,10 @@ impl Rest {
 
             Operation::ChunkWrite => self.write_chunk(call).await,
             Operation::ChunkRead => self.read_chunk(call).await,
+
+            Operation::NotificationList => self.list_notifications(call).await,
+            Operation::NotificationRead => self.read_notifications(call).await,
+            Operation::EventFollow => self.follow_events(call).await,
 
             Operation::LogCheckpoint => self.read_checkpoint(call).await,
             Operation::LogTile => self.read_tile(call).await,

@@ -4,6 +4,8 @@
 //! answer that breaks one of the rules stated here in code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../support/people.rs"]
+mod people;
 #[path = "../vault/records.rs"]
 #[allow(dead_code)]
 mod records;

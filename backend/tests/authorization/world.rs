@@ -6,18 +6,18 @@ use ticrypt_api::endpoint::Codec;
 use ticrypt_api::grant::{GrantCreateRequest, GrantFilter, GrantLeaveRequest, GrantListRequest, GrantRevokeRequest, NewGrant};
 use ticrypt_api::log::EntriesRequest;
 use ticrypt_api::node::*;
-use ticrypt_api::session::{ChallengeReply, ChallengeRequest, LoginReply, LoginRequest};
+use ticrypt_api::notification::NotificationReadRequest;
+use ticrypt_api::session::ChallengeRequest;
 use ticrypt_api::upload::{NewUpload, UploadBeginReply, UploadBeginRequest};
-use ticrypt_api::user::{BundleRotateRequest, PinReportRequest, RegisterRequest, UserStateRequest};
+use ticrypt_api::user::{BundleRotateRequest, PinReportRequest, UserStateRequest};
 use ticrypt_api::version::{OpenItem, OpenReply, OpenRequest, PublishRequest, VersionListRequest};
 use ticrypt_api::{Blob, Endpoint, Hash, wire};
 use ticrypt_crypto::grant::GrantPayload;
-use ticrypt_crypto::login::LoginPayload;
-use ticrypt_crypto::statement::{Action, StatementPayload};
+use ticrypt_crypto::statement::Action;
 use ticrypt_crypto::{Digest, Envelope};
-use ticrypt_keyring::SessionKey;
 use ticrypt_types::{NodeId, NodeKind, Operation, Rank, SessionId, Verbs, VersionId};
 
+use crate::people::{change, log_in, register, registration, statement, try_log_in};
 use crate::records::{
     self, Content, Directory, Person, grant, hash_of, new_directory, new_node, new_version, random_vec, revocation, sealed, small_file,
 };
@@ -210,9 +210,9 @@ impl World {
             return result.map_or_else(|problem| format!("{}:{}", problem.status, problem.code), |_| "200".to_owned());
         }
         let attempt = self.prepare(operation, subject).await;
-        // Logging out is done by a session of its own.
+        // Logging out is done by a session of its own, and a stream takes a connection for itself.
         let mut own = None;
-        if operation == Operation::SessionLogout && subject > INACTIVE {
+        if matches!(operation, Operation::SessionLogout | Operation::EventFollow) && subject > INACTIVE {
             own = Some(log_in(&self.server, &self.subjects[subject].person).await.0);
         }
         // A body that nobody reads ends its connection, so who is refused before comes over a new one.
@@ -224,7 +224,14 @@ impl World {
         let wire = own.as_mut().unwrap_or(&mut self.subjects[subject].wire);
         wire.ticket = attempt.ticket.as_ref().map(|ticket| BASE64URL_NOPAD.encode(&ticket.0));
         let parameters: Vec<&str> = attempt.parameters.iter().map(String::as_str).collect();
-        let answer = wire.send(operation, &parameters, attempt.query, attempt.body).await;
+        let answer = if operation == Operation::EventFollow {
+            match wire.follow(None).await {
+                Ok(_) => return "200".to_owned(),
+                Err(answer) => answer,
+            }
+        } else {
+            wire.send(operation, &parameters, attempt.query, attempt.body).await
+        };
         wire.ticket = None;
         if answer.status != 200 {
             let problem = answer.problem();
@@ -256,6 +263,8 @@ impl World {
             | Operation::UserList
             | Operation::VaultRoots
             | Operation::TrashList
+            | Operation::NotificationList
+            | Operation::EventFollow
             | Operation::SessionLogin => page(),
             Operation::UserRegister => {
                 let person = Person::new(self.server.deployment(), &name);
@@ -380,6 +389,7 @@ impl World {
                 let request = GrantListRequest { filter: GrantFilter::OnNode, node: Some(docs.node), limit: 10, page: None };
                 body(page(), operation, &request)
             }
+            Operation::NotificationRead => body(page(), operation, &NotificationReadRequest { up_to: 1 }),
             Operation::LogCheckpoint => to(&"audit"),
             Operation::LogTile => Attempt { query: "?path=tile/0/000.p/1", ..to(&"audit") },
             Operation::GrantExpire => panic!("nobody can ask for it"),
@@ -414,55 +424,4 @@ impl World {
 
 fn body<T: Serialize>(attempt: Attempt, operation: Operation, request: &T) -> Attempt {
     Attempt { body: wire::encode(Endpoint::of(operation).unwrap().codec, request).unwrap(), ..attempt }
-}
-
-fn registration(person: &Person, first: Option<(String, Blob)>) -> RegisterRequest {
-    let (code, statement) = first.unzip();
-    RegisterRequest { bundle: Blob(person.bundle.as_bytes().to_vec()), token: None, code, statement }
-}
-
-async fn register(wire: &mut Wire, person: &Person, first: Option<(String, Blob)>) {
-    let _: ticrypt_api::user::RegisterReply = wire.ask(Operation::UserRegister, &[], &registration(person, first)).await.unwrap();
-}
-
-fn statement(server: &Server, issuer: &Person, about: &Person, action: Action) -> StatementPayload {
-    StatementPayload {
-        deployment: server.deployment(),
-        user: about.user,
-        bundle: about.bundle.hash(),
-        action: action.code(),
-        argument: action.argument(),
-        reason: "for the table".to_owned(),
-        issuer: issuer.user,
-        issuer_bundle: issuer.bundle.hash(),
-        at: server.now(),
-    }
-}
-
-async fn change(server: &Server, wire: &mut Wire, issuer: &Person, about: &Person, action: Action) {
-    let request = UserStateRequest { statement: issuer.sign(&statement(server, issuer, about, action)), bundle: None };
-    let _: ticrypt_api::user::UserView = wire.ask(Operation::UserState, &[&about.user.to_string()], &request).await.unwrap();
-}
-
-async fn log_in(server: &Server, person: &Person) -> (Wire, SessionId) {
-    try_log_in(server, person).await.unwrap()
-}
-
-async fn try_log_in(server: &Server, person: &Person) -> Result<(Wire, SessionId), ticrypt_api::Problem> {
-    let mut wire = server.wire().await;
-    let challenge: ChallengeReply = wire.ask(Operation::SessionChallenge, &[], &ChallengeRequest { name: person.name.clone() }).await?;
-    let key = SessionKey::generate().unwrap();
-    let record = LoginPayload {
-        deployment: server.deployment(),
-        user: person.user,
-        bundle: person.bundle.hash(),
-        challenge: challenge.challenge.0,
-        session_key: *key.public_key(),
-        channel: wire.channel,
-        at: server.now(),
-    };
-    let request = LoginRequest { login: person.sign(&record), client: "table".to_owned() };
-    let reply: LoginReply = wire.ask(Operation::SessionLogin, &[], &request).await?;
-    wire.token = Some(reply.token);
-    Ok((wire, reply.session))
 }

@@ -1,6 +1,11 @@
 //! The rest role in process, over real TLS.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../support/people.rs"]
+mod people;
+#[path = "../vault/records.rs"]
+#[allow(dead_code)]
+mod records;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -8,5 +13,6 @@ mod accounts;
 mod bounds;
 mod clock;
 mod crash;
+mod events;
 mod logs;
 mod sessions;

@@ -1,6 +1,7 @@
 //! A backend in this process over real TLS, and a small client that can misbehave: it sends what the test tells it to.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Body;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper_util::rt::TokioIo;
@@ -18,8 +19,10 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ticrypt_api::endpoint::{AUTHORIZATION, BINDING_HEADER};
+use ticrypt_api::endpoint::{AUTHORIZATION, BINDING_HEADER, LAST_EVENT_HEADER};
+use ticrypt_api::notification::EventData;
 use ticrypt_api::session::{ChallengeReply, ChallengeRequest, LoginReply, LoginRequest};
+use ticrypt_api::sse::{Block, Parser};
 use ticrypt_api::user::{RegisterReply, RegisterRequest, UserStateRequest, UserView};
 use ticrypt_api::{Blob, Endpoint, Hash, Problem, wire};
 use ticrypt_backend::clock::{Machine, System};
@@ -405,7 +408,28 @@ impl Wire {
     }
 
     pub async fn try_send_raw(&mut self, method: &str, path: &str, media_type: &str, body: Vec<u8>) -> Result<Answer, hyper::Error> {
-        let mut request = hyper::Request::builder().method(method).uri(path).header(HOST, "ticrypt").header(CONTENT_TYPE, media_type);
+        let request = self.head(method, path).header(CONTENT_TYPE, media_type);
+        self.sender.ready().await?;
+        Self::answer(self.sender.send_request(request.body(Full::new(body.into())).unwrap()).await?).await
+    }
+
+    /// Opens a stream of events; the connection is of no other use meanwhile.
+    pub async fn follow(&mut self, last: Option<u64>) -> Result<Events, Answer> {
+        let mut request = self.head("GET", Endpoint::of(Operation::EventFollow).unwrap().path);
+        if let Some(last) = last {
+            request = request.header(LAST_EVENT_HEADER, last);
+        }
+        self.sender.ready().await.unwrap();
+        let response = self.sender.send_request(request.body(Full::default()).unwrap()).await.unwrap();
+        if response.status() != 200 {
+            return Err(Self::answer(response).await.unwrap());
+        }
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/event-stream");
+        Ok(Events::new(response.into_body()))
+    }
+
+    fn head(&self, method: &str, path: &str) -> hyper::http::request::Builder {
+        let mut request = hyper::Request::builder().method(method).uri(path).header(HOST, "ticrypt");
         let headers = [
             (AUTHORIZATION, self.token.as_ref().map(|token| format!("Bearer {token}"))),
             (BINDING_HEADER, self.binding.clone()),
@@ -417,8 +441,10 @@ impl Wire {
                 request = request.header(name, value);
             }
         }
-        self.sender.ready().await?;
-        let response = self.sender.send_request(request.body(Full::new(body.into())).unwrap()).await?;
+        request
+    }
+
+    async fn answer(response: hyper::Response<Incoming>) -> Result<Answer, hyper::Error> {
         let (parts, body) = response.into_parts();
         assert!(body.size_hint().lower() < 64 << 20);
         let body = body.collect().await?.to_bytes();
@@ -437,6 +463,63 @@ impl Wire {
         let body = if has_body { wire::encode(endpoint.codec, request).unwrap() } else { Vec::new() };
         let answer = self.send(operation, parameters, "", body).await;
         if answer.status == 200 { Ok(wire::decode(endpoint.codec, &answer.body).unwrap()) } else { Err(answer.problem()) }
+    }
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub id: u64,
+    pub kind: String,
+    pub data: EventData,
+}
+
+/// A stream of events as it comes.
+pub struct Events {
+    body: Incoming,
+    parser: Parser,
+    blocks: VecDeque<Block>,
+    /// Where the stream stands.
+    pub position: Option<u64>,
+    /// Everything, heartbeats too.
+    pub raw: String,
+}
+
+impl Events {
+    pub fn new(body: Incoming) -> Self {
+        Self { body, parser: Parser::default(), blocks: VecDeque::new(), position: None, raw: String::new() }
+    }
+
+    /// The next event; none when the stream has ended.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            while let Some(block) = self.blocks.pop_front() {
+                self.position = block.id;
+                if let (Some(id), Some(kind), Some(data)) = (block.id, block.event, block.data) {
+                    return Some(Event { id, kind, data: serde_json::from_str(&data).unwrap() });
+                }
+            }
+            let bytes = self.body.frame().await?.ok()?.into_data().unwrap();
+            self.raw.push_str(std::str::from_utf8(&bytes).unwrap());
+            self.blocks.extend(self.parser.feed(&bytes).unwrap());
+        }
+    }
+
+    /// The next one, within a second.
+    pub async fn soon(&mut self) -> Event {
+        tokio::time::timeout(Duration::from_secs(1), self.next()).await.expect("an event within a second").expect("the stream goes on")
+    }
+
+    /// That nothing comes for a while.
+    pub async fn silence(&mut self) {
+        let heard = tokio::time::timeout(Duration::from_millis(300), self.next()).await;
+        assert!(heard.is_err(), "{heard:?}");
+    }
+
+    /// That the stream ends, within a second.
+    pub async fn ends(&mut self) {
+        let rest = tokio::time::timeout(Duration::from_secs(1), async { while self.next().await.is_some() {} }).await;
+        assert!(rest.is_ok(), "the stream still runs");
     }
 }
 

@@ -9,6 +9,7 @@ pub mod lock;
 pub mod login;
 pub mod logout;
 pub mod man;
+pub mod notifications;
 pub mod register;
 pub mod sessions;
 pub mod status;

@@ -9,13 +9,13 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, Heade
 use hyper::{Request, Response, body::Incoming};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ticrypt_api::endpoint::{BINDING_HEADER, RECEIPT_HEADER, TICKET_HEADER, VERSION_HEADER};
+use ticrypt_api::endpoint::{BINDING_HEADER, LAST_EVENT_HEADER, RECEIPT_HEADER, TICKET_HEADER, VERSION_HEADER};
 use ticrypt_api::{Codec, Endpoint, Method, wire};
 use ticrypt_types::operation::{Caller, Effect};
 use ticrypt_types::{Operation, VersionId};
 
 use super::reply::{CBOR_MAX_BYTES, CHUNK_MAX_BYTES, JSON_MAX_BYTES, LOG_MAX_BYTES, read_body, read_problem};
-use super::{Failure, Lease, Transport, lock};
+use super::{Connection, Failure, Lease, Transport, lock};
 use crate::entropy;
 use crate::error::{ClientError, Kind, Result};
 
@@ -27,12 +27,14 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// One request, ready to be sent as often as needed.
-struct Prepared {
+pub(super) struct Prepared {
     endpoint: &'static Endpoint,
     target: String,
     body: Bytes,
     ticket: Option<String>,
-    timeout: Duration,
+    /// The event after which a stream goes on.
+    pub(super) last_event: Option<u64>,
+    pub(super) timeout: Duration,
     reply_max_bytes: usize,
 }
 
@@ -83,13 +85,19 @@ impl Transport {
         self.exchange(&prepared).await
     }
 
-    fn prepare<Q: Serialize>(&self, operation: Operation, parameters: &[&str], query: &impl Serialize, request: &Q) -> Result<Prepared> {
+    pub(super) fn prepare<Q: Serialize>(
+        &self,
+        operation: Operation,
+        parameters: &[&str],
+        query: &impl Serialize,
+        request: &Q,
+    ) -> Result<Prepared> {
         let endpoint = Endpoint::of(operation)
             .ok_or_else(|| ClientError::broken(format!("the operation {} has no endpoint; update this program", operation.name())))?;
         let parameters: Vec<String> = parameters.iter().map(|parameter| percent(parameter)).collect();
         let filled = endpoint.fill(&parameters.iter().map(String::as_str).collect::<Vec<_>>());
         let body = match endpoint.method {
-            Method::Post if endpoint.codec != Codec::Raw => wire::encode(endpoint.codec, request)
+            Method::Post if matches!(endpoint.codec, Codec::Json | Codec::Cbor) => wire::encode(endpoint.codec, request)
                 .map_err(|e| ClientError::broken(format!("the request {} cannot be written", operation.name())).because(e))?,
             _ => Vec::new(),
         };
@@ -100,12 +108,15 @@ impl Transport {
             target: filled + &query_string(query)?,
             body: body.into(),
             ticket: None,
+            last_event: None,
             timeout: if chunk || endpoint.codec == Codec::Cbor { options.transfer_timeout } else { options.request_timeout },
             reply_max_bytes: match endpoint.codec {
                 Codec::Json => JSON_MAX_BYTES,
                 Codec::Cbor => CBOR_MAX_BYTES,
                 Codec::Raw if chunk => CHUNK_MAX_BYTES,
                 Codec::Raw => LOG_MAX_BYTES,
+                // Bounded event by event.
+                Codec::Events => 0,
             },
         })
     }
@@ -160,9 +171,14 @@ impl Transport {
 
     async fn send(&self, lease: &mut Lease, prepared: &Prepared) -> Result<Vec<u8>, Failure> {
         let gone = || Failure::NotSent(ClientError::unavailable("the connection was lost; try again"));
+        let response = self.respond(lease.connection().ok_or_else(gone)?, prepared).await?;
+        read_body(response, prepared.reply_max_bytes).await
+    }
+
+    /// Sends on a connection and gives the head of the answer, its body still to come; what is no success is an error.
+    pub(super) async fn respond(&self, connection: &mut Connection, prepared: &Prepared) -> Result<Response<Incoming>, Failure> {
         // What anyone may ask is asked without the session: the server would not look at the binding, and we would believe it had.
         let session = self.session().filter(|_| prepared.endpoint.operation.caller() == Caller::Session);
-        let connection = lease.connection().ok_or_else(gone)?;
         connection
             .sender
             .ready()
@@ -188,7 +204,7 @@ impl Transport {
             connection.bound = Some(session.session);
         }
         self.note(&response);
-        if success { read_body(response, prepared.reply_max_bytes).await } else { Err(read_problem(response).await) }
+        if success { Ok(response) } else { Err(read_problem(response).await) }
     }
 
     /// Keeps what the headers of a reply tell: the server's version and the receipt.
@@ -217,7 +233,7 @@ impl Transport {
     }
 
     /// Doubled each time, half of it random, so that many clients do not come back at once.
-    fn backoff(&self, tried: u32) -> Duration {
+    pub(crate) fn backoff(&self, tried: u32) -> Duration {
         let full = self.options().backoff.saturating_mul(1 << tried.saturating_sub(1).min(6));
         let full_ms = u64::try_from(full.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(full_ms / 2 + entropy::below(full_ms / 2 + 1))
@@ -248,7 +264,12 @@ fn repeatable(operation: Operation) -> bool {
         Effect::Reads | Effect::HandsOut => operation != Operation::SessionChallenge,
         Effect::Changes => matches!(
             operation,
-            Operation::HomeCreate | Operation::NodeCreate | Operation::UploadBegin | Operation::UploadAbandon | Operation::PinReport
+            Operation::HomeCreate
+                | Operation::NodeCreate
+                | Operation::UploadBegin
+                | Operation::UploadAbandon
+                | Operation::PinReport
+                | Operation::NotificationRead
         ),
     }
 }
@@ -285,6 +306,9 @@ fn build(prepared: &Prepared, authority: &str) -> Result<Request<Full<Bytes>>> {
     }
     if let Some(ticket) = &prepared.ticket {
         builder = builder.header(TICKET_HEADER, header_value(ticket)?);
+    }
+    if let Some(sequence) = prepared.last_event {
+        builder = builder.header(LAST_EVENT_HEADER, sequence);
     }
     builder
         .body(Full::new(prepared.body.clone()))

@@ -9,12 +9,15 @@
 //!        └──────── repeatable, and the connection was lost ◀──────┘
 //! ```
 //!
+//! A stream of events has a connection of its own (`stream`).
+//!
 //! Nothing the server says is believed here beyond "this is the pinned server": what it stores is verified by whoever asked.
 
 mod call;
 mod connection;
 mod lease;
 mod reply;
+mod stream;
 pub mod tls;
 
 use std::collections::VecDeque;
@@ -32,6 +35,7 @@ use crate::session::Capability;
 pub use call::NoQuery;
 pub use connection::Connection;
 pub use lease::Lease;
+pub(crate) use stream::BodyStream;
 
 /// Waits and sizes; the defaults suit people and tests change them.
 #[derive(Clone, Debug)]
@@ -44,6 +48,8 @@ pub struct Options {
     pub request_timeout: Duration,
     /// The same for a chunk or a batch.
     pub transfer_timeout: Duration,
+    /// How long a stream may say nothing; the server sends something every 15 seconds.
+    pub stream_silence: Duration,
     /// How often a repeatable call is tried in all.
     pub attempts: u32,
     /// The first back-off; doubled each time, with jitter.
@@ -57,6 +63,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(60),
             transfer_timeout: Duration::from_secs(300),
+            stream_silence: Duration::from_secs(45),
             attempts: 4,
             backoff: Duration::from_millis(100),
         }

@@ -39,6 +39,8 @@ pub enum Act {
     Close,
     /// Promise so many bytes, send these, and close.
     Cut(usize, Vec<u8>),
+    /// Send these, and say nothing more.
+    Silent(Vec<u8>),
 }
 
 impl Act {
@@ -196,6 +198,12 @@ async fn answer(
             Err(Closed)
         }
         Act::Close => Err(Closed),
+        Act::Silent(body) => {
+            let first = futures::stream::iter([Ok(Frame::data(body.into()))]);
+            let stream: Pin<Box<dyn futures::Stream<Item = Result<Frame<Bytes>, Closed>> + Send + Sync>> =
+                Box::pin(futures::StreamExt::chain(first, futures::stream::pending()));
+            Ok(Response::new(StreamBody::new(stream).boxed()))
+        }
         Act::Cut(length, body) => {
             let frames: [Result<Frame<Bytes>, Closed>; 2] = [Ok(Frame::data(body.into())), Err(Closed)];
             let stream: Pin<Box<dyn futures::Stream<Item = Result<Frame<Bytes>, Closed>> + Send + Sync>> =
@@ -250,6 +258,7 @@ pub fn quick() -> Options {
         connect_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_millis(500),
         transfer_timeout: Duration::from_millis(500),
+        stream_silence: Duration::from_millis(500),
         attempts: 3,
         backoff: Duration::from_millis(10),
     }

@@ -37,6 +37,12 @@ impl People {
         Self { file, code, admin: None }
     }
 
+    /// The super-admin's session, once there is somebody else.
+    #[allow(dead_code, reason = "shared by several test programs")]
+    pub fn admin(&self) -> Arc<Session> {
+        self.admin.clone().expect("the first other person makes the super-admin")
+    }
+
     /// Somebody new, activated; the first person is the super-admin.
     pub async fn enrol(&mut self, name: &str) -> Person {
         self.enrol_via(name, None).await

@@ -5,6 +5,7 @@
 mod m0001_people;
 mod m0002_vault;
 mod m0003_audit;
+mod m0004_notifications;
 
 use sea_orm_migration::prelude::*;
 
@@ -12,7 +13,7 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_people::Step), Box::new(m0002_vault::Step), Box::new(m0003_audit::Step)]
+        vec![Box::new(m0001_people::Step), Box::new(m0002_vault::Step), Box::new(m0003_audit::Step), Box::new(m0004_notifications::Step)]
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod grant;
 pub(crate) mod node;
+pub(crate) mod notification;
 pub(crate) mod session;
 pub(crate) mod setting;
 pub(crate) mod user;

@@ -49,6 +49,8 @@ pub async fn a_copy_is_of_one_moment_and_comes_back(db: Db) {
     lab.store.set_setting("kept".into(), b"value".to_vec()).await.unwrap();
     lab.store.index_events(vec![(file.into(), 7)]).await.unwrap();
     lab.store.hold_chunks("mine", NOW).await.unwrap();
+    let permit = ticrypt_policy::notification::may_read_notifications(&lab.actor(admin).await, NOW).unwrap();
+    lab.store.read_notifications(permit, 1).await.unwrap();
     assert!(!lab.store.is_empty().await.unwrap());
 
     let folder = tempfile::tempdir().unwrap();
@@ -79,6 +81,8 @@ pub async fn a_copy_is_of_one_moment_and_comes_back(db: Db) {
     assert!(!lab.store.chunks_are_held().await.unwrap());
     assert_eq!(lab.store.setting("kept").await.unwrap().unwrap(), b"value");
     assert_eq!(lab.store.history(file.into(), None, 9).await.unwrap(), [7]);
+    let reading = lab.store.reading(admin).await.unwrap();
+    assert_eq!((reading.newest, reading.read), (2, 1), "a share and a registration, one of them read");
     assert_eq!(lab.store.statements_of(admin).await.unwrap(), copy.statements_of(admin).await.unwrap());
     // Numbers go on behind those that came with the copy.
     people::activated(&lab, admin, "another").await;

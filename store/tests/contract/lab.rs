@@ -287,7 +287,7 @@ impl Lab {
         let facts = self.facts(by, grant.node).await;
         let stored = self.store.grant(grant.id).await?.unwrap();
         let permit = ticrypt_policy::grant::may_revoke(&actor(by), &facts, &stored.facts(), NOW).unwrap();
-        let end = ticrypt_store::grant::EndGrant { permit, revocation: b"revocation".to_vec() };
+        let end = ticrypt_store::grant::EndGrant { permit, revocation: b"revocation".to_vec(), by };
         self.store.end_grants(vec![end], NOW).await
     }
 }

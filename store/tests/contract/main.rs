@@ -15,6 +15,7 @@ mod rekey;
 mod schema;
 mod shares;
 mod together;
+mod told;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -60,6 +61,9 @@ cases! {
         who_shares_what, a_compromised_identity_closes_what_it_reached, what_was_sealed_to_a_lost_identity_is_dead,
         a_new_home_after_a_lost_one;
     copies: every_table_is_copied, a_copy_is_of_one_moment_and_comes_back, logins_do_not_come_back, holds_last_while_they_are_renewed;
+    told: both_sides_of_a_share_are_told_but_not_who_acts, what_falls_with_a_share_is_told_to_those_it_hits,
+        accounts_and_those_who_activate_them_are_told, sequences_have_no_gaps_and_the_newest_are_kept, reading_moves_on_and_never_back,
+        a_wake_up_comes_with_the_commit_and_to_nobody_else;
     rekey: new_keys_open_again, nobody_is_left_out, new_keys_from_the_top_down, many_nodes_in_one_step, a_file_gets_new_wraps, a_closure_meanwhile_still_holds;
     together: a_failed_write_undoes_itself_only, a_panic_undoes_itself_only, two_creates_with_one_name, two_publishes,
         eight_writers_at_once, answers_come_after_the_commit, closing_finishes_what_was_accepted, a_caller_that_leaves_does_not_stop_a_write,

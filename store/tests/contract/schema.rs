@@ -37,7 +37,7 @@ pub async fn a_newer_schema_is_refused(db: Db) {
         .unwrap();
     for refused in [store.migrate().await, store.check_schema().await] {
         let error = refused.unwrap_err();
-        assert!(matches!(error, StoreError::SchemaNewer { found: 4, known: 3 }), "{error:?}");
+        assert!(matches!(error, StoreError::SchemaNewer { found: 5, known: 4 }), "{error:?}");
         assert!(error.to_string().contains("use the newer program"));
     }
 }
@@ -50,7 +50,18 @@ pub async fn an_older_schema_is_named_and_migrated_with_its_data(db: Db) {
     lab.store.advance_clock(NOW).await.unwrap();
     // Back to what the first step made, as a deployment of that day would have it.
     let conn = raw(&db.url).await;
-    for table in ["audit_index", "retired", "nodes", "versions", "chunks", "small_chunks", "manifests", "grants"] {
+    for table in [
+        "notification_reads",
+        "notifications",
+        "audit_index",
+        "retired",
+        "nodes",
+        "versions",
+        "chunks",
+        "small_chunks",
+        "manifests",
+        "grants",
+    ] {
         conn.execute_unprepared(&format!("DROP TABLE {table}")).await.unwrap();
     }
     conn.execute_unprepared("DELETE FROM seaql_migrations WHERE version <> 'm0001_people'").await.unwrap();
@@ -58,9 +69,9 @@ pub async fn an_older_schema_is_named_and_migrated_with_its_data(db: Db) {
 
     let store = Store::connect(&db.url, &Options::default()).await.unwrap();
     let error = store.check_schema().await.unwrap_err();
-    assert!(matches!(error, StoreError::SchemaOlder { found: 1, known: 3 }), "{error:?}");
+    assert!(matches!(error, StoreError::SchemaOlder { found: 1, known: 4 }), "{error:?}");
     store.migrate().await.unwrap();
-    assert_eq!(store.schema_version().await.unwrap(), 3);
+    assert_eq!(store.schema_version().await.unwrap(), 4);
     assert_eq!(store.user(user).await.unwrap().unwrap().name.as_str(), "first");
     assert_eq!(store.setting("kept").await.unwrap().unwrap(), b"value");
     assert_eq!(store.bundles_of(user).await.unwrap().len(), 1);

@@ -75,7 +75,7 @@ pub async fn a_decision_from_before_an_end_is_stale(db: Db) {
     assert!(matches!(lab.store.trash(vec![trash], vec![head], NOW).await, Err(StoreError::Stale("list of shares"))));
     let reshare = GrantNew { authority: Some(grant.hash), ..lab.grant(shared, owner, friend, terms.recipient, Verbs::VIEW) };
     assert!(matches!(lab.store.insert_grant(share, reshare).await, Err(StoreError::Stale("list of shares"))));
-    let twice = lab.store.end_grants(vec![EndGrant { permit: end, revocation: vec![] }], NOW).await;
+    let twice = lab.store.end_grants(vec![EndGrant { permit: end, revocation: vec![], by: owner }], NOW).await;
     assert!(matches!(twice, Err(StoreError::Stale("share"))), "{twice:?}");
 }
 
@@ -161,7 +161,7 @@ pub async fn who_shares_what(db: Db) {
     for grant in [&given, &passed] {
         let stored = lab.store.grant(grant.id).await.unwrap().unwrap().facts();
         let permit = may_revoke(&actor(owner), &lab.facts(owner, shared).await, &stored, NOW).unwrap();
-        ends.push(EndGrant { permit, revocation: vec![1] });
+        ends.push(EndGrant { permit, revocation: vec![1], by: owner });
     }
     let before = lab.store.closure_seq().await.unwrap();
     lab.store.end_grants(ends, NOW).await.unwrap();

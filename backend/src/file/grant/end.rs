@@ -9,7 +9,7 @@ use ticrypt_policy::grant::{may_leave, may_revoke};
 use ticrypt_policy::permit::{GrantLeave, GrantRevoke};
 use ticrypt_policy::{Denial, Permit};
 use ticrypt_store::grant::{EndGrant, Grant};
-use ticrypt_types::{GrantId, Operation, Timestamp};
+use ticrypt_types::{GrantId, Operation, Timestamp, UserId};
 
 use super::super::FileRole;
 use super::super::audited::{Plan, event_about};
@@ -34,13 +34,13 @@ impl FileRole {
         let plan = self.plan_revoke(caller, grant, request).await;
         let node = ending_node(&plan);
         let row = event_about(caller, Operation::GrantRevoke, node.into_iter().chain([grant.to_bytes()]));
-        let (role, at) = (self.clone(), caller.now);
+        let (role, by, at) = (self.clone(), caller.user, caller.now);
         self.change(row, plan, move |ending: Ending<GrantRevoke>| async move {
             let fallen = role.resting_on(&ending.grant).await?;
-            let mut ends = vec![EndGrant { permit: ending.permit, revocation: ending.revocation.clone() }];
-            ends.extend(role.falling(&fallen, &ending.revocation, at).await?);
+            let mut ends = vec![EndGrant { permit: ending.permit, revocation: ending.revocation.clone(), by }];
+            ends.extend(role.falling(&fallen, &ending.revocation, by, at).await?);
             role.store.end_grants(ends, at).await?;
-            role.after_end(ending.grant, fallen, &ending.revocation, at).await
+            role.after_end(ending.grant, fallen, &ending.revocation, by, at).await
         })
         .await
     }
@@ -67,10 +67,10 @@ impl FileRole {
         let plan = self.plan_leave(caller, grant).await;
         let node = ending_node(&plan);
         let row = event_about(caller, Operation::GrantLeave, node.into_iter().chain([grant.to_bytes()]));
-        let (role, at) = (self.clone(), caller.now);
+        let (role, by, at) = (self.clone(), caller.user, caller.now);
         self.change(row, plan, move |Ending { permit, grant, .. }: Ending<GrantLeave>| async move {
             let fallen = role.resting_on(&grant).await?;
-            let ends = role.falling(&fallen, &[], at).await?;
+            let ends = role.falling(&fallen, &[], by, at).await?;
             let both = role.store.write(move |tx| {
                 Box::pin(async move {
                     // Leaving is the session's word, not a signed record: nobody else's rights rest on a signature here.
@@ -79,7 +79,7 @@ impl FileRole {
                 })
             });
             both.await?;
-            role.after_end(grant, fallen, &[], at).await
+            role.after_end(grant, fallen, &[], by, at).await
         })
         .await
     }
@@ -93,14 +93,21 @@ impl FileRole {
     }
 
     /// Voids tickets, and ends what was given on the fallen shares while they fell: from now on nobody can give more.
-    async fn after_end(&self, grant: Grant, mut fallen: Vec<Grant>, revocation: &[u8], at: Timestamp) -> Result<GrantEndReply, FileError> {
+    async fn after_end(
+        &self,
+        grant: Grant,
+        mut fallen: Vec<Grant>,
+        revocation: &[u8],
+        by: UserId,
+        at: Timestamp,
+    ) -> Result<GrantEndReply, FileError> {
         loop {
             self.losses.record(fallen.iter().map(|grant| grant.recipient).chain([grant.recipient]));
             let late = self.resting_on(&grant).await?;
             if late.is_empty() {
                 return Ok(GrantEndReply { node: grant.node, ended: u32::try_from(fallen.len() + 1).unwrap_or(u32::MAX) });
             }
-            let ends = self.falling(&late, revocation, at).await?;
+            let ends = self.falling(&late, revocation, by, at).await?;
             self.store.end_grants(ends, at).await?;
             fallen.extend(late);
         }

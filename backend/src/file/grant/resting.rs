@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 use ticrypt_policy::Actor;
 use ticrypt_policy::grant::may_revoke;
 use ticrypt_store::grant::{EndGrant, Grant};
-use ticrypt_types::{Timestamp, UserState};
+use ticrypt_types::{Timestamp, UserId, UserState};
 
 use super::super::FileRole;
 use super::super::error::FileError;
@@ -86,7 +86,7 @@ impl FileRole {
 
     /// Each falls in the owner's name: a rule of the tree ends it, not a decision of whoever ended the first, and it does so
     /// whatever the owner's account is doing just now.
-    pub(super) async fn falling(&self, fallen: &[Grant], revocation: &[u8], at: Timestamp) -> Result<Vec<EndGrant>, FileError> {
+    pub(super) async fn falling(&self, fallen: &[Grant], revocation: &[u8], by: UserId, at: Timestamp) -> Result<Vec<EndGrant>, FileError> {
         let mut ends = Vec::with_capacity(fallen.len());
         for grant in fallen {
             let owner = self.store.user(grant.owner).await?.ok_or(FileError::Corrupt("a tree without its owner's account"))?;
@@ -99,7 +99,7 @@ impl FileRole {
                 session_epoch: owner.epoch,
             };
             let facts = self.facts_of(&actor, grant.node).await?;
-            ends.push(EndGrant { permit: may_revoke(&actor, &facts, &grant.facts(), at)?, revocation: revocation.to_vec() });
+            ends.push(EndGrant { permit: may_revoke(&actor, &facts, &grant.facts(), at)?, revocation: revocation.to_vec(), by });
         }
         Ok(ends)
     }

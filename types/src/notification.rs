@@ -1,0 +1,34 @@
+//! What people are told of: one line for each kind. Whatever happens to a share or an account names its kind where it is stored
+//! (`ticrypt-store`), in the same transaction.
+
+use crate::user::words;
+
+words! {
+    /// What a notification is about. The list grows: who meets a word they do not know skips it.
+    NotificationKind {
+        /// Somebody shared a node with the person, or gave them freer terms.
+        ShareGiven = 0 "share-given",
+        /// A share with the person ended: revoked, fallen with the one it was given under, or past its time.
+        ShareEnded = 1 "share-ended",
+        /// A share the person gave ended by somebody else: its recipient left or lost their keys, the owner revoked it, its time passed.
+        GivenShareEnded = 2 "given-share-ended",
+        AccountActivated = 3 "account-activated",
+        RankChanged = 4 "rank-changed",
+        /// For those who activate accounts: somebody registered and waits.
+        RegistrationWaiting = 5 "registration-waiting",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_lead_back_and_are_safe_in_an_event() {
+        for kind in NotificationKind::ALL {
+            assert_eq!(NotificationKind::from_word(kind.word()), Some(*kind));
+            assert!(kind.word().chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{kind}");
+        }
+        assert_eq!(NotificationKind::from_word("share-taken"), None);
+    }
+}
