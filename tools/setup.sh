@@ -7,9 +7,14 @@ what=${1:-build}
 
 say() { printf 'setup: %s\n' "$*"; }
 
-packages=(gcc g++ libc6-dev make)
-[ "$what" = test ] && packages+=(postgresql openssl rsync patch python3-venv)
-[ "$what" = bench ] && packages+=(rclone restic age curl openssl python3)
+packages=(gcc g++ libc6-dev make curl ca-certificates openssl)
+[ "$what" = test ] && packages+=(postgresql rsync patch python3-venv)
+[ "$what" = bench ] && packages+=(rclone restic age python3)
+
+# The browser of the tests: Debian's packages; elsewhere whatever is called so.
+if [ "$what" = test ] && ! { command -v chromedriver && { command -v chromium || command -v google-chrome; }; } >/dev/null; then
+  packages+=(chromium chromium-driver)
+fi
 
 missing=()
 for package in "${packages[@]}"; do
@@ -27,6 +32,9 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 command -v cargo >/dev/null || { say "needs Rust 1.94 or newer (https://rustup.rs); install it, then run this again"; exit 1; }
+
+# What the page is made of; built into the programs.
+tools/web.sh
 
 if [ "$what" = test ]; then
   # Cargo's own folder for programs may not be on the path of a fresh shell.

@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clocks::{self, Clocks};
 use crate::hub::Hub;
+use crate::notice;
 use crate::table::Sheets;
 use crate::ticket::Tickets;
 use crate::transfer::Transfers;
@@ -49,6 +51,8 @@ pub struct Office {
     pub sheets: Sheets,
     pub tickets: Tickets,
     pub transfers: Transfers,
+    /// Notifications nobody has looked at.
+    pub unread: Arc<AtomicU64>,
 }
 
 impl Office {
@@ -218,7 +222,7 @@ impl Desk {
         Ok(self.open(deployment.id(), session, user))
     }
 
-    fn open(&self, id: DeploymentId, session: Session, user: UserView) -> Arc<Office> {
+    fn open(self: &Arc<Self>, id: DeploymentId, session: Session, user: UserView) -> Arc<Office> {
         let open = CancellationToken::new();
         let office = Arc::new(Office {
             vault: Vault::new(Arc::new(session)),
@@ -226,7 +230,17 @@ impl Desk {
             sheets: Sheets::default(),
             tickets: Tickets::default(),
             transfers: Transfers::new(Arc::clone(&self.hub), open.clone()),
+            unread: Arc::default(),
             open,
+        });
+        let (desk, session, unread) = (Arc::clone(self), Arc::clone(office.session()), Arc::clone(&office.unread));
+        let (hub, open) = (Arc::clone(&self.hub), office.open.clone());
+        self.tasks.spawn(async move {
+            if notice::follow(session, unread, hub, open).await
+                && let Err(trouble) = desk.lock(id, Why::SessionEnded).await
+            {
+                tracing::warn!(message = trouble.message(), "a deployment could not be locked in the agent");
+            }
         });
         let now = self.clocks.since_boot();
         let mut state = self.state();

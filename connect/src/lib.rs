@@ -18,6 +18,7 @@ pub mod fields;
 mod headers;
 pub mod hub;
 pub mod launch;
+mod notice;
 mod pages;
 mod preview;
 mod serve;

@@ -1,6 +1,7 @@
 //! What pages are made of: the frame around them, the table, icons, and the words an action answers with.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use askama::Template;
 use axum::Json;
@@ -35,6 +36,7 @@ pub struct Chrome {
     pub name: String,
     pub rank: Rank,
     pub deployment: String,
+    pub unread: u64,
 }
 
 /// Places that belong together.
@@ -67,7 +69,13 @@ const ADMINISTRATION: &[Place] = &[place("/people", "users-group", "People"), pl
 
 impl Chrome {
     pub fn new(office: &Office, here: &'static str) -> Self {
-        Self { here, name: office.user.name.to_string(), rank: office.user.rank, deployment: office.session().deployment.display_name() }
+        Self {
+            here,
+            name: office.user.name.to_string(),
+            rank: office.user.rank,
+            deployment: office.session().deployment.display_name(),
+            unread: office.unread.load(Ordering::Relaxed),
+        }
     }
 
     pub fn sections(&self) -> Vec<Section> {

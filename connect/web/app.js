@@ -245,7 +245,10 @@ document.addEventListener('click', async (event) => {
     return button.setAttribute('aria-expanded', String(open));
   }
   event.preventDefault();
-  if (dialogUrl) return openDialog(dialogUrl, button.dataset.fields || '');
+  if (dialogUrl) {
+    if (dialogUrl === '/notices') for (const badge of $$('.unread')) badge.hidden = true;
+    return openDialog(dialogUrl, button.dataset.fields || '');
+  }
   if (question && !(await confirm(question, { button: button.dataset.button || button.textContent.trim() }))) return;
   button.classList.add('btn-loading');
   await act(url, button.dataset.fields || '');
@@ -372,6 +375,8 @@ on('notice', ({ text, unread }) => {
     badge.hidden = !unread;
   }
   if (text) toast(text);
+  // A list that shows such things is out of date now.
+  if (/^\/(shared|sharing|people)/.test(location.pathname)) $('ticrypt-table')?.refresh();
 });
 
 // The tray: one card for each transfer under way.

@@ -6,6 +6,7 @@ mod common;
 mod details;
 mod entry;
 mod local;
+mod notices;
 mod people;
 mod sessions;
 mod share;
@@ -49,6 +50,7 @@ pub fn actions() -> Router<Shared> {
         .route("/rows", get(common::rows))
         .route("/export", post(common::export))
         .route("/passphrase", post(common::rate))
+        .route("/notices", post(notices::list))
         .route("/lock", post(common::lock))
         .route("/logout", post(common::log_out))
         .route("/deployments/look", post(entry::look))

@@ -27,8 +27,11 @@ async fn two_people_share_a_folder() {
     pi.picture("using-03-waiting").await.unwrap();
     let shown = pi.run("return document.querySelector('.fingerprint').textContent").await.unwrap();
 
-    // The administrator compares and activates.
-    admin.go("/people").await.unwrap();
+    // The administrator is told, compares and activates.
+    admin.read("Somebody registered and waits").await.unwrap();
+    admin.see(".unread").await.unwrap();
+    admin.click("[data-dialog='/notices']").await.unwrap();
+    admin.click("dialog a[href^='/people']").await.unwrap();
     admin.with_row("pi", "Activate").await.unwrap();
     admin.see("dialog .fingerprint").await.unwrap();
     admin.picture("using-04-activate").await.unwrap();
@@ -59,7 +62,8 @@ async fn two_people_share_a_folder() {
     pi.see(&row("admin\t/measurements", "")).await.unwrap();
     pi.picture("using-07-sharing").await.unwrap();
 
-    // The colleague takes a copy to their own machine.
+    // The colleague is told, and takes a copy to their own machine.
+    admin.read("shares something with you").await.unwrap();
     admin.go("/shared").await.unwrap();
     admin.click("tr[data-key] a").await.unwrap();
     admin.read("readme.txt").await.unwrap();

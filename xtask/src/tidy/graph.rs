@@ -13,7 +13,7 @@ const NOT_IN_THE_SERVER: &[&str] = &["ticrypt-keyring", "ticrypt-client", "hpke"
 /// What nothing shipped links: a second provider or TLS stack.
 const NOWHERE: &[&str] = &["ring", "openssl", "openssl-sys", "native-tls", "libressl-sys"];
 const SERVER: &[&str] = &["ticrypt-backend", "ticrypt-witness"];
-const SHIPPED: &[&str] = &["ticrypt-backend", "ticrypt-witness", "ticrypt"];
+const SHIPPED: &[&str] = &["ticrypt-backend", "ticrypt-witness", "ticrypt", "ticrypt-connect"];
 
 pub fn check(root: &Path, bless: bool) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
