@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run stop test quick demo bench fuzz clean
+.PHONY: help run stop test quick demo pictures bench fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,10 @@ quick: ## the quick tier: unit and in-process tests, without the decryptor in Py
 demo: ## the whole story with the real programs, printed step by step
 	@tools/setup.sh build
 	@tools/demo.sh
+
+pictures: ## the pictures of docs/using, taken from the real page
+	@tools/setup.sh test
+	TICRYPT_PICTURES=$$PWD/docs/using/pictures cargo nextest run --workspace --locked -E 'package(ticrypt-browser-tests) and test(two_people)'
 
 bench: ## side by side with rclone, restic, age and dd; prints a table
 	@tools/setup.sh bench

@@ -2,9 +2,10 @@
 
 mod account;
 mod audit;
-mod common;
+
 mod details;
 mod entry;
+mod frame;
 mod local;
 mod notices;
 mod people;
@@ -47,12 +48,12 @@ pub fn pages() -> Router<Shared> {
 /// What pages ask for by script.
 pub fn actions() -> Router<Shared> {
     Router::new()
-        .route("/rows", get(common::rows))
-        .route("/export", post(common::export))
-        .route("/passphrase", post(common::rate))
+        .route("/rows", get(frame::rows))
+        .route("/export", post(frame::export))
+        .route("/passphrase", post(frame::rate))
         .route("/notices", post(notices::list))
-        .route("/lock", post(common::lock))
-        .route("/logout", post(common::log_out))
+        .route("/lock", post(frame::lock))
+        .route("/logout", post(frame::log_out))
         .route("/deployments/look", post(entry::look))
         .route("/deployments/add", post(entry::add))
         .route("/deployments/use", post(entry::use_deployment))

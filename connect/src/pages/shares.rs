@@ -119,7 +119,8 @@ impl Row for ByMe {
         &[Filter { key: "ends", title: "Until", values: &[("never", "Never ends by itself"), ("some", "Has an end")] }];
 
     fn key(&self) -> String {
-        format!("{}\t{}", self.0.recipient, self.0.path.clone().unwrap_or_default())
+        // A user name has no slash, and a path begins with one.
+        format!("{}{}", self.0.recipient, self.0.path.clone().unwrap_or_default())
     }
 
     fn cell(&self, column: &str) -> Cell {
@@ -242,9 +243,11 @@ pub async fn end(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let keys = table::selection(&office.sheets, &fields)?;
     let mut by_path: BTreeMap<String, Vec<UserName>> = BTreeMap::new();
     for key in &keys {
-        let (person, path) = key.split_once('\t').ok_or_else(|| Trouble::invalid("this is not a share"))?;
+        let Some((person, path)) = key.split_once('/') else {
+            return Err(Trouble::invalid("a share of somebody else's tree is ended where it is: open it under Shared with me"));
+        };
         let person = person.parse().map_err(|_| Trouble::invalid("this is not a share"))?;
-        by_path.entry(path.to_owned()).or_default().push(person);
+        by_path.entry(format!("/{path}")).or_default().push(person);
     }
     let (mut ended, mut notes) = (0, Vec::new());
     for (at, people) in by_path {

@@ -235,14 +235,19 @@ async fn what_files_hold_and_how_they_are_called_does_nothing() {
         .await
         .unwrap();
     assert_eq!(taken, json!("fine"));
-    for code in [
+    // From a timer, for what a driver runs itself may do more than the page.
+    let codes = [
         "eval('1')",
         "new Function('return 1')()",
-        "setTimeout('pwned=1')",
         "document.body.append(Object.assign(document.createElement('script'), { src: 'https://evil.example/x.js' }))",
-    ] {
-        let ran = browser.run(&format!("try {{ {code}; return 'ran' }} catch (e) {{ return 'refused' }}")).await.unwrap();
-        assert_eq!(ran, json!("refused"), "{code}");
+    ];
+    for code in codes {
+        let script = format!(
+            "window.ran = null; setTimeout(() => {{ try {{ {code}; window.ran = 'ran' }} catch (e) {{ window.ran = 'refused' }} }})"
+        );
+        browser.run(&script).await.unwrap();
+        browser.until("it was tried", "return window.ran !== null").await.unwrap();
+        assert_eq!(browser.run("return window.ran").await.unwrap(), json!("refused"), "{code}");
     }
     // Not one request of any kind went anywhere else.
     let elsewhere = browser
@@ -264,27 +269,22 @@ async fn a_terminal_lives_under_the_policy() {
     let xterm = std::fs::read_to_string(packages().join("xterm/lib/xterm.js")).unwrap();
     browser.run(&format!("{xterm}; window.Terminal = window.Terminal || globalThis.Terminal || exports?.Terminal;")).await.unwrap();
     let script = "
-        // <style> elements made by the widget are refused by the policy; the same rules as constructed sheets are not.
-        const documents = new Proxy(document, { get: (target, name) => {
-          if (name === 'createElement') return (tag) => {
-            // Even an empty one would be refused, so something else stands in its place.
-            const element = target.createElement(tag === 'style' ? 'i' : tag);
-            if (tag === 'style') {
-              const sheet = new CSSStyleSheet();
-              document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-              Object.defineProperty(element, 'textContent', { set: (text) => sheet.replaceSync(text), get: () => '' });
-            }
-            return element;
-          };
-          const value = target[name];
-          return typeof value === 'function' ? value.bind(target) : value;
-        } });
-        const box = document.createElement('div');
-        document.body.append(box);
-        const terminal = new Terminal({ cols: 40, rows: 4, documentOverride: documents });
-        terminal.open(box);
         window.violations = [];
         document.addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));
+        // <style> elements made by the widget are refused by the policy, even empty ones; the same rules as constructed sheets are not.
+        const make = document.createElement.bind(document);
+        document.createElement = (tag, ...rest) => {
+          if (tag !== 'style') return make(tag, ...rest);
+          const sheet = new CSSStyleSheet();
+          document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+          const element = make('i');
+          Object.defineProperty(element, 'textContent', { set: (text) => sheet.replaceSync(text), get: () => '' });
+          return element;
+        };
+        const box = make('div');
+        document.body.append(box);
+        const terminal = new Terminal({ cols: 40, rows: 4 });
+        terminal.open(box);
         window.typed = '';
         terminal.onData((data) => { window.typed += data; });
         terminal.write('\\x1b[31mred\\x1b[0m plain');

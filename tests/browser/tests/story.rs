@@ -59,7 +59,7 @@ async fn two_people_share_a_folder() {
     pi.read("Shared with admin").await.unwrap();
     pi.read("First contact with admin").await.unwrap();
     pi.go("/sharing").await.unwrap();
-    pi.see(&row("admin\t/measurements", "")).await.unwrap();
+    pi.see(&row("admin/measurements", "")).await.unwrap();
     pi.picture("using-07-sharing").await.unwrap();
 
     // The colleague is told, and takes a copy to their own machine.
@@ -80,7 +80,7 @@ async fn two_people_share_a_folder() {
     assert_eq!(std::fs::read(copy.join("raw/run 1.csv")).unwrap(), vec![b'7'; 300_000]);
 
     // The share ends, and with it the way in.
-    pi.with_row("admin\t/measurements", "End").await.unwrap();
+    pi.with_row("admin/measurements", "End").await.unwrap();
     pi.click("dialog button[value=yes]").await.unwrap();
     pi.read("You share nothing").await.unwrap();
     admin.go("/shared").await.unwrap();

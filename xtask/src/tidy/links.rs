@@ -30,13 +30,13 @@ pub fn check(root: &Path) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The files that inline links of a Markdown text name, without fragments; web addresses are left out.
+/// The files that inline links of a Markdown text name, without fragments; web addresses are left out, and pictures, which a script makes.
 fn relative_links(text: &str) -> Vec<&str> {
     text.split("](")
         .skip(1)
         .filter_map(|rest| rest.split(')').next())
         .filter_map(|link| link.split('#').next())
-        .filter(|link| !link.is_empty() && !link.contains("://") && !link.starts_with("mailto:") && !link.contains(' '))
+        .filter(|link| !link.is_empty() && !link.contains("://") && !link.starts_with("mailto:") && !link.starts_with("pictures/") && !link.contains(' '))
         .collect()
 }
 
@@ -46,6 +46,6 @@ mod tests {
 
     #[test]
     fn only_files_are_looked_for() {
-        assert_eq!(relative_links("[a](b.md#c) [d](https://e) [f](#g)"), ["b.md"]);
+        assert_eq!(relative_links("[a](b.md#c) [d](https://e) [f](#g) ![h](pictures/i.png)"), ["b.md"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What many pages need: rows of a table, exports, how strong a passphrase is, locking.
+//! What the frame around every page can do: rows of a table, exports, how strong a passphrase is, locking.
 
 use std::collections::HashSet;
 
