@@ -341,7 +341,7 @@ class Table extends HTMLElement {
     const clear = element('button', { type: 'button', class: 'btn btn-sm btn-ghost-secondary', title: 'Clear the selection (Escape)' }, icon('x'), 'Clear');
     clear.addEventListener('click', () => this.clear());
     const fitting = this.actions.filter((button) => this.fits(button, size));
-    this.bulk.replaceChildren(element('span', { class: 'tbl-chosen' }, `${size.toLocaleString('en')} selected`), ...fitting.map((button) => { const copy = this.fresh(button); copy.className = `btn btn-sm ${button.dataset.tone || ''}`; return copy; }), clear);
+    this.bulk.replaceChildren(element('span', { class: 'tbl-chosen' }, `${size.toLocaleString('en')} selected`), clear, ...fitting.map((button) => { const copy = this.fresh(button); copy.className = `btn btn-sm ${button.dataset.tone || ''}`; return copy; }));
   }
 
   menu(x, y) {

@@ -39,7 +39,8 @@ struct Entry {
     /// Names of key files in the home, and their fingerprints.
     keys: Vec<KeyRow>,
     chosen: String,
-    needs_token: bool,
+    /// The account was just asked for.
+    waiting: bool,
 }
 
 struct KeyRow {
@@ -89,7 +90,7 @@ pub fn closed(app: &Shared, here: &str) -> Result<Response> {
             deployments: 0,
             keys: Vec::new(),
             chosen: String::new(),
-            needs_token: false,
+            waiting: false,
         };
         return ui::html(&entry);
     };
@@ -114,7 +115,7 @@ pub fn closed(app: &Shared, here: &str) -> Result<Response> {
         deployments: Deployment::list(&app.desk.home)?.len(),
         keys,
         chosen,
-        needs_token: deployment.file().registration_token.is_none(),
+        waiting: asked.is_set("key"),
     })
 }
 

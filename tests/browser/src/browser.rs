@@ -280,6 +280,5 @@ fn chromium() -> Result<String> {
 }
 
 async fn pause() {
-    #[expect(clippy::disallowed_methods, reason = "a browser gives no event to wait for")]
     tokio::time::sleep(POLL).await;
 }

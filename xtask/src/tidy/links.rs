@@ -36,7 +36,13 @@ fn relative_links(text: &str) -> Vec<&str> {
         .skip(1)
         .filter_map(|rest| rest.split(')').next())
         .filter_map(|link| link.split('#').next())
-        .filter(|link| !link.is_empty() && !link.contains("://") && !link.starts_with("mailto:") && !link.starts_with("pictures/") && !link.contains(' '))
+        .filter(|link| {
+            !link.is_empty()
+                && !link.contains("://")
+                && !link.starts_with("mailto:")
+                && !link.starts_with("pictures/")
+                && !link.contains(' ')
+        })
         .collect()
 }
 
