@@ -109,7 +109,9 @@ pub fn document() -> Vec<u8> {
     let info = InfoBuilder::new().title("ticrypt").version("1").description(Some(ABOUT)).build();
     let document = OpenApiBuilder::new().info(info).paths(paths.build()).components(Some(components.build())).build();
     // Through a value, whose maps are sorted: the document is the same at each build.
-    let value = serde_json::to_value(&document).unwrap_or(Value::Null);
+    let mut value = serde_json::to_value(&document).unwrap_or(Value::Null);
+    // Whether a map keeps the order of its making depends on who else is built.
+    value.sort_all_objects();
     let mut bytes = serde_json::to_vec_pretty(&value).unwrap_or_default();
     bytes.push(b'\n');
     bytes

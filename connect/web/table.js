@@ -406,13 +406,14 @@ class Table extends HTMLElement {
     const until = Math.max(this.anchor ?? to, to);
     const blocks = [];
     for (let block = Math.floor(from / BLOCK); block <= Math.floor(until / BLOCK); block += 1) blocks.push(block);
+    // At once, for the next key may come before the rows are here.
+    this.focused = to;
     if (blocks.length > KEPT) return toast('That is too far for one stroke; use “select all that match”.', { tone: 'warning' });
     const parts = await Promise.all(blocks.map((block) => this.block(block)));
     this.all = false;
     this.selected = new Set(parts.flatMap((rows, at) => rows.filter((_, row) => { const index = blocks[at] * BLOCK + row; return index >= from && index <= until; })).map((row) => row.dataset.key));
-    this.focused = to;
     this.mark();
-    this.focusRow(to);
+    this.focusRow(this.focused);
   }
 
   clicked(event) {

@@ -169,7 +169,9 @@ impl Files {
 
     pub(super) fn texts(self) -> impl Iterator<Item = (String, String)> {
         self.0.into_iter().map(|(name, (about, vectors))| {
-            let all = json!({ "about": about, "vectors": vectors });
+            let mut all = json!({ "about": about, "vectors": vectors });
+            // Whether a map keeps the order of its making depends on who else is built.
+            all.sort_all_objects();
             (name, format!("{}\n", serde_json::to_string_pretty(&all).unwrap()))
         })
     }
