@@ -12,6 +12,7 @@
 //! port in it, and only scripts of that origin can send it. The host is compared letter by letter, so a name that was made to point here
 //! (DNS rebinding) is refused before anything is read.
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::http::Method;
 use data_encoding::BASE64URL_NOPAD;
 use ticrypt_client::entropy;
@@ -111,9 +112,7 @@ pub fn may_enter(keys: &Keys, room: Room, knock: &Knock<'_>) -> Result<(), Refus
 
 /// Compares without telling by its time how far it fits.
 pub fn shows(secret: &Secret<String>, shown: Option<&str>) -> bool {
-    let (Some(shown), secret) = (shown, secret.expose().as_bytes()) else { return false };
-    let differs = secret.iter().zip(shown.as_bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
-    shown.len() == secret.len() && differs == 0
+    shown.is_some_and(|shown| verify_slices_are_equal(secret.expose().as_bytes(), shown.as_bytes()).is_ok())
 }
 
 pub fn is_change(method: &Method) -> bool {

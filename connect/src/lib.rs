@@ -101,11 +101,6 @@ impl Running {
         self.tasks.wait().await;
         self.app.launch.remove();
     }
-
-    /// Ends when `stop` is asked for by a signal's task.
-    pub fn end(&self) -> CancellationToken {
-        self.end.clone()
-    }
 }
 
 impl App {

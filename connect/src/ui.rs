@@ -1,6 +1,7 @@
 //! What pages are made of: the frame around them, the table, icons, and the words an action answers with.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use askama::Template;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use ticrypt_types::Rank;
 
 use crate::desk::Office;
-use crate::table::{AnySheet, Cell, Column, Filter, Shown};
+use crate::table::{AnySheet, Cell, Column, Filter, Row, Sheet, Shown};
 use crate::trouble::{Result, Trouble};
 
 /// A picture of one colour, by its name in the icon set.
@@ -160,12 +161,14 @@ struct ColumnView {
     number: bool,
 }
 
-/// A table's frame; its rows are fetched as they come into sight.
-pub fn table(sheet: &dyn AnySheet, id: &str, look: &Look) -> Result<String> {
+/// Keeps rows for the page and renders their table's frame; they are fetched as they come into sight.
+pub fn table<R: Row>(office: &Office, rows: Vec<R>, look: &Look) -> Result<String> {
+    let sheet: Arc<dyn AnySheet> = Arc::new(Sheet::new(rows));
+    let id = office.sheets.keep(Arc::clone(&sheet))?;
     let view = |column: &Column| ColumnView { key: column.key, title: column.title, shown: column.shown, number: column.number };
     let columns: Vec<ColumnView> = sheet.columns().iter().map(view).collect();
     let view = TableView {
-        sheet: id,
+        sheet: &id,
         noun: sheet.noun(),
         one: look.one,
         many: look.many,

@@ -87,13 +87,22 @@ class Table extends HTMLElement {
     const search = this.querySelector('.tbl-search');
     search.value = this.search;
     let wait;
-    search.addEventListener('input', () => {
+    const apply = async () => {
       clearTimeout(wait);
-      wait = setTimeout(() => { this.search = search.value.trim(); this.changed(); }, 120);
-    });
-    search.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape') { search.value = ''; this.search = ''; this.changed(); }
-      if (event.key === 'ArrowDown') { event.preventDefault(); this.focusRow(0); }
+      const asked = search.value.trim();
+      if (asked === this.search) return;
+      this.search = asked;
+      await this.changed();
+    };
+    search.addEventListener('input', () => { clearTimeout(wait); wait = setTimeout(apply, 120); });
+    search.addEventListener('keydown', async (event) => {
+      if (event.key === 'Escape') { search.value = ''; apply(); }
+      if (event.key === 'ArrowDown') {
+        event.preventDefault();
+        // At once: what is selected next must not be lost to a search that is still waited for.
+        await apply();
+        this.focusRow(0);
+      }
     });
     for (const select of bar.querySelectorAll('select[data-filter]')) {
       select.value = this.filters.get(`f.${select.dataset.filter}`) || '';

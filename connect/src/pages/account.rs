@@ -21,7 +21,7 @@ use super::{Inside, Visit};
 use crate::Shared;
 use crate::desk::{Office, Why};
 use crate::fields::Fields;
-use crate::table::{self, AnySheet, Cell, Column, Filter, Row, Sheet};
+use crate::table::{self, Cell, Column, Filter, Row};
 use crate::trouble::{Result, Trouble};
 use crate::ui::{self, Action, Chrome, Done, Look};
 
@@ -87,8 +87,7 @@ pub async fn page(State(app): State<Shared>, Visit(office): Visit) -> Result<Res
         fingerprint: Fingerprint(pin.fingerprint).to_string(),
         compared: pin.trust == Trust::Compared,
     });
-    let sheet: Arc<dyn AnySheet> = Arc::new(Sheet::new(pins.collect()));
-    let id = office.sheets.keep(Arc::clone(&sheet))?;
+    let rows: Vec<_> = pins.collect();
     const ACTIONS: &[Action] = &[Action {
         title: "Forget",
         icon: "x",
@@ -118,7 +117,7 @@ pub async fn page(State(app): State<Shared>, Visit(office): Visit) -> Result<Res
         generation: me.generation(),
         key_file: paths.key.display().to_string(),
         folder: super::local::start().display().to_string(),
-        table: ui::table(&*sheet, &id, &look)?,
+        table: ui::table(&office, rows, &look)?,
         idle: format!("{} minutes", app.desk.idle.as_secs().div_ceil(60)),
     })
 }

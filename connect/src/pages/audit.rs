@@ -17,7 +17,7 @@ use super::vault::shown;
 use super::{Inside, Visit};
 use crate::desk::Office;
 use crate::fields::Fields;
-use crate::table::{AnySheet, Cell, Column, Filter, Row, Sheet};
+use crate::table::{Cell, Column, Filter, Row};
 use crate::trouble::{Result, Trouble};
 use crate::ui::{self, Action, Chrome, Look};
 
@@ -205,8 +205,6 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
     };
     let (items, size) = load(&office, count).await?;
     let shown = items.len();
-    let sheet: Arc<dyn AnySheet> = Arc::new(Sheet::new(items));
-    let id = office.sheets.keep(Arc::clone(&sheet))?;
     let look = Look {
         one: "row",
         many: "rows",
@@ -218,7 +216,7 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
         actions: ACTIONS,
     };
     let more = (size > shown as u64 && count < ROWS_MAX).then(|| count.saturating_mul(10).min(ROWS_MAX));
-    ui::html(&Page { chrome: Chrome::new(&office, "/audit"), size, shown, more, table: ui::table(&*sheet, &id, &look)? })
+    ui::html(&Page { chrome: Chrome::new(&office, "/audit"), size, shown, more, table: ui::table(&office, items, &look)? })
 }
 
 #[derive(Template)]

@@ -5,8 +5,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
-use ticrypt_client::show;
 use ticrypt_client::vault::listing::ListedKind;
+use ticrypt_client::{ClientError, Kind, show};
 use ticrypt_types::{Timestamp, Verbs};
 
 use super::share::{Access, access};
@@ -96,9 +96,8 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
         let (_, versions) = office.vault.versions(&at).await?;
         versions.iter().map(version_row).collect()
     };
-    let standing = office.vault.shares_of(&at).await.unwrap_or_default();
-    // Who has no right to look at the log sees the page without it.
-    let history = office.vault.history(&at, HISTORY).await.unwrap_or_default();
+    let standing = unless_refused(office.vault.shares_of(&at).await)?;
+    let history = unless_refused(office.vault.history(&at, HISTORY).await)?;
     let verbs = found.held.root.verbs();
     ui::html(&Page {
         chrome: Chrome::new(&office, "/vault"),
@@ -123,6 +122,14 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
             })
             .collect(),
     })
+}
+
+/// Who has no right to look at a part sees the page without it; anything else that went wrong, a lie above all, is told.
+fn unless_refused<T>(looked: std::result::Result<Vec<T>, ClientError>) -> Result<Vec<T>> {
+    match looked {
+        Err(error) if matches!(error.kind(), Kind::Refused | Kind::NotFound) => Ok(Vec::new()),
+        other => Ok(other?),
+    }
 }
 
 fn version_row(version: &ticrypt_client::vault::versions::Version) -> VersionRow {

@@ -1,7 +1,6 @@
 //! People, for administrators: activate, deactivate, disable for a time, rank. They see accounts, never data.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use askama::Template;
 use axum::response::Response;
@@ -18,7 +17,7 @@ use super::vault::day;
 use super::{Inside, Visit};
 use crate::desk::Office;
 use crate::fields::Fields;
-use crate::table::{self, AnySheet, Cell, Column, Filter, Row, Sheet};
+use crate::table::{self, Cell, Column, Filter, Row};
 use crate::trouble::{Result, Trouble};
 use crate::ui::{self, Action, Chrome, Done, Look, is_administrator};
 
@@ -162,8 +161,7 @@ pub struct Page {
 pub async fn page(Visit(office): Visit) -> Result<Response> {
     administrator(&office)?;
     let people = office.session().users.list(None).await?;
-    let sheet: Arc<dyn AnySheet> = Arc::new(Sheet::new(people.into_iter().map(Person).collect()));
-    let id = office.sheets.keep(Arc::clone(&sheet))?;
+    let rows: Vec<_> = people.into_iter().map(Person).collect();
     let look = Look {
         one: "person",
         many: "people",
@@ -178,7 +176,7 @@ pub async fn page(Visit(office): Visit) -> Result<Response> {
         chrome: Chrome::new(&office, "/people"),
         title: "People",
         lede: "An account is activated after its fingerprint was compared with the person, in person or by telephone. You never see what they store.",
-        table: ui::table(&*sheet, &id, &look)?,
+        table: ui::table(&office, rows, &look)?,
     })
 }
 

@@ -1,7 +1,6 @@
 //! One's own sessions, and ending them.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use axum::response::Response;
 use serde::Serialize;
@@ -11,7 +10,7 @@ use ticrypt_client::{Kind, account};
 use super::people::Page;
 use super::{Inside, Visit};
 use crate::fields::Fields;
-use crate::table::{self, AnySheet, Cell, Column, Row, Sheet};
+use crate::table::{self, Cell, Column, Row};
 use crate::trouble::{Result, Trouble};
 use crate::ui::{self, Action, Chrome, Done, Look};
 
@@ -65,8 +64,7 @@ impl Row for Item {
 /// `GET /sessions`.
 pub async fn page(Visit(office): Visit) -> Result<Response> {
     let sessions = account::sessions(&office.session().transport).await?;
-    let sheet: Arc<dyn AnySheet> = Arc::new(Sheet::new(sessions.into_iter().map(Item).collect()));
-    let id = office.sheets.keep(Arc::clone(&sheet))?;
+    let rows: Vec<_> = sessions.into_iter().map(Item).collect();
     const ACTIONS: &[Action] = &[Action {
         title: "End",
         icon: "logout",
@@ -90,7 +88,7 @@ pub async fn page(Visit(office): Visit) -> Result<Response> {
         chrome: Chrome::new(&office, "/sessions"),
         title: "Sessions",
         lede: "Where you are logged in. End what you do not recognise, then rotate your keys.",
-        table: ui::table(&*sheet, &id, &look)?,
+        table: ui::table(&office, rows, &look)?,
     })
 }
 

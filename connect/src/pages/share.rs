@@ -4,7 +4,6 @@ use askama::Template;
 use axum::response::Response;
 use ticrypt_client::vault::progress::{Cancel, Quiet};
 use ticrypt_client::vault::share::{NewKeys, Standing};
-use ticrypt_crypto::bundle::Fingerprint;
 use ticrypt_types::{UserName, Verbs};
 
 use super::Inside;
@@ -73,36 +72,6 @@ pub async fn dialog(Inside(office): Inside, fields: Fields) -> Result<Response> 
         None => one(&office, &fields)?,
     };
     dialog_of(&office, &at).await
-}
-
-#[derive(Template)]
-#[template(path = "share_person.html")]
-struct PersonFound {
-    name: String,
-    fingerprint: String,
-    first: bool,
-    compared: bool,
-}
-
-/// `POST /share/find`: a person by exact name, keys checked.
-pub async fn find(Inside(office): Inside, fields: Fields) -> Result<Response> {
-    let name: UserName = fields.parsed("person", "a user name")?;
-    let person = office.session().users.lookup(&name).await?;
-    ui::html(&PersonFound {
-        name: person.name.to_string(),
-        fingerprint: person.fingerprint().to_string(),
-        first: person.first_contact,
-        compared: person.trust == ticrypt_client::users::Trust::Compared,
-    })
-}
-
-/// `POST /share/verify`: people have compared a fingerprint.
-pub async fn verify(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let name: UserName = fields.parsed("person", "a user name")?;
-    let text: String = fields.need("fingerprint")?.split_whitespace().collect();
-    let compared: Fingerprint = text.parse().map_err(|_| Trouble::invalid("a fingerprint has 16 groups of four hexadecimal digits"))?;
-    office.session().users.verify(&name, compared).await?;
-    Ok(Done::page(format!("The key of {name} is pinned as compared.")))
 }
 
 /// `POST /share`.

@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use askama::Template;
 use axum::response::Response;
@@ -15,7 +14,7 @@ use super::share::may;
 use super::vault::{address, shown};
 use super::{Inside, Visit};
 use crate::fields::Fields;
-use crate::table::{self, AnySheet, Cell, Column, Filter, Row, Sheet};
+use crate::table::{self, Cell, Column, Filter, Row};
 use crate::transfer::upload::path;
 use crate::trouble::{Result, Trouble};
 use crate::ui::{self, Action, Chrome, Done, Look};
@@ -163,8 +162,7 @@ struct Page {
 /// `GET /shared`.
 pub async fn with_me(Visit(office): Visit) -> Result<Response> {
     let (standing, unbelieved) = office.vault.shares_with_me().await?;
-    let sheet: Arc<dyn AnySheet> = Arc::new(Sheet::new(standing.into_iter().map(WithMe).collect()));
-    let id = office.sheets.keep(Arc::clone(&sheet))?;
+    let rows: Vec<_> = standing.into_iter().map(WithMe).collect();
     const ACTIONS: &[Action] = &[
         Action { title: "Save to a folder…", icon: "folder-symlink", dialog: "/vault/get-dialog", ..Action::NONE },
         Action {
@@ -192,15 +190,14 @@ pub async fn with_me(Visit(office): Visit) -> Result<Response> {
         title: "Shared with me",
         lede: "",
         unbelieved: unbelieved.iter().map(|one| one.why.to_string()).collect(),
-        table: ui::table(&*sheet, &id, &look)?,
+        table: ui::table(&office, rows, &look)?,
     })
 }
 
 /// `GET /sharing`.
 pub async fn by_me(Visit(office): Visit) -> Result<Response> {
     let standing = office.vault.shares_by_me().await?;
-    let sheet: Arc<dyn AnySheet> = Arc::new(Sheet::new(standing.into_iter().map(ByMe).collect()));
-    let id = office.sheets.keep(Arc::clone(&sheet))?;
+    let rows: Vec<_> = standing.into_iter().map(ByMe).collect();
     const ACTIONS: &[Action] = &[Action {
         title: "End",
         icon: "ban",
@@ -225,7 +222,7 @@ pub async fn by_me(Visit(office): Visit) -> Result<Response> {
         title: "Shared by me",
         lede: "Everything others can reach because of you. End here what is not needed any more.",
         unbelieved: Vec::new(),
-        table: ui::table(&*sheet, &id, &look)?,
+        table: ui::table(&office, rows, &look)?,
     })
 }
 

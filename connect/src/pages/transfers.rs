@@ -1,7 +1,6 @@
 //! Transfers: what is under way and what was, since the vault was unlocked.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -11,7 +10,7 @@ use serde::Serialize;
 use super::{Inside, Visit};
 use crate::Shared;
 use crate::fields::Fields;
-use crate::table::{AnySheet, Cell, Column, Filter, Row, Sheet};
+use crate::table::{Cell, Column, Filter, Row};
 use crate::transfer::{Direction, Seen, State as JobState};
 use crate::trouble::{Result, Trouble};
 use crate::ui::{self, Action, Chrome, Done, Look};
@@ -112,8 +111,7 @@ struct Page {
 /// `GET /transfers`.
 pub async fn page(Visit(office): Visit) -> Result<Response> {
     let items = office.transfers.list().into_iter().map(|job| Item { seen: job.seen(), notes: job.notes().len() });
-    let sheet: Arc<dyn AnySheet> = Arc::new(Sheet::new(items.collect()));
-    let id = office.sheets.keep(Arc::clone(&sheet))?;
+    let rows: Vec<_> = items.collect();
     let look = Look {
         one: "transfer",
         many: "transfers",
@@ -124,7 +122,7 @@ pub async fn page(Visit(office): Visit) -> Result<Response> {
         empty_hint: "Uploads and downloads of this session are listed here.",
         actions: ACTIONS,
     };
-    ui::html(&Page { chrome: Chrome::new(&office, "/transfers"), table: ui::table(&*sheet, &id, &look)? })
+    ui::html(&Page { chrome: Chrome::new(&office, "/transfers"), table: ui::table(&office, rows, &look)? })
 }
 
 /// `POST /transfers/clear`.

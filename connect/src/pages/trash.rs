@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use askama::Template;
 use axum::response::Response;
@@ -13,7 +12,7 @@ use ticrypt_types::{NodeId, NodeKind};
 use super::{Inside, Visit};
 use crate::desk::Office;
 use crate::fields::Fields;
-use crate::table::{self, AnySheet, Cell, Column, Row, Sheet};
+use crate::table::{self, Cell, Column, Row};
 use crate::trouble::{Result, Trouble};
 use crate::ui::{self, Action, Chrome, Done, Look};
 
@@ -76,8 +75,7 @@ struct Page {
 
 /// `GET /trash`.
 pub async fn page(Visit(office): Visit) -> Result<Response> {
-    let sheet: Arc<dyn AnySheet> = Arc::new(Sheet::new(office.vault.trash_list().await?.into_iter().map(Item).collect()));
-    let id = office.sheets.keep(Arc::clone(&sheet))?;
+    let rows: Vec<_> = office.vault.trash_list().await?.into_iter().map(Item).collect();
     let look = Look {
         one: "item",
         many: "items",
@@ -88,7 +86,7 @@ pub async fn page(Visit(office): Visit) -> Result<Response> {
         empty_hint: "What you remove from the vault waits here until you restore it or delete it for good.",
         actions: ACTIONS,
     };
-    ui::html(&Page { chrome: Chrome::new(&office, "/trash"), table: ui::table(&*sheet, &id, &look)?, empty: sheet.is_empty() })
+    ui::html(&Page { chrome: Chrome::new(&office, "/trash"), empty: rows.is_empty(), table: ui::table(&office, rows, &look)? })
 }
 
 fn nodes(office: &Office, fields: &Fields) -> Result<HashSet<NodeId>> {

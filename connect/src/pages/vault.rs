@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
@@ -17,7 +16,7 @@ use super::{Inside, Visit};
 use crate::Shared;
 use crate::desk::Office;
 use crate::fields::Fields;
-use crate::table::{self, AnySheet, Cell, Column, Filter, Mark, Row, Sheet};
+use crate::table::{self, Cell, Column, Filter, Mark, Row};
 use crate::ticket::Good;
 use crate::transfer::download::{self, Download};
 use crate::transfer::upload::{if_exists, path};
@@ -245,8 +244,7 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
     let listed = office.vault.list(&found.path).await?;
     let tree = twigs(&office, &found.path, &listed).await?;
     let may_write = found.held.root.verbs().contains(ticrypt_types::Verbs::EDIT);
-    let sheet: Arc<dyn AnySheet> = Arc::new(Sheet::new(listed.into_iter().map(Item).collect()));
-    let id = office.sheets.keep(Arc::clone(&sheet))?;
+    let rows: Vec<_> = listed.into_iter().map(Item).collect();
     let look = Look {
         one: "item",
         many: "items",
@@ -261,7 +259,7 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
         chrome: Chrome::new(&office, if matches!(at.place(), ticrypt_client::vault::path::Place::Home) { "/vault" } else { "/shared" }),
         crumbs: crumbs(&found.path),
         at: found.path.text(),
-        table: ui::table(&*sheet, &id, &look)?,
+        table: ui::table(&office, rows, &look)?,
         may_write,
         tree,
     })

@@ -203,10 +203,6 @@ impl Job {
         self.rest(State::Failed, Some(why.to_owned()));
     }
 
-    pub fn can_resume(&self) -> bool {
-        self.inner().resume.is_some()
-    }
-
     /// From a page.
     pub fn pause(&self) {
         if self.state() == State::Running {
