@@ -90,7 +90,7 @@ impl KeyPaths {
 }
 
 /// A key file as it lies on disk, with its bundle; still locked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct KeyFile {
     pub paths: KeyPaths,
     pub header: KeyFileHeader,
@@ -308,6 +308,27 @@ pub async fn sessions(transport: &Transport) -> Result<Vec<SessionView>> {
 
 pub async fn end_session(transport: &Transport, session: SessionId) -> Result<()> {
     transport.call::<_, Option<IgnoredAny>>(Operation::SessionEnd, &[&session.to_string()], &(), &()).await.map(|_| ())
+}
+
+/// Rotates with a login of its own, in this process: keys that an agent holds are about to be old.
+pub async fn rotate_apart(
+    home: &Home,
+    deployment: &Deployment,
+    transport: &Transport,
+    file: &KeyFile,
+    passphrase: &Secret<String>,
+    compromised: bool,
+) -> Result<Bundle> {
+    let (held, secret) = (file.clone(), Secret::new(passphrase.expose().clone()));
+    let unlocked = tokio::task::spawn_blocking(move || held.unlock(&secret)).await;
+    let unlocked = Arc::new(unlocked.map_err(|e| ClientError::broken("unlocking was cut off; try again").because(e))??);
+    let keys: Arc<dyn Keys> = Arc::clone(&unlocked) as _;
+    let logged_in = login(home, transport, deployment, keys, &crate::login::label("key rotate")).await?;
+    let rotated = rotate(&logged_in.transport, file, &unlocked, passphrase, compromised).await;
+    if let Err(error) = logout(&logged_in.transport).await {
+        tracing::debug!(%error, "the session of the rotation was left to end by itself");
+    }
+    rotated
 }
 
 /// Draws the keys of the next generation, writes them beside the old ones, publishes them, and only then puts them in place.

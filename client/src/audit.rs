@@ -9,13 +9,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use ticrypt_api::log::{EntriesReply, EntriesRequest, LogName};
 use ticrypt_log::event::audit::AuditEvent;
 use ticrypt_log::mirror::MirrorError;
 use ticrypt_log::tile::{TILE_WIDTH, TileLevel, TilePath, level_count, level_total, push_entry, tile_at};
 use ticrypt_log::verify::{Trust, VerifyError};
 use ticrypt_log::{Checkpoint, Mirror, Report, verify_dir, verify_receipt};
-use ticrypt_types::Operation;
+use ticrypt_types::{Operation, RequestId};
 
 use crate::deployment::Deployment;
 use crate::error::{ClientError, Result};
@@ -72,6 +73,11 @@ pub async fn rows(session: &Session, start: u64, count: u32) -> Result<(Vec<Row>
         }
     }
     Ok((rows, size.unwrap_or(0)))
+}
+
+/// An id of a row as people read it. Those of all nouns look the same.
+pub fn id_text(id: &[u8; 16]) -> String {
+    RequestId::try_from(*id).map_or_else(|_| HEXLOWER.encode(id), |id| id.to_string())
 }
 
 /// Reads a leaf of the audit log.

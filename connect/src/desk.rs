@@ -178,6 +178,12 @@ impl Desk {
         }
     }
 
+    /// The same for what a page asks by itself: nobody is there because of it, and nothing is unlocked by it.
+    pub fn office_unattended(&self) -> Result<Arc<Office>> {
+        let deployment = self.deployment()?.ok_or_else(Trouble::locked)?;
+        self.state().offices.get(&deployment.id()).cloned().ok_or_else(Trouble::locked)
+    }
+
     /// All that are unlocked, without anybody being active.
     pub fn running(&self) -> Vec<Arc<Office>> {
         self.state().offices.values().cloned().collect()
@@ -371,10 +377,17 @@ impl Desk {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// A desk that knows nothing.
+    pub fn desk() -> Arc<Desk> {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(dir.path().join("home")).unwrap();
+        Arc::new(Desk::new(home, None, Duration::from_secs(60), Arc::new(Set::default()), Arc::default(), false))
+    }
 
     #[derive(Debug, Default)]
     struct Set {

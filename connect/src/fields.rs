@@ -2,6 +2,8 @@
 
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
+use data_encoding::BASE64;
+use ticrypt_crypto::bundle::Fingerprint;
 
 use crate::trouble::{Result, Trouble};
 
@@ -35,6 +37,17 @@ impl Fields {
     /// A value that must be there and be of its kind.
     pub fn parsed<T: std::str::FromStr>(&self, name: &str, what: &str) -> Result<T> {
         self.need(name)?.trim().parse().map_err(|_| Trouble::invalid(format!("this is not {what}; check it")))
+    }
+
+    /// A fingerprint as people write it: white space does not matter.
+    pub fn fingerprint(&self, name: &str) -> Result<Fingerprint> {
+        let text: String = self.need(name)?.split_whitespace().collect();
+        text.parse().map_err(|_| Trouble::invalid("this is not a fingerprint; it has 16 groups of four hexadecimal digits"))
+    }
+
+    /// A file that the page sent in base64, because it is no text.
+    pub fn binary(&self, name: &str) -> Result<Vec<u8>> {
+        BASE64.decode(self.need(name)?.as_bytes()).map_err(|_| Trouble::invalid("the file cannot be read; choose it again"))
     }
 
     pub fn is_set(&self, name: &str) -> bool {

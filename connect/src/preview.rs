@@ -49,7 +49,7 @@ impl Previews {
 }
 
 pub fn router(app: &Shared) -> Router {
-    Router::new().route("/{ticket}", get(show)).with_state(app.clone())
+    Router::new().route("/{ticket}/{name}", get(show)).with_state(app.clone())
 }
 
 /// Decides by content alone.
@@ -79,7 +79,8 @@ pub fn look(bytes: &[u8]) -> Look {
     if text && !head.contains(&0) { Look::Text } else { Look::None }
 }
 
-async fn show(State(app): State<Shared>, Path(ticket): Path<String>, headers: HeaderMap) -> Result<Response> {
+/// The name is for the viewer's title alone.
+async fn show(State(app): State<Shared>, Path((ticket, _name)): Path<(String, String)>, headers: HeaderMap) -> Result<Response> {
     if headers.get(HOST).and_then(|host| host.to_str().ok()) != Some(app.previews.host.as_str()) {
         return Err(Refusal::OtherHost.into());
     }

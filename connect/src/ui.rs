@@ -120,6 +120,12 @@ impl Action {
         Self { title: "", icon: "", dialog: "", act: "", confirm: "", one: false, needs: "", key: "", first: false, danger: false };
 }
 
+impl Look {
+    /// To write a look from.
+    pub const PLAIN: Self =
+        Self { one: "", many: "", sort: "", hides: false, moves: "", empty_icon: "", empty: "", empty_hint: "", actions: &[] };
+}
+
 /// How a table stands in a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
@@ -129,6 +135,8 @@ pub struct Look {
     pub sort: &'static str,
     /// Rows have a filter `hidden`, and there is a button for it.
     pub hides: bool,
+    /// Where rows are sent that were dragged onto something with a path.
+    pub moves: &'static str,
     pub empty_icon: &'static str,
     pub empty: &'static str,
     pub empty_hint: &'static str,
@@ -147,6 +155,7 @@ struct TableView<'a> {
     columns: String,
     filters: &'a [Filter],
     hides: bool,
+    moves: &'a str,
     empty_icon: &'a str,
     empty: &'a str,
     empty_hint: &'a str,
@@ -176,6 +185,7 @@ pub fn table<R: Row>(office: &Office, rows: Vec<R>, look: &Look) -> Result<Strin
         columns: serde_json::to_string(&columns).map_err(|e| Trouble::broken(e.to_string()))?,
         filters: sheet.filters(),
         hides: look.hides,
+        moves: look.moves,
         empty_icon: look.empty_icon,
         empty: look.empty,
         empty_hint: look.empty_hint,
@@ -218,7 +228,7 @@ pub struct Done {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tone: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub undo: Option<Undo>,
+    pub undo: Option<Offer>,
     /// `rows` fetches the table anew, `page` all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reload: Option<&'static str>,
@@ -229,16 +239,38 @@ pub struct Done {
     pub file: Option<String>,
     /// What a person should read of single items.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
-/// How to take an action back.
+/// A button beside what was said: it does something, such as taking an action back, or opens a dialog.
 #[derive(Debug, Serialize)]
-pub struct Undo {
+pub struct Offer {
     pub label: &'static str,
-    pub url: &'static str,
+    #[serde(flatten)]
+    pub what: Offered,
     /// As a form sends them.
     pub fields: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Offered {
+    Act(&'static str),
+    Dialog(&'static str),
+}
+
+/// What a person should read of one item, and what they could do about it.
+#[derive(Debug, Serialize)]
+pub struct Note {
+    pub text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Offer>,
+}
+
+impl From<String> for Note {
+    fn from(text: String) -> Self {
+        Self { text, offer: None }
+    }
 }
 
 impl Done {
@@ -273,6 +305,15 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
 /// `name=value`, as an address or a form has it.
 pub fn field(name: &str, value: &str) -> String {
     form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish()
+}
+
+/// The same name again and again.
+pub fn fields<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    for value in values {
+        form.append_pair(name, value);
+    }
+    form.finish()
 }
 
 /// The same for numbers of any size.

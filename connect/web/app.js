@@ -42,6 +42,8 @@ export function reload() {
 
 /** Goes to another page; the address first, for what stands in it is read when the page is drawn. */
 export function go(url) {
+  // What went wrong on a page goes with it.
+  for (const told of $$('.toast-danger')) told.remove();
   history.pushState(null, '', url);
   load();
 }
@@ -76,22 +78,23 @@ export function element(tag, attributes = {}, ...children) {
 
 // Toasts
 
-export function toast(text, { tone = 'info', undo = null, stay = false } = {}) {
+/** `offer` is a button: what it does, or which dialog it opens. */
+export function toast(text, { tone = 'info', offer = null, stay = false } = {}) {
   const icons = { success: 'check', danger: 'alert-triangle', warning: 'alert-triangle', info: 'info-circle' };
   const close = element('button', { type: 'button', class: 'btn-close', 'aria-label': 'Close' });
   const made = element('div', { class: `toast-card toast-${tone}`, role: tone === 'danger' ? 'alert' : 'status' }, icon(icons[tone]), element('div', { class: 'toast-text' }, text));
-  if (undo) {
-    const button = element('button', { type: 'button', class: 'btn btn-sm btn-ghost-primary' }, undo.label);
+  if (offer) {
+    const button = element('button', { type: 'button', class: 'btn btn-sm btn-ghost-primary' }, offer.label);
     button.addEventListener('click', () => {
       made.remove();
-      act(undo.url, new URLSearchParams(undo.fields));
+      (offer.act ? act : openDialog)(offer.act || offer.dialog, new URLSearchParams(offer.fields));
     });
     made.append(button);
   }
   made.append(close);
   close.addEventListener('click', () => made.remove());
   $('#toasts').append(made);
-  if (!stay && tone !== 'danger') setTimeout(() => made.remove(), undo ? 12000 : 6000);
+  if (!stay && tone !== 'danger') setTimeout(() => made.remove(), offer ? 12000 : 6000);
 }
 
 export const complain = (error) => {
@@ -100,8 +103,8 @@ export const complain = (error) => {
 
 /** Says and does what an action answered. */
 export function follow(done) {
-  if (done.toast) toast(done.toast, { tone: done.tone || 'success', undo: done.undo });
-  for (const note of done.notes || []) toast(note, { tone: 'warning', stay: true });
+  if (done.toast) toast(done.toast, { tone: done.tone || 'success', offer: done.undo });
+  for (const { text, offer } of done.notes || []) toast(text, { tone: 'warning', stay: true, offer });
   if (done.file) download(done.file);
   if (done.go) go(done.go);
   else if (done.reload) {
@@ -146,18 +149,16 @@ function show(...content) {
   return box;
 }
 
-/** Opens a dialog that this program renders. */
-export async function openDialog(url, fields) {
-  try {
-    const html = await (await ask('POST', url, fields instanceof URLSearchParams ? fields : new URLSearchParams(fields))).text();
-    const template = document.createElement('template');
-    template.innerHTML = html;
-    show(template.content);
-    htmx.process(dialog());
-  } catch (error) {
-    complain(error);
-  }
+async function fetchDialog(url, fields) {
+  const html = await (await ask('POST', url, fields instanceof URLSearchParams ? fields : new URLSearchParams(fields))).text();
+  const template = document.createElement('template');
+  template.innerHTML = html;
+  show(template.content);
+  htmx.process(dialog());
 }
+
+/** Opens a dialog that this program renders. */
+export const openDialog = (url, fields) => fetchDialog(url, fields).catch(complain);
 
 /** Asks before something that cannot be undone. */
 export function confirm(question, { button = 'Continue', tone = 'danger' } = {}) {
@@ -186,8 +187,7 @@ document.addEventListener('submit', async (event) => {
     const data = new FormData(form);
     const fields = new URLSearchParams();
     for (const [name, value] of data) {
-      // A chosen file goes as its text: key files and deployment files are small.
-      fields.append(name, value instanceof File ? await value.text() : value);
+      fields.append(name, value instanceof File ? await small(value, 'binary' in form.elements[name].dataset) : value);
     }
     if (event.submitter?.name) fields.append(event.submitter.name, event.submitter.value);
     const done = await post(event.submitter?.getAttribute('formaction') || form.dataset.send, fields);
@@ -204,20 +204,21 @@ document.addEventListener('submit', async (event) => {
   }
 });
 
-// A file that is looked at before it is believed, and a pair that belongs together, one half of it binary.
+/** A chosen file as a field: key files, bundles and deployment files are small. */
+async function small(file, binary) {
+  if (file.size > 64 * 1024) throw new Trouble(0, 'invalid', `“${file.name}” is too large for what is asked for; choose the right file.`);
+  return binary ? btoa(String.fromCharCode(...new Uint8Array(await file.arrayBuffer()))) : file.text();
+}
+
+// A file that is looked at before it is believed.
 document.addEventListener('submit', async (event) => {
   const form = event.target;
-  if (!(form instanceof HTMLFormElement) || !(form.dataset.look || form.dataset.import)) return;
+  if (!(form instanceof HTMLFormElement) || !form.dataset.look) return;
   event.preventDefault();
   const alert = $('.form-error', form);
   alert.hidden = true;
   try {
-    if (form.dataset.look) {
-      await openDialog(form.dataset.look, { file: await form.elements.file.files[0].text() });
-    } else {
-      const bytes = new Uint8Array(await form.elements.bundle.files[0].arrayBuffer());
-      follow(await post(form.dataset.import, { key: await form.elements.key.files[0].text(), bundle: btoa(String.fromCharCode(...bytes)) }));
-    }
+    await fetchDialog(form.dataset.look, { file: await small(form.elements.file.files[0], false) });
   } catch (error) {
     alert.textContent = error.message;
     alert.hidden = false;
@@ -314,7 +315,8 @@ document.addEventListener('htmx:sendError', () => closed('ticrypt-connect does n
 
 function closed(message) {
   $('#app').replaceChildren(element('div', { class: 'alone' }, element('div', { class: 'card card-md' }, element('div', { class: 'card-body text-center' },
-    icon('lock'), element('h1', { class: 'mt-3' }, 'Not connected'), element('p', { class: 'text-secondary' }, message)))));
+    icon('lock'), element('h1', { class: 'mt-3' }, 'Not connected'), element('p', { class: 'text-secondary' }, message),
+    element('a', { class: 'btn btn-primary', href: location.pathname + location.search, autofocus: true }, 'Try again')))));
 }
 
 document.addEventListener('keydown', (event) => {
@@ -376,7 +378,7 @@ on('notice', ({ text, unread }) => {
   }
   if (text) toast(text);
   // A list that shows such things is out of date now.
-  if (/^\/(shared|sharing|people)/.test(location.pathname)) $('ticrypt-table')?.refresh();
+  if (/^\/(shared|sharing|people)/.test(location.pathname)) $('ticrypt-table')?.refresh({ unattended: true });
 });
 
 // The tray: one card for each transfer under way.
@@ -407,14 +409,14 @@ on('transfer', (job) => {
           node.remove();
           return work.delete(job.id);
         }
-        document.dispatchEvent(new CustomEvent('transfer-control', { detail: { id: job.id, what } }));
-        act(`/transfers/${job.id}/${what}`, '');
+        act(`/transfers/${what}`, { key: job.id });
       });
     }
   }
   entry.job = job;
   const { node } = entry;
   node.dataset.state = job.state;
+  node.toggleAttribute('data-again', job.again);
   $('.tray-title', node).textContent = job.title;
   const share = job.total_bytes ? job.bytes / job.total_bytes : job.state === 'done' ? 1 : 0;
   $('progress', node).value = job.state === 'done' ? 1 : Math.min(share, 1);
@@ -425,8 +427,11 @@ on('transfer', (job) => {
   const rate = job.state === 'running' && entry.rate > 1024 ? ` · ${size(entry.rate)}/s` : '';
   $('.tray-detail', node).textContent = job.message || `${files}${size(job.bytes)} of ${size(job.total_bytes)}${rate}${WORDS[job.state] ? ` · ${WORDS[job.state]}` : ''}`;
   document.dispatchEvent(new CustomEvent('transfer-state', { detail: job }));
+  // The page of transfers shows each as it begins, rests and ends.
+  if (job.state !== entry.state && location.pathname === '/transfers') $('ticrypt-table')?.refresh({ unattended: true });
+  entry.state = job.state;
   if (job.state === 'done') {
-    if (job.reload) $('ticrypt-table')?.refresh();
+    if (job.reload && location.pathname !== '/transfers') $('ticrypt-table')?.refresh({ unattended: true });
     if (!job.message) setTimeout(() => { node.remove(); work.delete(job.id); }, 5000);
   }
 });
@@ -438,6 +443,7 @@ class Preview extends HTMLElement {
   async connectedCallback() {
     try {
       const { url } = await post('/vault/preview', { at: this.dataset.at });
+      if (/\.pdf$/i.test(this.dataset.at) && navigator.pdfViewerEnabled === false) throw new Error('This browser has no viewer for PDF; download the file instead.');
       this.replaceChildren(element('iframe', { class: 'preview', src: url, title: 'Preview', referrerpolicy: 'no-referrer' }));
     } catch (error) {
       this.replaceChildren(element('p', { class: 'text-secondary mb-0' }, error.message));

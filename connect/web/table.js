@@ -4,6 +4,7 @@ import { act, ask, complain, confirm, element, follow, icon, openDialog, go, toa
 
 const BLOCK = 100;
 const KEPT = 12;
+const ROWS = 'text/x-rows';
 const MODES = { cozy: 44, compact: 30 };
 
 class Table extends HTMLElement {
@@ -140,10 +141,55 @@ class Table extends HTMLElement {
       if (!this.isChosen(row.dataset.key)) this.only(row);
       this.menu(event.clientX, event.clientY);
     });
+    if (this.dataset.moves) this.drags();
     this.table.addEventListener('keydown', (event) => this.key(event));
     this.bulk = this.querySelector('.tbl-bulk');
     this.context = this.querySelector('.tbl-context');
     this.layout();
+  }
+
+  /** Rows are taken to a folder: one of the list, of the tree, or of the way here. */
+  drags() {
+    const mine = (event) => event.dataTransfer.types.includes(ROWS);
+    const place = (event) => {
+      const over = event.target.closest?.('[data-drop-path]');
+      return over && !(over.dataset.key && this.isChosen(over.dataset.key)) ? over : null;
+    };
+    let lit = null;
+    const light = (over) => {
+      lit?.classList.remove('is-target');
+      lit = over;
+      lit?.classList.add('is-target');
+    };
+    this.body.addEventListener('dragstart', (event) => {
+      const row = event.target.closest('tr[data-key]');
+      if (!row) return;
+      if (!this.isChosen(row.dataset.key)) this.only(row);
+      event.dataTransfer.setData(ROWS, this.sheet);
+      event.dataTransfer.effectAllowed = 'move';
+      // What is carried is told in words, for a picture of one row would lie about several.
+      const told = element('div', { class: 'tbl-carried' }, `${this.size.toLocaleString('en')} ${this.size === 1 ? this.dataset.one : this.dataset.many}`);
+      document.body.append(told);
+      event.dataTransfer.setDragImage(told, 0, 0);
+      setTimeout(() => told.remove());
+    });
+    const page = this.closest('.main') || this;
+    page.addEventListener('dragover', (event) => {
+      if (!mine(event)) return;
+      light(place(event));
+      if (lit) event.preventDefault();
+    });
+    page.addEventListener('dragend', () => light(null));
+    page.addEventListener('drop', async (event) => {
+      if (!mine(event)) return;
+      event.preventDefault();
+      const over = place(event);
+      light(null);
+      if (!over) return;
+      const fields = this.chosen();
+      fields.set('to', over.dataset.dropPath);
+      if (await act(this.dataset.moves, fields)) this.clear();
+    });
   }
 
   layout() {
@@ -224,10 +270,11 @@ class Table extends HTMLElement {
     return this.draw();
   }
 
-  /** The rows behind it changed: fetch the page's table anew and keep place and choice. */
-  async refresh() {
+  /** The rows behind it changed: fetch the page's table anew and keep place and choice. `unattended` if no person asked for it. */
+  async refresh({ unattended = false } = {}) {
+    const headers = unattended ? { 'x-ticrypt-unattended': '1' } : {};
     try {
-      const html = await (await ask('GET', location.pathname + location.search)).text();
+      const html = await (await ask('GET', location.pathname + location.search, undefined, { headers })).text();
       const template = document.createElement('template');
       template.innerHTML = html;
       const fresh = template.content.querySelector('ticrypt-table');
@@ -239,19 +286,19 @@ class Table extends HTMLElement {
       }
       this.blocks.clear();
       this.drawn = '';
-      await this.draw();
+      await this.draw(headers);
     } catch (error) {
       complain(error);
     }
   }
 
-  async block(number) {
+  async block(number, headers) {
     if (!this.blocks.has(number)) {
       const query = this.query();
       query.set('from', number * BLOCK);
       query.set('count', BLOCK);
       query.set('cols', this.shown.join());
-      const fetching = ask('GET', `/rows?${query}`).then(async (reply) => {
+      const fetching = ask('GET', `/rows?${query}`, undefined, { headers }).then(async (reply) => {
         this.total = Number(reply.headers.get('x-total'));
         const template = document.createElement('template');
         template.innerHTML = `<table><tbody>${await reply.text()}</tbody></table>`;
@@ -265,7 +312,7 @@ class Table extends HTMLElement {
   }
 
   /** Draws what can be seen and a little more. */
-  async draw() {
+  async draw(headers) {
     const top = this.scroller.scrollTop;
     const seen = Math.ceil(this.scroller.clientHeight / this.height) + 1;
     const first = Math.max(0, Math.floor(top / this.height) - 20);
@@ -276,9 +323,9 @@ class Table extends HTMLElement {
     this.asked = wanted;
     let parts;
     try {
-      parts = await Promise.all(blocks.map((block) => this.block(block)));
+      parts = await Promise.all(blocks.map((block) => this.block(block, headers)));
     } catch (error) {
-      if (error.code === 'gone') return this.refresh();
+      if (error.code === 'gone') return this.refresh({ unattended: true });
       return complain(error);
     }
     if (this.asked !== wanted) return;
@@ -291,7 +338,7 @@ class Table extends HTMLElement {
     const held = this.body.contains(document.activeElement);
     this.body.replaceChildren(this.above, ...rows, this.below);
     this.table.setAttribute('aria-rowcount', this.total + 1);
-    rows.forEach((row, at) => { row.dataset.at = from + at; row.setAttribute('aria-rowindex', from + at + 2); });
+    rows.forEach((row, at) => { row.dataset.at = from + at; if (this.dataset.moves) row.draggable = true; row.setAttribute('aria-rowindex', from + at + 2); });
     this.classList.toggle('is-empty', this.total === 0);
     this.mark();
     if (held) this.row(this.focused)?.focus({ preventScroll: true });
@@ -347,7 +394,7 @@ class Table extends HTMLElement {
   offer(size) {
     this.bulk.hidden = size === 0;
     if (!size) return;
-    const clear = element('button', { type: 'button', class: 'btn btn-sm btn-ghost-secondary', title: 'Clear the selection (Escape)' }, icon('x'), 'Clear');
+    const clear = element('button', { type: 'button', class: 'btn btn-sm btn-ghost-secondary', title: 'Clear the selection (Escape)', 'aria-label': 'Clear the selection' }, icon('x'));
     clear.addEventListener('click', () => this.clear());
     const fitting = this.actions.filter((button) => this.fits(button, size));
     this.bulk.replaceChildren(element('span', { class: 'tbl-chosen' }, `${size.toLocaleString('en')} selected`), clear, ...fitting.map((button) => { const copy = this.fresh(button); copy.className = `btn btn-sm ${button.dataset.tone || ''}`; return copy; }));

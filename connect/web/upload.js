@@ -154,19 +154,17 @@ async function alone(id, job, { path, file }) {
   }
 }
 
-document.addEventListener('transfer-control', ({ detail: { id, what } }) => {
+// Whichever tab or list it was asked in: what the program says of a transfer holds for whoever hands over its files.
+on('transfer', ({ id, state }) => {
   const job = running.get(id);
   if (!job) return;
-  if (what === 'pause') job.paused = new Promise((resolve) => { job.resume = resolve; });
-  if (what === 'resume' && job.resume) {
-    job.paused = null;
-    job.resume();
+  if (state === 'paused') {
+    job.paused ??= new Promise((resolve) => { job.resume = resolve; });
+    return;
   }
-  if (what === 'cancel') {
-    job.abort.abort();
-    job.paused = null;
-    job.resume?.();
-  }
+  if (state === 'cancelled' || state === 'failed') job.abort.abort();
+  job.paused = null;
+  job.resume?.();
 });
 
 addEventListener('beforeunload', (event) => {
@@ -193,7 +191,7 @@ addEventListener('drop', async (event) => {
   event.preventDefault();
   depth = 0;
   document.body.classList.remove('is-dropping');
-  const target = event.target.closest?.('tr[data-drop-path]')?.dataset.dropPath || place()?.dataset.drop;
+  const target = event.target.closest?.('[data-drop-path]')?.dataset.dropPath || place()?.dataset.drop;
   if (!target) return toast('Open a folder of the vault first, then drop files there.', { tone: 'warning' });
   try {
     await send(target, await dropped(event.dataTransfer));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use data_encoding::HEXLOWER;
 use serde::Serialize;
-use ticrypt_log::event::audit::{AuditEvent, Phase};
+use ticrypt_log::event::audit::AuditEvent;
 use ticrypt_types::Timestamp;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
@@ -72,11 +72,7 @@ impl EventsFile {
         let line = Line {
             index,
             time: Timestamp::from_millis(row.time_ms).to_string(),
-            phase: match row.phase {
-                Phase::Opened => "opened",
-                Phase::Closed => "closed",
-                Phase::Fact => "fact",
-            },
+            phase: row.phase.word(),
             operation: &row.operation,
             request: HEXLOWER.encode(&row.request[..]),
             actor: row.actor.as_ref().map(|id| HEXLOWER.encode(&id[..])),

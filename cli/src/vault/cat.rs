@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use clap::Args;
+use futures::TryStreamExt;
 use ticrypt_client::vault::VaultPath;
 use ticrypt_client::vault::open::Wanted;
 use ticrypt_client::{ClientError, Kind};
@@ -32,21 +33,12 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> anyhow::Resu
             );
         }
         let content = vault.open_one(Wanted { file: found.held, manifest: None }).await?;
-        let mut failed = None;
-        let read = vault
-            .read(&content, async |bytes| {
-                let mut stdout = std::io::stdout().lock();
-                stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {
-                    failed = Some(error);
-                    ClientError::broken("standard output was closed")
-                })
-            })
-            .await;
-        // Whoever reads our output may stop early; the caller of this knows how to tell that apart.
-        if let Some(error) = failed {
-            return Err(error.into());
+        let mut pieces = std::pin::pin!(vault.pieces(&content));
+        while let Some(piece) = pieces.try_next().await? {
+            // Whoever reads our output may stop early; the caller of this knows how to tell that apart.
+            let mut stdout = std::io::stdout().lock();
+            stdout.write_all(piece.bytes()).and_then(|()| stdout.flush())?;
         }
-        read?;
     }
     Ok(())
 }

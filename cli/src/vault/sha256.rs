@@ -1,6 +1,7 @@
 //! `ticrypt sha256`.
 
 use clap::Args;
+use futures::TryStreamExt;
 use serde::Serialize;
 use ticrypt_client::vault::VaultPath;
 use ticrypt_client::vault::open::Wanted;
@@ -39,7 +40,7 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> anyhow::Resu
         if arguments.verify {
             let content = vault.open_one(Wanted { file: found.held, manifest: None }).await?;
             // The engine compares at the end; nothing is kept.
-            vault.read(&content, async |_| Ok(())).await?;
+            vault.pieces(&content).try_for_each(async |_| Ok(())).await?;
         }
         rows.push(Row { sha256: current.props.sha256.to_string(), path: path.text() });
     }

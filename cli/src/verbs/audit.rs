@@ -6,10 +6,9 @@ use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use ticrypt_api::log::LogName;
-use ticrypt_client::audit::{self, Row, Settled};
+use ticrypt_client::audit::{self, Row, Settled, id_text};
 use ticrypt_client::receipts::Receipts;
 use ticrypt_client::{ClientError, agent};
-use ticrypt_log::event::audit::Phase;
 use ticrypt_types::Timestamp;
 
 use crate::context::Context;
@@ -197,22 +196,13 @@ fn shown(row: &Row) -> Shown {
     Shown {
         index: row.index,
         time: Timestamp::from_millis(row.event.time_ms).to_string(),
-        phase: match row.event.phase {
-            Phase::Opened => "opened",
-            Phase::Closed => "closed",
-            Phase::Fact => "fact",
-        },
+        phase: row.event.phase.word(),
         operation: row.event.operation.clone(),
-        actor: row.event.actor.as_ref().map(|actor| uuid(actor)),
+        actor: row.event.actor.as_ref().map(|actor| id_text(actor)),
         outcome: row.event.outcome.clone(),
         opening: row.event.opening,
-        subjects: row.event.subjects.iter().map(|subject| uuid(subject)).collect(),
+        subjects: row.event.subjects.iter().map(|subject| id_text(subject)).collect(),
         detail: row.event.detail.clone(),
         request: id(&*row.event.request),
     }
-}
-
-/// Subjects are ids of any noun; all look the same.
-fn uuid(bytes: &[u8; 16]) -> String {
-    ticrypt_types::RequestId::try_from(*bytes).map_or_else(|_| HEXLOWER.encode(bytes), |id| id.to_string())
 }

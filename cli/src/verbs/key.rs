@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use ticrypt_client::account::{self, KeyFile, KeyPaths};
-use ticrypt_client::{ClientError, Keys, agent, home, reset};
+use ticrypt_client::{ClientError, agent, home, reset};
 use ticrypt_crypto::bundle::Bundle;
 use ticrypt_types::UserName;
 
@@ -186,17 +186,9 @@ fn change(passwd: &Passwd, context: &Context) -> anyhow::Result<()> {
 async fn replace(rotate: &Rotate, context: &Context) -> anyhow::Result<()> {
     let file = rotate.which.read(context)?;
     let secret = passphrase::existing(context, &format!("Passphrase of {}: ", file.paths.key.display()))?;
-    // A login of its own, in this process: the agent's keys are about to be old.
     let deployment = context.deployment()?;
     let transport = context.transport(&deployment)?;
-    let unlocked = std::sync::Arc::new(file.unlock(&secret)?);
-    let keys: std::sync::Arc<dyn Keys> = std::sync::Arc::clone(&unlocked) as _;
-    let logged_in = account::login(&context.home, &transport, &deployment, keys, &ticrypt_client::login::label("key rotate")).await?;
-    let rotated = account::rotate(&logged_in.transport, &file, &unlocked, &secret, rotate.compromised).await;
-    if let Err(error) = account::logout(&logged_in.transport).await {
-        tracing::debug!(%error, "the session of the rotation was left to end by itself");
-    }
-    let bundle = rotated?;
+    let bundle = account::rotate_apart(&context.home, &deployment, &transport, &file, &secret, rotate.compromised).await?;
     agent::lock(&context.agent_socket(&deployment)?).await?;
     let file = KeyFile::read(file.paths)?;
     show(&file, &bundle, context)?;

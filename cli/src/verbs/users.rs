@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use ticrypt_api::user::UserView;
 use ticrypt_client::users::{Person, StateChange, Trust};
-use ticrypt_client::{ClientError, Kind, Session, clock, home};
+use ticrypt_client::{ClientError, Session, clock, home};
 use ticrypt_crypto::Digest;
-use ticrypt_crypto::bundle::{BUNDLE_MAX_LEN, Bundle, Fingerprint};
+use ticrypt_crypto::bundle::{BUNDLE_MAX_LEN, Fingerprint};
 use ticrypt_crypto::statement::Action;
 use ticrypt_types::{Rank, Timestamp, UserName, UserState};
 
@@ -210,32 +210,7 @@ async fn change(name: &UserName, action: Action, reason: String, session: &Sessi
 async fn reset(reset: Reset, session: &Session, context: &Context) -> anyhow::Result<()> {
     let bytes = home::read_bounded(&reset.bundle, BUNDLE_MAX_LEN)?
         .ok_or_else(|| ClientError::not_found(format!("there is no file {}; check the path", reset.bundle.display())))?;
-    let bundle = Bundle::parse_and_verify(&bytes)
-        .map_err(|e| ClientError::invalid("the bundle does not verify; ask the person for it again").because(e))?;
-    if bundle.fingerprint() != reset.fingerprint || bundle.payload().name != reset.name {
-        return Err(ClientError::refused(
-            "fingerprint",
-            format!("the bundle is of {} and its fingerprint is {}", bundle.payload().name, bundle.fingerprint()),
-        )
-        .into());
-    }
-    let view = session.users.find(&reset.name).await?;
-    if bundle.payload().predecessor.is_none_or(|before| before.to_bytes() != view.fingerprint.0) {
-        return Err(ClientError::new(
-            Kind::Invalid,
-            "other_predecessor",
-            format!(
-                "the bundle does not follow the keys that {name} has now ({now}): write those to a file with `ticrypt users bundle {name} FILE`, \
-                 and ask {name} to run `ticrypt key reset {name} --from FILE` with it",
-                name = reset.name,
-                now = Fingerprint(Digest::new(view.fingerprint.0)),
-            ),
-        )
-        .into());
-    }
-    let view = UserView { fingerprint: ticrypt_api::Hash(bundle.hash().to_bytes()), ..view };
-    let change = StateChange { view, action: Action::Reset, reason: String::new(), new_bundle: Some(bytes) };
-    session.users.change_state(&*session.keys, change, None).await?;
+    session.users.accept_reset(&*session.keys, &reset.name, bytes, reset.fingerprint).await?;
     context.output.hint(
         "Done. They log in with the new keys and begin with an empty vault. Everybody who shares with them has to compare the new fingerprint \
          (`ticrypt users verify`) and to share again; shares with the old keys are dead.",

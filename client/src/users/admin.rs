@@ -2,13 +2,13 @@
 
 use ticrypt_api::user::{UserListQuery, UserListReply, UserStateRequest, UserView};
 use ticrypt_crypto::Digest;
-use ticrypt_crypto::bundle::Fingerprint;
+use ticrypt_crypto::bundle::{Bundle, Fingerprint};
 use ticrypt_crypto::statement::{Action, StatementPayload};
 use ticrypt_types::{Operation, UserName, UserState};
 
 use super::Users;
 use crate::clock;
-use crate::error::{ClientError, Result};
+use crate::error::{ClientError, Kind, Result};
 use crate::keys::{Batch, Keys};
 
 const PAGE: u32 = 1_000;
@@ -44,6 +44,36 @@ impl Users {
     pub async fn find(&self, name: &UserName) -> Result<UserView> {
         let found = self.list(None).await?.into_iter().find(|view| view.name == *name);
         found.ok_or_else(|| ClientError::not_found(format!("there is no account {name}; run `ticrypt users list`")))
+    }
+
+    /// Accepts the keys that a person made by a reset (docs/formats.md §2, reason 3), after their fingerprint was compared with the person.
+    pub async fn accept_reset(&self, keys: &dyn Keys, name: &UserName, bundle: Vec<u8>, compared: Fingerprint) -> Result<()> {
+        let made = Bundle::parse_and_verify(&bundle)
+            .map_err(|e| ClientError::invalid("the bundle does not verify; ask the person for it again").because(e))?;
+        if made.fingerprint() != compared || made.payload().name != *name {
+            return Err(ClientError::refused(
+                "fingerprint",
+                format!(
+                    "the bundle is of {} and its fingerprint is {}; accept only what the person has read to you",
+                    made.payload().name,
+                    made.fingerprint()
+                ),
+            ));
+        }
+        let view = self.find(name).await?;
+        if made.payload().predecessor.is_none_or(|before| before.to_bytes() != view.fingerprint.0) {
+            return Err(ClientError::new(
+                Kind::Invalid,
+                "other_predecessor",
+                format!(
+                    "the bundle does not follow the keys that {name} has now ({now}): write those to a file with `ticrypt users bundle {name} \
+                     FILE`, and ask {name} to run `ticrypt key reset {name} --from FILE` with it",
+                    now = Fingerprint(Digest::new(view.fingerprint.0)),
+                ),
+            ));
+        }
+        let view = UserView { fingerprint: ticrypt_api::Hash(made.hash().to_bytes()), ..view };
+        self.change_state(keys, StateChange { view, action: Action::Reset, reason: String::new(), new_bundle: Some(bundle) }, None).await
     }
 
     /// Signs and sends a statement. To activate, `compared` must be the fingerprint somebody compared out of band with the person.

@@ -13,6 +13,7 @@
 
 mod admin;
 mod card;
+mod compare;
 mod pins;
 
 use std::collections::{HashMap, HashSet};
@@ -35,6 +36,7 @@ use crate::transport::Transport;
 
 pub use admin::StateChange;
 pub use card::Chain;
+pub use compare::{Change, Comparison};
 pub use pins::{Pin, Pins, Trust};
 
 /// Another key than the pinned one, for no reason that the log proves.
@@ -79,7 +81,7 @@ pub struct Users {
 
 /// How a key differs from the pinned one.
 #[derive(Clone, Copy, Debug)]
-enum Change<'a> {
+enum Differs<'a> {
     Unexplained,
     /// The chain with the reset in it, every link of it in the key log.
     Reset(&'a Chain),
@@ -108,21 +110,6 @@ impl Users {
     pub async fn lookup(&self, name: &UserName) -> Result<Person> {
         let chain = self.fetch(name).await?;
         self.admit(chain).await
-    }
-
-    /// Pins the key a person shows now, after its fingerprint was compared by people. Replaces whatever was pinned.
-    pub async fn verify(&self, name: &UserName, compared: Fingerprint) -> Result<Person> {
-        let chain = self.fetch(name).await?;
-        let shown = chain.newest().fingerprint();
-        if shown != compared {
-            return Err(ClientError::refused(
-                "fingerprint",
-                format!("the server shows another key for {name}: {shown}; do not share with them, and tell an administrator"),
-            ));
-        }
-        self.pins.put(chain.user(), chain.pin(Trust::Compared, clock::now()))?;
-        self.remember_chain(&chain)?;
-        Ok(chain.person(Trust::Compared, false))
     }
 
     /// Forgets the pinned key: the next look-up is a first contact.
@@ -185,7 +172,7 @@ impl Users {
         };
         match self.pins.get(known.payload().user)? {
             Some(pin) if pin.contradicts(&known) => {
-                Err(self.changed(known.payload().user, known.payload().name.clone(), &pin, known.hash(), Change::Unexplained).await)
+                Err(self.changed(known.payload().user, known.payload().name.clone(), &pin, known.hash(), Differs::Unexplained).await)
             }
             _ => Ok(()),
         }
@@ -196,7 +183,7 @@ impl Users {
         if let Some((other, pin)) = self.pins.by_name(chain.name())?
             && other != chain.user()
         {
-            return Err(self.changed(other, chain.name().clone(), &pin, chain.newest().hash(), Change::Unexplained).await);
+            return Err(self.changed(other, chain.name().clone(), &pin, chain.newest().hash(), Differs::Unexplained).await);
         }
         if chain.user() == self.me.user && chain.newest().hash() == self.me.hash() {
             // One's own keys are at hand; after a reset no signature leads from what was pinned to them.
@@ -213,7 +200,7 @@ impl Users {
             return Ok(chain.person(trust, chain.user() != self.me.user));
         };
         if !chain.follows(&pin) {
-            let change = if chain.was_reset_since(&pin) { Change::Reset(&chain) } else { Change::Unexplained };
+            let change = if chain.was_reset_since(&pin) { Differs::Reset(&chain) } else { Differs::Unexplained };
             return Err(self.changed(chain.user(), chain.name().clone(), &pin, chain.newest().hash(), change).await);
         }
         if chain.newest().hash() != pin.fingerprint {
@@ -232,13 +219,13 @@ impl Users {
                 return Ok(());
             }
             if pin.contradicts(bundle) {
-                return Err(self.changed(payload.user, payload.name.clone(), pin, bundle.hash(), Change::Unexplained).await);
+                return Err(self.changed(payload.user, payload.name.clone(), pin, bundle.hash(), Differs::Unexplained).await);
             }
         }
         match self.lookup(&payload.name).await {
             Ok(_) => match self.pins.get(payload.user)? {
                 Some(pin) if pin.knows(bundle) => Ok(()),
-                Some(pin) => Err(self.changed(payload.user, payload.name.clone(), &pin, bundle.hash(), Change::Unexplained).await),
+                Some(pin) => Err(self.changed(payload.user, payload.name.clone(), &pin, bundle.hash(), Differs::Unexplained).await),
                 None => Err(ClientError::untrusted(format!("the server shows two people called {}; tell an administrator", payload.name))),
             },
             // Inactive people are not found any more, but what they wrote is still theirs.
@@ -276,7 +263,7 @@ impl Users {
     }
 
     /// Tells the server's log and the person that a pinned key does not fit any more.
-    async fn changed(&self, user: UserId, name: UserName, pin: &Pin, shown: Digest, change: Change<'_>) -> ClientError {
+    async fn changed(&self, user: UserId, name: UserName, pin: &Pin, shown: Digest, change: Differs<'_>) -> ClientError {
         if self.reported.lock().unwrap_or_else(PoisonError::into_inner).insert(shown) {
             let report = PinReportRequest { user, pinned: Hash(pin.fingerprint.to_bytes()), shown: Hash(shown.to_bytes()) };
             let reported = self.transport.call::<_, Option<serde::de::IgnoredAny>>(Operation::PinReport, &[], &(), &report).await;
@@ -286,7 +273,7 @@ impl Users {
         }
         let (pinned, shown) = (Fingerprint(pin.fingerprint), Fingerprint(shown));
         match change {
-            Change::Reset(chain) => {
+            Differs::Reset(chain) => {
                 let by = chain.issuer().map_or_else(String::new, |issuer| format!(" ({})", issuer.payload().name));
                 ClientError::new(
                     Kind::Untrusted,
@@ -294,17 +281,17 @@ impl Users {
                     format!(
                         "the key of {name} was changed by a reset: an administrator{by} accepted new keys because the old ones were lost, so \
                          nothing but people can say that they are {name}'s. Ask {name} in person or by telephone for the fingerprint; if it \
-                         is {shown}, run `ticrypt users verify {name} FINGERPRINT`, then share again, because shares with the old key are \
+                         is {shown}, confirm it (`ticrypt users verify {name} FINGERPRINT`, or Compare on the page My account), then share again, because shares with the old key are \
                          dead; if {name} knows of no reset, tell another administrator. Pinned was {pinned}"
                     ),
                 )
             }
-            Change::Unexplained => ClientError::new(
+            Differs::Unexplained => ClientError::new(
                 Kind::Untrusted,
                 PIN_CHANGED,
                 format!(
                     "the key of {name} is not the one this device has pinned, and no signed rotation leads to it. Pinned: {pinned}. Shown: {shown}. \
-                     Ask {name} in person or by telephone for the fingerprint; if it is the one shown, run `ticrypt users verify {name} FINGERPRINT`, \
+                     Ask {name} in person or by telephone for the fingerprint; if it is the one shown, confirm it (`ticrypt users verify {name} FINGERPRINT`, or Compare on the page My account), \
                      otherwise tell an administrator"
                 ),
             ),

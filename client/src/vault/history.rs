@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use ticrypt_api::node::PageQuery;
-use ticrypt_log::event::audit::{AuditEvent, Phase};
+use ticrypt_log::event::audit::AuditEvent;
 use ticrypt_types::{NodeId, Timestamp, UserId};
 
 use super::Vault;
@@ -61,11 +61,7 @@ impl Vault {
             index,
             at_ms: Timestamp::from_millis(event.time_ms),
             operation: event.operation,
-            phase: match event.phase {
-                Phase::Opened => "opened",
-                Phase::Closed => "closed",
-                Phase::Fact => "fact",
-            },
+            phase: event.phase.word(),
             outcome: event.outcome,
             actor,
             actor_name,

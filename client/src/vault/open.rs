@@ -8,17 +8,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use ticrypt_api::Hash;
 use ticrypt_api::node::StatRequest;
 use ticrypt_api::upload::Ticket;
 use ticrypt_api::version::{OpenItem, OpenRequest, OpenedFile};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::chunk::{HEADROOM, TAG_LEN, stored_len};
+use ticrypt_crypto::digest::Hasher;
 use ticrypt_keyring::chunk::ChunkOpener;
 use ticrypt_keyring::wrap::VersionPlace;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Vault;
 use super::load::blocking;
@@ -58,6 +58,12 @@ pub(super) type Sink<'a> = (&'a Arc<Part>, &'a (dyn Fn(u64) -> bool + Send + Syn
 impl Plain {
     pub fn bytes(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+impl AsRef<[u8]> for Plain {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
     }
 }
 
@@ -257,39 +263,26 @@ impl Vault {
         Ok(ticket)
     }
 
-    /// Reads a whole content, hands it over in order, and checks its SHA-256 last. What was handed over before a failure must be thrown away.
-    pub async fn read(&self, content: &Content, mut take: impl AsyncFnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let mut hasher = ticrypt_crypto::digest::Hasher::new();
-        let mut chunks = std::pin::pin!(self.chunks(content, None));
-        while let Some(chunk) = chunks.next().await {
-            let (_, plain) = chunk?;
-            hasher.update(plain.bytes());
-            take(plain.bytes()).await?;
-        }
-        check_whole(content, hasher.finish())
-    }
-
-    /// Reads a whole content and sends it on in order. The receiver must throw away what came if this fails: the SHA-256 is checked last.
-    pub async fn pour(&self, content: &Content, into: mpsc::Sender<Bytes>) -> Result<()> {
-        let mut hasher = ticrypt_crypto::digest::Hasher::new();
-        let mut chunks = self.chunks(content, None).boxed();
-        while let Some(chunk) = chunks.next().await {
-            let (_, plain) = chunk?;
-            hasher.update(plain.bytes());
-            let sent = into.send(Bytes::copy_from_slice(plain.bytes())).await;
-            sent.map_err(|e| ClientError::unavailable("nobody takes the file any more").because(e))?;
-        }
-        check_whole(content, hasher.finish())
+    /// A whole content, piece by piece in order. Its SHA-256 is checked last: what came before an error must be thrown away.
+    pub fn pieces<'a>(&'a self, content: &'a Content) -> impl Stream<Item = Result<Plain>> + Send + 'a {
+        let chunks = self.chunks(content, None).boxed();
+        stream::try_unfold((chunks, Hasher::new()), async move |(mut chunks, mut hasher)| match chunks.next().await {
+            Some(chunk) => {
+                let (_, plain) = chunk?;
+                hasher.update(plain.bytes());
+                Ok(Some((plain, (chunks, hasher))))
+            }
+            None => check_whole(content, hasher.finish()).map(|()| None),
+        })
     }
 
     /// Reads a small content, or anything else that fits in memory.
     pub async fn read_whole(&self, content: &Content) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let mut chunks = self.chunks(content, None).boxed();
-        while let Some(chunk) = chunks.next().await {
-            bytes.extend_from_slice(chunk?.1.bytes());
+        let mut pieces = std::pin::pin!(self.pieces(content));
+        while let Some(piece) = pieces.try_next().await? {
+            bytes.extend_from_slice(piece.bytes());
         }
-        check_whole(content, Digest::of(&bytes))?;
         Ok(bytes)
     }
 }

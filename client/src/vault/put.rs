@@ -470,7 +470,7 @@ pub(super) fn stored_kind(current: &Current) -> Kind {
 pub(super) fn is_fatal(error: &ClientError) -> bool {
     matches!(error.kind(), ErrorKind::Untrusted | ErrorKind::LoggedOut)
         || error.kind() == ErrorKind::Unavailable && error.code() != "changing"
-        || matches!(error.code(), "no_edit" | "epoch_closed" | "storage_full" | "no_view")
+        || matches!(error.code(), "no_edit" | "epoch_closed" | "storage_full" | "disk_full" | "no_view")
 }
 
 pub(super) fn failed(path: &str, error: &ClientError) -> Note {

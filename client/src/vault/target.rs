@@ -18,7 +18,7 @@ use ticrypt_types::{NodeId, Timestamp, VersionId};
 
 use super::naming::PART_PREFIX;
 use super::source::{shown, unreadable};
-use crate::error::{ClientError, Result};
+use crate::error::{ClientError, Kind, Result};
 
 /// A directory on this machine, and how it is called in messages.
 #[derive(Clone, Debug)]
@@ -151,6 +151,10 @@ impl Target {
         match error.kind() {
             io::ErrorKind::PermissionDenied => ClientError::refused("local_permission", what).because(error),
             io::ErrorKind::AlreadyExists => already(&self.path_of(name)),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                let what = format!("`{}` cannot be written: the disk is full; make room, then go on", self.path_of(name));
+                ClientError::new(Kind::Broken, "disk_full", what).because(error)
+            }
             _ => ClientError::broken(what).because(error),
         }
     }

@@ -2,17 +2,15 @@
 
 use std::cmp::Ordering;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use ticrypt_client::Transport;
 use ticrypt_client::account::{self, KeyFile, KeyPaths};
-use ticrypt_client::login::label;
 use ticrypt_client::transport::Options;
-use ticrypt_client::users::Trust;
-use ticrypt_client::{Keys, Transport};
+use ticrypt_client::users::{Change, Trust};
 use ticrypt_crypto::bundle::Fingerprint;
 use ticrypt_types::{Secret, UserName};
 
@@ -88,24 +86,27 @@ pub async fn page(State(app): State<Shared>, Visit(office): Visit) -> Result<Res
         compared: pin.trust == Trust::Compared,
     });
     let rows: Vec<_> = pins.collect();
-    const ACTIONS: &[Action] = &[Action {
-        title: "Forget",
-        icon: "x",
-        act: "/account/unpin",
-        confirm: "The next time you deal with {n} of these people counts as the first.",
-        key: "Delete",
-        danger: true,
-        ..Action::NONE
-    }];
+    const ACTIONS: &[Action] = &[
+        Action { title: "Compare…", icon: "fingerprint", dialog: "/account/compare-dialog", one: true, first: true, ..Action::NONE },
+        Action {
+            title: "Forget",
+            icon: "x",
+            act: "/account/unpin",
+            confirm: "The next time you deal with {n} of these people counts as the first.",
+            key: "Delete",
+            danger: true,
+            ..Action::NONE
+        },
+    ];
     let look = Look {
         one: "person",
         many: "people",
         sort: "name",
-        hides: false,
         empty_icon: "fingerprint",
         empty: "No fingerprints yet",
         empty_hint: "The keys of people you share with are remembered here; a changed key is refused.",
         actions: ACTIONS,
+        ..Look::PLAIN
     };
     let me = session.me();
     let paths = KeyPaths::in_home(&app.desk.home, &session.deployment, &me.name)?;
@@ -158,18 +159,10 @@ pub async fn export(State(app): State<Shared>, Inside(office): Inside, fields: F
 pub async fn rotate(State(app): State<Shared>, Inside(office): Inside, fields: Fields) -> Result<Done> {
     let passphrase = secret(&fields, "passphrase")?;
     let file = own_file(&app, &office)?;
-    let (text, bundle, secret) = (file.text.clone(), file.bundle.clone(), Secret::new(passphrase.expose().clone()));
-    let unlocked = Arc::new(blocking(move || account::unlock(&text, &bundle, &secret)).await?);
-    // A login of its own: the agent's keys are about to be old.
     let deployment = office.session().deployment.clone();
     let transport = Transport::new(&deployment, Options::default())?;
-    let keys: Arc<dyn Keys> = Arc::clone(&unlocked) as _;
-    let logged_in = account::login(&app.desk.home, &transport, &deployment, keys, &label("key rotate")).await?;
-    let rotated = account::rotate(&logged_in.transport, &file, &unlocked, &passphrase, fields.is_set("compromised")).await;
-    if let Err(error) = account::logout(&logged_in.transport).await {
-        tracing::debug!(%error, "the session of the rotation was left to end by itself");
-    }
-    let bundle = rotated?;
+    let compromised = fields.is_set("compromised");
+    let bundle = account::rotate_apart(&app.desk.home, &deployment, &transport, &file, &passphrase, compromised).await?;
     app.desk.lock(deployment.id(), Why::Asked).await?;
     app.desk.unlock(&deployment, &own_file_of(&app, &deployment, &office.user.name)?, &passphrase).await?;
     Ok(Done::page(format!("New keys, generation {}. Save a copy of the key file again.", bundle.payload().generation)))
@@ -177,6 +170,41 @@ pub async fn rotate(State(app): State<Shared>, Inside(office): Inside, fields: F
 
 fn own_file_of(app: &Shared, deployment: &ticrypt_client::Deployment, name: &UserName) -> Result<KeyFile> {
     Ok(KeyFile::read(KeyPaths::in_home(&app.desk.home, deployment, name)?)?)
+}
+
+#[derive(Template)]
+#[template(path = "account_compare.html")]
+struct CompareDialog {
+    name: String,
+    shown: String,
+    pinned: Option<String>,
+    compared: bool,
+    change: Change,
+}
+
+/// `POST /account/compare-dialog`: the fingerprint of a person's present key, to be compared by people.
+pub async fn compare_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
+    let chosen = table::selection(&office.sheets, &fields)?;
+    let [name] = chosen.as_slice() else { return Err(Trouble::invalid("choose one person: each fingerprint is compared by itself")) };
+    let name: UserName = name.parse().map_err(|_| Trouble::invalid("this is not a user name"))?;
+    let comparison = office.session().users.comparison(&name).await?;
+    ui::html(&CompareDialog {
+        name: name.to_string(),
+        shown: comparison.shown.to_string(),
+        compared: comparison.change != Change::Reset && comparison.pinned.as_ref().is_some_and(|pin| pin.trust == Trust::Compared),
+        pinned: comparison.pinned.map(|pin| Fingerprint(pin.fingerprint).to_string()),
+        change: comparison.change,
+    })
+}
+
+/// `POST /account/compare`: people have compared it.
+pub async fn compare(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    if !fields.is_set("compared") {
+        return Err(Trouble::invalid("compare the fingerprint with the person first, then say so"));
+    }
+    let name: UserName = fields.parsed("name", "a user name")?;
+    office.session().users.verify(&name, fields.fingerprint("fingerprint")?).await?;
+    Ok(Done::rows(format!("The key of {name} is pinned as compared.")))
 }
 
 /// `POST /account/unpin`.

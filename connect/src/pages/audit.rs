@@ -8,9 +8,8 @@ use askama::Template;
 use axum::response::Response;
 use serde::{Serialize, Serializer};
 use ticrypt_api::log::LogName;
-use ticrypt_client::audit::{self, Row as Logged};
-use ticrypt_log::event::audit::Phase;
-use ticrypt_types::{RequestId, Timestamp, UserId};
+use ticrypt_client::audit::{self, Row as Logged, id_text};
+use ticrypt_types::{Timestamp, UserId};
 
 use super::people::administrator;
 use super::vault::shown;
@@ -35,11 +34,7 @@ struct Item {
 
 impl Item {
     fn phase(&self) -> &'static str {
-        match self.row.event.phase {
-            Phase::Opened => "opened",
-            Phase::Closed => "closed",
-            Phase::Fact => "fact",
-        }
+        self.row.event.phase.word()
     }
 
     fn outcome(&self) -> &str {
@@ -51,13 +46,8 @@ impl Item {
     }
 
     fn subjects(&self) -> String {
-        self.row.event.subjects.iter().map(|id| uuid(id)).collect::<Vec<_>>().join(" ")
+        self.row.event.subjects.iter().map(|id| id_text(id)).collect::<Vec<_>>().join(" ")
     }
-}
-
-/// Ids of any noun look the same.
-fn uuid(bytes: &[u8; 16]) -> String {
-    RequestId::try_from(*bytes).map_or_else(|_| data_encoding::HEXLOWER.encode(bytes), |id| id.to_string())
 }
 
 #[derive(Serialize)]
@@ -83,13 +73,13 @@ impl Serialize for Item {
             time: Timestamp::from_millis(event.time_ms).to_string(),
             phase: self.phase(),
             operation: &event.operation,
-            actor: event.actor.as_ref().map(|id| uuid(id)),
+            actor: event.actor.as_ref().map(|id| id_text(id)),
             actor_name: &self.actor,
             outcome: event.outcome.as_deref(),
             opening: event.opening,
-            subjects: event.subjects.iter().map(|id| uuid(id)).collect(),
+            subjects: event.subjects.iter().map(|id| id_text(id)).collect(),
             detail: &event.detail,
-            request: uuid(&event.request),
+            request: id_text(&event.request),
         };
         exported.serialize(serializer)
     }
@@ -129,7 +119,7 @@ impl Row for Item {
             "outcome" => Cell::badge(if self.outcome() == "done" { "green" } else { "yellow" }, self.outcome()),
             "opening" => Cell::Text(event.opening.map(|row| row.to_string()).unwrap_or_default()),
             "subjects" => Cell::Code(self.subjects()),
-            _ => Cell::Code(uuid(&event.request)),
+            _ => Cell::Code(id_text(&event.request)),
         }
     }
 
@@ -151,8 +141,8 @@ impl Row for Item {
         event.operation.contains(word)
             || self.actor.to_lowercase().contains(word)
             || self.outcome().contains(word)
-            || event.subjects.iter().any(|id| uuid(id).contains(word))
-            || uuid(&event.request).contains(word)
+            || event.subjects.iter().any(|id| id_text(id).contains(word))
+            || id_text(&event.request).contains(word)
     }
 
     fn filtered(&self, filter: &str) -> &'static str {
@@ -191,7 +181,7 @@ async fn load(office: &Office, count: u32) -> Result<(Vec<Item>, u64)> {
     let name = |row: &Logged| {
         let actor = row.event.actor.as_ref()?;
         let known = UserId::try_from(**actor).ok().and_then(|id| people.get(&id).cloned());
-        Some(known.unwrap_or_else(|| uuid(actor)))
+        Some(known.unwrap_or_else(|| id_text(actor)))
     };
     Ok((rows.into_iter().map(|row| Item { actor: name(&row).unwrap_or_default(), row }).collect(), size.max(now)))
 }
@@ -209,11 +199,11 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
         one: "row",
         many: "rows",
         sort: "-index",
-        hides: false,
         empty_icon: "certificate",
         empty: "No rows",
         empty_hint: "No row fits what you look for.",
         actions: ACTIONS,
+        ..Look::PLAIN
     };
     let more = (size > shown as u64 && count < ROWS_MAX).then(|| count.saturating_mul(10).min(ROWS_MAX));
     ui::html(&Page { chrome: Chrome::new(&office, "/audit"), size, shown, more, table: ui::table(&office, items, &look)? })
@@ -235,13 +225,13 @@ pub async fn row(Inside(office): Inside, fields: Fields) -> Result<Response> {
     let mut facts = vec![
         ("Time".to_owned(), Timestamp::from_millis(event.time_ms).to_string()),
         ("Operation".to_owned(), event.operation.clone()),
-        ("Request".to_owned(), uuid(&event.request)),
+        ("Request".to_owned(), id_text(&event.request)),
     ];
-    facts.extend(event.actor.as_ref().map(|actor| ("Who".to_owned(), uuid(actor))));
+    facts.extend(event.actor.as_ref().map(|actor| ("Who".to_owned(), id_text(actor))));
     facts.extend(event.outcome.as_ref().map(|outcome| ("Outcome".to_owned(), outcome.clone())));
     facts.extend(event.opening.map(|opening| ("Opened by row".to_owned(), opening.to_string())));
     facts.extend(event.detail.iter().map(|(name, value)| (shown(name), shown(value))));
-    facts.extend(event.subjects.iter().map(|subject| ("Subject".to_owned(), uuid(subject))));
+    facts.extend(event.subjects.iter().map(|subject| ("Subject".to_owned(), id_text(subject))));
     ui::html(&RowDialog { index, facts })
 }
 

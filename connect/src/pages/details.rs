@@ -16,6 +16,7 @@ use crate::Shared;
 use crate::fields::Fields;
 use crate::preview::PREVIEW_MAX_BYTES;
 use crate::ticket::Good;
+use crate::transfer::file::escaped;
 use crate::transfer::upload::path;
 use crate::trouble::{Result, Trouble};
 use crate::ui::{self, Chrome, Done};
@@ -156,8 +157,9 @@ pub async fn preview(State(app): State<Shared>, Inside(office): Inside, fields: 
     if found.held.keys.tree.is_none() {
         return Err(Trouble::invalid("the share lets you see names only, not what is in this file"));
     }
+    let name = found.name(&office.vault)?.map_or_else(|| "file".to_owned(), |name| escaped(name.as_str()));
     let ticket = office.tickets.give(Good::Preview { path })?;
-    Ok(Json(Preview { url: format!("{}/{ticket}", app.previews.origin()) }))
+    Ok(Json(Preview { url: format!("{}/{ticket}/{name}", app.previews.origin()) }))
 }
 
 /// `POST /vault/version/restore`.

@@ -8,7 +8,6 @@ use ticrypt_client::account::{self, KeyFile, KeyPaths, Registration};
 use ticrypt_client::deployment::{self, Candidate};
 use ticrypt_client::transport::Options;
 use ticrypt_client::{ClientError, Deployment, Keys, Kind, Transport, home};
-use ticrypt_crypto::bundle::Fingerprint;
 use ticrypt_types::{DeploymentId, Secret, UserName};
 
 use super::Visit;
@@ -170,14 +169,8 @@ pub async fn add(State(app): State<Shared>, fields: Fields) -> Result<Done> {
     if !fields.is_set("compared") {
         return Err(Trouble::invalid("compare the fingerprint first, then say so"));
     }
-    let compared: Fingerprint = fields
-        .need("fingerprint")?
-        .split_whitespace()
-        .collect::<String>()
-        .parse()
-        .map_err(|_| Trouble::invalid("this is not a fingerprint; it has 16 groups of four hexadecimal digits"))?;
-    let bytes = BASE64.decode(fields.need("file")?.as_bytes()).map_err(|_| Trouble::invalid("the file cannot be read; choose it again"))?;
-    let deployment = candidate(&app, bytes)?.accept(&app.desk.home, compared)?;
+    let compared = fields.fingerprint("fingerprint")?;
+    let deployment = candidate(&app, fields.binary("file")?)?.accept(&app.desk.home, compared)?;
     app.desk.choose(deployment.id())?;
     Ok(Done { toast: Some(format!("{} is known to this device now.", deployment.display_name())), ..Done::go("/") })
 }
@@ -297,9 +290,7 @@ pub async fn unlock(State(app): State<Shared>, fields: Fields) -> Result<Done> {
 /// `POST /key-file`: takes in a key file and its bundle from elsewhere.
 pub async fn key_file(State(app): State<Shared>, fields: Fields) -> Result<Done> {
     let deployment = app.desk.chosen()?;
-    let (key, bundle) = (fields.need("key")?, fields.need("bundle")?);
-    let bundle =
-        BASE64.decode(bundle.as_bytes()).map_err(|_| Trouble::invalid("the bundle cannot be read; choose the file NAME.bundle"))?;
+    let (key, bundle) = (fields.need("key")?, fields.binary("bundle")?);
     // Tried in a folder of its own, so that nothing of a wrong pair stays.
     let folder = app.desk.home.path().join("connect").join("import");
     home::make_private(&folder)?;

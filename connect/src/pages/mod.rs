@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, OriginalUri};
+use axum::http::HeaderName;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -87,8 +88,8 @@ pub fn actions() -> Router<Shared> {
         .route("/trash/delete", post(trash::delete))
         .route("/trash/empty", post(trash::empty))
         .route("/transfers/clear", post(transfers::clear))
-        .route("/transfers/{id}/notes", post(transfers::notes))
-        .route("/transfers/{id}/{what}", post(transfers::control))
+        .route("/transfers/notes", post(transfers::notes))
+        .route("/transfers/{what}", post(transfers::control))
         .route("/people/activate-dialog", post(people::activate_dialog))
         .route("/people/activate", post(people::activate))
         .route("/people/deactivate-dialog", post(people::deactivate_dialog))
@@ -98,14 +99,25 @@ pub fn actions() -> Router<Shared> {
         .route("/people/enable", post(people::enable))
         .route("/people/role-dialog", post(people::role_dialog))
         .route("/people/role", post(people::role))
+        .route("/people/reset-dialog", post(people::reset_dialog))
+        .route("/people/reset", post(people::reset))
         .route("/sessions/end", post(sessions::end))
         .route("/audit/verify", post(audit::verify))
         .route("/audit/row", post(audit::row))
         .route("/account/passphrase", post(account::passphrase))
         .route("/account/export", post(account::export))
         .route("/account/rotate", post(account::rotate))
+        .route("/account/compare-dialog", post(account::compare_dialog))
+        .route("/account/compare", post(account::compare))
         .route("/account/unpin", post(account::unpin))
         .route("/local", get(local::folders))
+}
+
+/// Shown where a page asks by itself, because something happened elsewhere: that is nobody being there.
+const UNATTENDED: HeaderName = HeaderName::from_static("x-ticrypt-unattended");
+
+async fn office(app: &Shared, parts: &Parts) -> Result<Arc<Office>> {
+    if parts.headers.contains_key(UNATTENDED) { app.desk.office_unattended() } else { app.desk.office().await }
 }
 
 /// The unlocked vault, for an action. A locked one is a refusal that brings the page to the lock.
@@ -114,8 +126,8 @@ pub struct Inside(pub Arc<Office>);
 impl FromRequestParts<Shared> for Inside {
     type Rejection = Trouble;
 
-    async fn from_request_parts(_: &mut Parts, app: &Shared) -> Result<Self> {
-        app.desk.office().await.map(Self)
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self> {
+        office(app, parts).await.map(Self)
     }
 }
 
@@ -126,7 +138,7 @@ impl FromRequestParts<Shared> for Visit {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Response> {
-        match app.desk.office().await {
+        match office(app, parts).await {
             Ok(office) => Ok(Self(office)),
             Err(trouble) if trouble.code() == LOCKED => {
                 let here = parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.clone(), |uri| uri.0.clone());

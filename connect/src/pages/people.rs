@@ -145,6 +145,7 @@ const ACTIONS: &[Action] = &[
     Action { title: "Change rank…", icon: "shield-check", dialog: "/people/role-dialog", ..Action::NONE },
     Action { title: "Disable for a time…", icon: "clock", dialog: "/people/disable-dialog", needs: "active", ..Action::NONE },
     Action { title: "Enable again", icon: "user-check", act: "/people/enable", needs: "disabled", ..Action::NONE },
+    Action { title: "Accept new keys…", icon: "key", dialog: "/people/reset-dialog", one: true, needs: "active", ..Action::NONE },
     Action { title: "Deactivate…", icon: "user-off", dialog: "/people/deactivate-dialog", danger: true, ..Action::NONE },
 ];
 
@@ -166,11 +167,11 @@ pub async fn page(Visit(office): Visit) -> Result<Response> {
         one: "person",
         many: "people",
         sort: "name",
-        hides: false,
         empty_icon: "users-group",
         empty: "Nobody",
         empty_hint: "No account fits.",
         actions: ACTIONS,
+        ..Look::PLAIN
     };
     ui::html(&Page {
         chrome: Chrome::new(&office, "/people"),
@@ -222,13 +223,35 @@ pub async fn activate(Inside(office): Inside, fields: Fields) -> Result<Done> {
         return Err(Trouble::invalid("compare the fingerprint with the person first, then say so"));
     }
     let name: UserName = fields.parsed("name", "a user name")?;
-    let text: String = fields.need("fingerprint")?.split_whitespace().collect();
-    let compared: Fingerprint = text.parse().map_err(|_| Trouble::invalid("this is not a fingerprint"))?;
+    let compared = fields.fingerprint("fingerprint")?;
     let session = office.session();
     let view = session.users.find(&name).await?;
     let change = StateChange { view, action: Statement::Activate, reason: String::new(), new_bundle: None };
     session.users.change_state(&*session.keys, change, Some(compared)).await?;
     Ok(Done::rows(format!("{name} is active.")))
+}
+
+#[derive(Template)]
+#[template(path = "people_reset.html")]
+struct ResetDialog {
+    name: String,
+    fingerprint: String,
+}
+
+/// `POST /people/reset-dialog`: for somebody who lost their keys and made new ones.
+pub async fn reset_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
+    let chosen = chosen(&office, &fields).await?;
+    let [view] = chosen.as_slice() else { return Err(Trouble::invalid("choose one person: each fingerprint is compared by itself")) };
+    ui::html(&ResetDialog { name: view.name.to_string(), fingerprint: Fingerprint(Digest::new(view.fingerprint.0)).to_string() })
+}
+
+/// `POST /people/reset`.
+pub async fn reset(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let name: UserName = fields.parsed("name", "a user name")?;
+    let (bundle, compared) = (fields.binary("bundle")?, fields.fingerprint("fingerprint")?);
+    let session = office.session();
+    session.users.accept_reset(&*session.keys, &name, bundle, compared).await?;
+    Ok(Done::rows(format!("{name} has new keys. Whoever shares with them compares the new fingerprint and shares again.")))
 }
 
 /// What is asked of several people at once.
@@ -290,7 +313,7 @@ async fn change(office: &Office, fields: &Fields, action: Statement, reason: &st
         let change = StateChange { view, action, reason: reason.to_owned(), new_bundle: None };
         match session.users.change_state(&*session.keys, change, None).await {
             Ok(()) => changed += 1,
-            Err(error) => notes.push(format!("{name}: {error}")),
+            Err(error) => notes.push(format!("{name}: {error}").into()),
         }
     }
     let toast = (changed > 0).then(|| format!("{} {done}.", ui::count(changed, "account is", "accounts are")));

@@ -78,11 +78,11 @@ pub async fn page(Visit(office): Visit) -> Result<Response> {
         one: "session",
         many: "sessions",
         sort: "-seen",
-        hides: false,
         empty_icon: "device-desktop",
         empty: "No sessions",
         empty_hint: "",
         actions: ACTIONS,
+        ..Look::PLAIN
     };
     ui::html(&Page {
         chrome: Chrome::new(&office, "/sessions"),

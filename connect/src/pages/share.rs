@@ -12,7 +12,7 @@ use crate::desk::Office;
 use crate::fields::Fields;
 use crate::transfer::upload::path;
 use crate::trouble::{Result, Trouble};
-use crate::ui::{self, Done};
+use crate::ui::{self, Done, Note, Offer, Offered};
 
 #[derive(Template)]
 #[template(path = "share.html")]
@@ -93,8 +93,14 @@ pub async fn share(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let expires = day(fields.get("expires").unwrap_or_default())?;
     let shared = office.vault.share(&at, &people, verbs, expires).await?;
     let first = shared.iter().filter(|one| one.first_contact && !one.compared);
-    let notes = first
-        .map(|one| format!("First contact with {}: compare the fingerprint with them another way. {}", one.recipient, one.fingerprint));
+    let notes = first.map(|one| Note {
+        text: format!("First contact with {}: compare the fingerprint with them, in person or by telephone.", one.recipient),
+        offer: Some(Offer {
+            label: "Compare",
+            what: Offered::Dialog("/account/compare-dialog"),
+            fields: ui::field("key", one.recipient.as_str()),
+        }),
+    });
     let who: Vec<String> = shared.iter().map(|one| one.recipient.to_string()).collect();
     Ok(Done { notes: notes.collect(), ..Done::rows(format!("Shared with {}.", who.join(", "))) })
 }

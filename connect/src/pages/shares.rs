@@ -164,7 +164,7 @@ pub async fn with_me(Visit(office): Visit) -> Result<Response> {
     let (standing, unbelieved) = office.vault.shares_with_me().await?;
     let rows: Vec<_> = standing.into_iter().map(WithMe).collect();
     const ACTIONS: &[Action] = &[
-        Action { title: "Save to a folder…", icon: "folder-symlink", dialog: "/vault/get-dialog", ..Action::NONE },
+        Action { title: "Save to…", icon: "folder-symlink", dialog: "/vault/get-dialog", ..Action::NONE },
         Action {
             title: "Leave",
             icon: "door-exit",
@@ -179,11 +179,11 @@ pub async fn with_me(Visit(office): Visit) -> Result<Response> {
         one: "share",
         many: "shares",
         sort: "name",
-        hides: false,
         empty_icon: "users",
         empty: "Nobody shares anything with you yet",
         empty_hint: "What colleagues share appears here. They find you by your exact user name.",
         actions: ACTIONS,
+        ..Look::PLAIN
     };
     ui::html(&Page {
         chrome: Chrome::new(&office, "/shared"),
@@ -211,11 +211,11 @@ pub async fn by_me(Visit(office): Visit) -> Result<Response> {
         one: "share",
         many: "shares",
         sort: "name",
-        hides: false,
         empty_icon: "share",
         empty: "You share nothing",
         empty_hint: "Choose a file or a folder in the vault, then Share.",
         actions: ACTIONS,
+        ..Look::PLAIN
     };
     ui::html(&Page {
         chrome: Chrome::new(&office, "/sharing"),
@@ -250,7 +250,7 @@ pub async fn end(Inside(office): Inside, fields: Fields) -> Result<Done> {
     for (at, people) in by_path {
         match office.vault.unshare(&path(&at)?, &people, NewKeys::NodeOnly, &Quiet, &Cancel::new()).await {
             Ok((out, _)) => ended += out.len(),
-            Err(error) => notes.push(format!("{}: {error}", shown(&at))),
+            Err(error) => notes.push(format!("{}: {error}", shown(&at)).into()),
         }
     }
     let toast = (ended > 0).then(|| format!("Ended {}.", ui::count(ended, "share", "shares")));

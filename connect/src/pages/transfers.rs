@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Inside, Visit};
 use crate::Shared;
 use crate::fields::Fields;
-use crate::table::{Cell, Column, Filter, Row};
+use crate::table::{self, Cell, Column, Filter, Row};
 use crate::transfer::{Direction, Seen, State as JobState};
 use crate::trouble::{Result, Trouble};
 use crate::ui::{self, Action, Chrome, Done, Look};
@@ -93,13 +93,25 @@ impl Row for Item {
     }
 
     fn traits(&self) -> String {
-        let state = if self.seen.state.is_over() { "over" } else { "open" };
-        if self.notes > 0 { format!("{state} notes") } else { state.to_owned() }
+        let seen = &self.seen;
+        let traits = [
+            (!seen.state.is_over(), "open"),
+            (seen.state == JobState::Running, "running"),
+            (seen.state == JobState::Paused, "paused"),
+            (seen.again, "again"),
+            (self.notes > 0, "notes"),
+        ];
+        traits.iter().filter(|(has, _)| *has).map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
     }
 }
 
-const ACTIONS: &[Action] =
-    &[Action { title: "Show notes", icon: "note", dialog: "/transfers/0/notes", one: true, needs: "notes", first: true, ..Action::NONE }];
+const ACTIONS: &[Action] = &[
+    Action { title: "Show notes", icon: "note", dialog: "/transfers/notes", one: true, needs: "notes", first: true, ..Action::NONE },
+    Action { title: "Pause", icon: "player-pause", act: "/transfers/pause", needs: "running", ..Action::NONE },
+    Action { title: "Resume", icon: "player-play", act: "/transfers/resume", needs: "paused", ..Action::NONE },
+    Action { title: "Try again", icon: "refresh", act: "/transfers/resume", needs: "again", ..Action::NONE },
+    Action { title: "Cancel", icon: "x", act: "/transfers/cancel", needs: "open", key: "Delete", danger: true, ..Action::NONE },
+];
 
 #[derive(Template)]
 #[template(path = "transfers.html")]
@@ -116,11 +128,11 @@ pub async fn page(Visit(office): Visit) -> Result<Response> {
         one: "transfer",
         many: "transfers",
         sort: "-started",
-        hides: false,
         empty_icon: "arrows-transfer-up",
         empty: "No transfers yet",
         empty_hint: "Uploads and downloads of this session are listed here.",
         actions: ACTIONS,
+        ..Look::PLAIN
     };
     ui::html(&Page { chrome: Chrome::new(&office, "/transfers"), table: ui::table(&office, rows, &look)? })
 }
@@ -131,14 +143,16 @@ pub async fn clear(Inside(office): Inside) -> Result<Done> {
     Ok(Done { reload: Some("page"), ..Done::default() })
 }
 
-/// `POST /transfers/{id}/{what}`: from the tray.
-pub async fn control(State(app): State<Shared>, Inside(office): Inside, Path((id, what)): Path<(u64, String)>) -> Result<Done> {
-    let job = office.transfers.find(id)?;
-    match what.as_str() {
-        "pause" => job.pause(),
-        "resume" => job.resume(app.desk.busy()),
-        "cancel" => job.stop(),
-        _ => return Err(Trouble::invalid("a transfer can be paused, resumed and cancelled")),
+/// `POST /transfers/{what}`: from the tray or the list. The page that hands over a file hears of it and stops or goes on.
+pub async fn control(State(app): State<Shared>, Inside(office): Inside, Path(what): Path<String>, fields: Fields) -> Result<Done> {
+    for key in table::selection(&office.sheets, &fields)? {
+        let job = office.transfers.find(key.parse().map_err(|_| Trouble::invalid("this is not a transfer"))?)?;
+        match what.as_str() {
+            "pause" => job.pause(),
+            "resume" => job.resume(app.desk.busy()),
+            "cancel" => job.stop(),
+            _ => return Err(Trouble::invalid("a transfer can be paused, resumed and cancelled")),
+        }
     }
     Ok(Done::default())
 }
@@ -150,8 +164,10 @@ struct Notes {
     notes: Vec<String>,
 }
 
-/// `POST /transfers/0/notes`: the selected one's.
+/// `POST /transfers/notes`: the selected one's.
 pub async fn notes(Inside(office): Inside, fields: Fields) -> Result<Response> {
-    let job = office.transfers.find(fields.parsed("key", "a transfer")?)?;
+    let chosen = table::selection(&office.sheets, &fields)?;
+    let [key] = chosen.as_slice() else { return Err(Trouble::invalid("choose one transfer")) };
+    let job = office.transfers.find(key.parse().map_err(|_| Trouble::invalid("this is not a transfer"))?)?;
     ui::html(&Notes { title: job.title.clone(), notes: job.notes().iter().map(ToString::to_string).collect() })
 }

@@ -80,11 +80,11 @@ pub async fn page(Visit(office): Visit) -> Result<Response> {
         one: "item",
         many: "items",
         sort: "-trashed",
-        hides: false,
         empty_icon: "trash",
         empty: "The trash is empty",
         empty_hint: "What you remove from the vault waits here until you restore it or delete it for good.",
         actions: ACTIONS,
+        ..Look::PLAIN
     };
     ui::html(&Page { chrome: Chrome::new(&office, "/trash"), empty: rows.is_empty(), table: ui::table(&office, rows, &look)? })
 }

@@ -1,6 +1,7 @@
 //! The vault: what is in a folder, and what can be done with it.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use askama::Template;
@@ -21,7 +22,10 @@ use crate::ticket::Good;
 use crate::transfer::download::{self, Download};
 use crate::transfer::upload::{if_exists, path};
 use crate::trouble::{Result, Trouble};
-use crate::ui::{self, Action, Chrome, Done, Look, Undo};
+use crate::ui::{self, Action, Chrome, Done, Look, Offer, Offered};
+
+/// More than this is not taken back by one click.
+const UNDO_MAX: usize = 1_000;
 
 /// A row of a folder.
 #[derive(Serialize)]
@@ -166,6 +170,8 @@ pub fn address(page: &str, path: &str) -> String {
 pub struct Crumb {
     pub name: String,
     pub href: String,
+    /// Where what is dropped on it goes.
+    pub path: Option<String>,
 }
 
 /// The way to a path, its own place last and without an address.
@@ -180,11 +186,11 @@ pub fn crumbs(path: &VaultPath) -> Vec<Crumb> {
             share => shown(share),
         });
         let href = address("/vault", &here.text());
-        crumbs.push(Crumb { name, href });
+        crumbs.push(Crumb { name, href, path: Some(here.text()) });
         at = if is_top { None } else { here.split().ok().map(|(above, _)| above) };
     }
     if !matches!(path.place(), ticrypt_client::vault::path::Place::Home) {
-        crumbs.push(Crumb { name: "Shared with me".to_owned(), href: "/shared".to_owned() });
+        crumbs.push(Crumb { name: "Shared with me".to_owned(), href: "/shared".to_owned(), path: None });
     }
     crumbs.reverse();
     crumbs
@@ -205,6 +211,7 @@ struct Page {
 pub struct Twig {
     name: String,
     href: String,
+    path: String,
     here: bool,
     below: Vec<Twig>,
 }
@@ -212,7 +219,7 @@ pub struct Twig {
 impl Twig {
     /// With what is below, as a list in a list.
     fn html(&self) -> String {
-        let line = TwigLine { name: &self.name, href: &self.href, here: self.here };
+        let line = TwigLine { name: &self.name, href: &self.href, path: &self.path, here: self.here };
         let below: String = self.below.iter().map(Self::html).collect();
         let below = if below.is_empty() { below } else { format!("<ul>{below}</ul>") };
         format!("<li>{}{below}</li>", askama::Template::render(&line).unwrap_or_default())
@@ -224,12 +231,13 @@ impl Twig {
 struct TwigLine<'a> {
     name: &'a str,
     href: &'a str,
+    path: &'a str,
     here: bool,
 }
 
 const ACTIONS: &[Action] = &[
     Action { title: "Download", icon: "download", act: "/vault/download", one: true, needs: "file", ..Action::NONE },
-    Action { title: "Save to a folder…", icon: "folder-symlink", dialog: "/vault/get-dialog", ..Action::NONE },
+    Action { title: "Save to…", icon: "folder-symlink", dialog: "/vault/get-dialog", ..Action::NONE },
     Action { title: "Share…", icon: "share", dialog: "/share/dialog", one: true, ..Action::NONE },
     Action { title: "Rename…", icon: "pencil", dialog: "/vault/rename-dialog", one: true, key: "F2", ..Action::NONE },
     Action { title: "Move or copy…", icon: "copy", dialog: "/vault/move-dialog", ..Action::NONE },
@@ -250,10 +258,12 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
         many: "items",
         sort: "name",
         hides: true,
+        moves: if may_write { "/vault/move" } else { "" },
         empty_icon: "cloud-upload",
         empty: "Nothing here yet",
         empty_hint: "Drop files and folders here, or use Upload.",
         actions: ACTIONS,
+        ..Look::PLAIN
     };
     ui::html(&Page {
         chrome: Chrome::new(&office, if matches!(at.place(), ticrypt_client::vault::path::Place::Home) { "/vault" } else { "/shared" }),
@@ -286,6 +296,7 @@ fn folders<'a>(listed: impl Iterator<Item = &'a Listed>, open: Option<(&str, boo
         twigs.push(Twig {
             name: shown(&one.name),
             href: href(one),
+            path: one.path.clone(),
             here: is_open && open.is_some_and(|(_, shown)| shown),
             below: if is_open { inside.take().unwrap_or_default() } else { Vec::new() },
         });
@@ -395,20 +406,32 @@ async fn relocate(office: &Office, fields: &Fields, copies: bool) -> Result<Done
     let into = path(fields.need("to")?)?;
     let mut notes = Vec::new();
     let mut count = 0;
-    for from in fields.each("key").map(path).collect::<Result<Vec<_>>>()? {
-        let moved = if copies {
-            office.vault.cp(&from, &into, &Quiet, &Cancel::new()).await.map(|_| ())
+    let (mut moved, mut above) = (Vec::new(), BTreeSet::new());
+    for from in paths(office, fields)? {
+        let done = if copies {
+            office.vault.cp(&from, &into, &Quiet, &Cancel::new()).await.map(|_| None)
         } else {
-            office.vault.mv(&from, &into, &Quiet, &Cancel::new()).await.map(|_| ())
+            office.vault.mv(&from, &into, &Quiet, &Cancel::new()).await.map(Some)
         };
-        match moved {
-            Ok(()) => count += 1,
-            Err(error) => notes.push(format!("{from}: {error}")),
+        match done {
+            Ok(to) => {
+                count += 1;
+                moved.extend(to.map(|to| to.text()));
+                above.extend(from.split().ok().map(|(above, _)| above.text()));
+            }
+            Err(error) => notes.push(format!("{from}: {error}").into()),
         }
     }
     let word = if copies { "Copied" } else { "Moved" };
     let toast = (count > 0).then(|| format!("{word} {} to {into}.", ui::count(count, "item", "items")));
-    Ok(Done { toast, notes, reload: Some("rows"), ..Done::default() })
+    let fields = ui::fields("key", moved.iter().map(String::as_str));
+    // Everything of one list came from one folder, and goes back there.
+    let undo = above.first().filter(|_| !moved.is_empty() && above.len() == 1 && moved.len() <= UNDO_MAX).map(|above| Offer {
+        label: "Undo",
+        what: Offered::Act("/vault/move"),
+        fields: format!("{}&{fields}", ui::field("to", above)),
+    });
+    Ok(Done { toast, notes, undo, reload: Some("rows"), ..Done::default() })
 }
 
 /// `POST /vault/move`.
@@ -424,12 +447,9 @@ pub async fn copy_to(Inside(office): Inside, fields: Fields) -> Result<Done> {
 /// `POST /vault/trash`.
 pub async fn to_trash(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let removed = office.vault.rm(&paths(&office, &fields)?).await?;
-    let mut undo = form_urlencoded::Serializer::new(String::new());
-    for node in &removed {
-        undo.append_pair("key", &node.to_string());
-    }
-    let undo = Undo { label: "Undo", url: "/trash/restore", fields: undo.finish() };
-    let undo = (removed.len() <= 1_000).then_some(undo);
+    let nodes: Vec<String> = removed.iter().map(ToString::to_string).collect();
+    let undo = Offer { label: "Undo", what: Offered::Act("/trash/restore"), fields: ui::fields("key", nodes.iter().map(String::as_str)) };
+    let undo = (removed.len() <= UNDO_MAX).then_some(undo);
     Ok(Done { undo, ..Done::rows(format!("Moved {} to the trash.", ui::count(removed.len(), "item", "items"))) })
 }
 

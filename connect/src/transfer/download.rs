@@ -28,7 +28,9 @@ pub fn begin(desk: &Arc<Desk>, office: &Arc<Office>, download: Download) -> Arc<
     let place = download.into.display().to_string();
     let job = office.transfers.begin(Direction::Download, &title, &place, 0, 0);
     let (desk, weak, of) = (Arc::clone(desk), Arc::downgrade(&job), Arc::downgrade(office));
-    let again = Download { if_exists: IfExists::Skip, ..download.clone() };
+    // What is written already is the same and left; only where names were to be free must it be looked at first.
+    let if_exists = if download.if_exists == IfExists::Fail { IfExists::Skip } else { download.if_exists };
+    let again = Download { if_exists, ..download.clone() };
     let resumed: Arc<dyn Fn() + Send + Sync> = {
         let desk = Arc::clone(&desk);
         Arc::new(move || run(&desk, &of, &weak, again.clone()))
@@ -40,6 +42,7 @@ pub fn begin(desk: &Arc<Desk>, office: &Arc<Office>, download: Download) -> Arc<
 
 fn run(desk: &Arc<Desk>, office: &Weak<Office>, job: &Weak<Job>, download: Download) {
     let (Some(office), Some(job)) = (office.upgrade(), job.upgrade()) else { return };
+    job.begin_again();
     let cancel = job.run(desk.busy());
     tokio::spawn(async move {
         let Download { sources, into, if_exists } = download;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use futures::stream::{self, TryStreamExt};
+use ticrypt_client::ClientError;
 use ticrypt_client::vault::VaultPath;
-use ticrypt_client::vault::open::Wanted;
+use ticrypt_client::vault::open::{Content, Wanted};
 use ticrypt_types::Verbs;
 use tokio::sync::mpsc;
 
@@ -39,7 +40,7 @@ pub async fn serve(State(app): State<Shared>, Path(ticket): Path<String>) -> Res
 async fn file(office: Arc<Office>, path: &VaultPath, version: Option<String>) -> Result<Response> {
     let found = office.vault.resolve(path).await?;
     if !found.held.root.verbs().contains(Verbs::DOWNLOAD) {
-        return Err(ticrypt_client::ClientError::refused("no_download", "this share does not let you download; ask for download").into());
+        return Err(ClientError::refused("no_download", "this share does not let you download; ask for download").into());
     }
     let name = found.name(&office.vault)?.map_or_else(|| "file".to_owned(), |name| name.as_str().to_owned());
     let content = match version {
@@ -54,7 +55,7 @@ async fn file(office: Arc<Office>, path: &VaultPath, version: Option<String>) ->
     let (pours, open) = (Arc::clone(&office), office.open.clone());
     let pouring = tokio::spawn(async move {
         tokio::select! {
-            poured = pours.vault.pour(&content, sender) => poured.map_err(|error| error.to_string()),
+            poured = pour(&pours, &content, sender) => poured.map_err(|error| error.to_string()),
             () = open.cancelled() => Err("the vault was locked".to_owned()),
         }
     });
@@ -75,8 +76,23 @@ async fn file(office: Arc<Office>, path: &VaultPath, version: Option<String>) ->
     Ok((head, Body::from_stream(body)).into_response())
 }
 
+async fn pour(office: &Office, content: &Content, into: mpsc::Sender<Bytes>) -> ticrypt_client::error::Result<()> {
+    let mut pieces = std::pin::pin!(office.vault.pieces(content));
+    while let Some(piece) = pieces.try_next().await? {
+        if into.send(Bytes::from_owner(piece)).await.is_err() {
+            return Err(ClientError::unavailable("nobody takes the file any more"));
+        }
+    }
+    Ok(())
+}
+
 /// A name for the browser to save under (RFC 6266, RFC 8187): always an attachment, never shown.
 pub fn attachment(name: &str) -> String {
+    format!("attachment; filename*=UTF-8''{}", escaped(name))
+}
+
+/// A name for the path of an address, and for a header: every byte that could mean something there is escaped.
+pub fn escaped(name: &str) -> String {
     let mut encoded = String::new();
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
@@ -85,7 +101,7 @@ pub fn attachment(name: &str) -> String {
             encoded.push_str(&format!("%{byte:02X}"));
         }
     }
-    format!("attachment; filename*=UTF-8''{encoded}")
+    encoded
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //!   running ⇄ paused          a page asks
 //!   running ──▶ waiting       the page that hands over a file is gone; the same file again goes on
 //!   running ──▶ done | failed | cancelled
+//!   failed ──▶ running        a download is tried again: what it wrote is kept
 //! ```
 
+mod batch;
 pub mod download;
 pub mod file;
 pub mod upload;
@@ -68,6 +70,8 @@ pub struct Job {
     total_files: AtomicU64,
     inner: Mutex<Inner>,
     hub: Arc<Hub>,
+    /// Ends when the vault is locked, and whatever works for this job with it.
+    open: CancellationToken,
 }
 
 struct Inner {
@@ -98,6 +102,8 @@ pub struct Seen {
     pub message: Option<String>,
     /// What it changed is shown by the table of an open page.
     pub reload: bool,
+    /// It failed and can be tried again.
+    pub again: bool,
 }
 
 impl Job {
@@ -121,6 +127,7 @@ impl Job {
             started_ms: self.started,
             message: inner.message.clone(),
             reload: self.direction == Direction::Upload,
+            again: inner.state == State::Failed && inner.resume.is_some(),
         }
     }
 
@@ -159,12 +166,20 @@ impl Job {
             inner.message = None;
             inner.busy = Some(busy);
             if inner.cancel.is_cancelled() {
-                inner.cancel = Cancel::new();
+                inner.cancel = self.open.child_token();
             }
             inner.cancel.clone()
         };
         self.tell();
         cancel
+    }
+
+    /// Counts from nothing again, for work that goes through all of it once more and finds what is done already.
+    pub fn begin_again(&self) {
+        for number in [&self.bytes, &self.total_bytes, &self.files, &self.total_files] {
+            number.store(0, Ordering::Relaxed);
+        }
+        self.inner().notes.clear();
     }
 
     /// It stands still, or is over. What is over stays so.
@@ -177,7 +192,7 @@ impl Job {
             inner.state = state;
             inner.message = message;
             inner.busy = None;
-            if state.is_over() {
+            if matches!(state, State::Done | State::Cancelled) {
                 inner.resume = None;
             }
         }
@@ -186,17 +201,14 @@ impl Job {
 
     /// All went through; what did not is told.
     pub fn finish(&self) {
-        let message = {
-            let notes = self.notes();
-            let failed = notes.iter().filter(|note| note.outcome == Outcome::Failed).count();
-            let other = notes.len() - failed;
-            match (failed, other) {
-                (0, 0) => None,
-                (0, other) => Some(format!("done; {other} left out or renamed, see Transfers")),
-                (failed, _) => Some(format!("{failed} could not be done, see Transfers")),
-            }
-        };
-        self.rest(if message.as_ref().is_some_and(|text| text.contains("could not")) { State::Failed } else { State::Done }, message);
+        let notes = self.notes();
+        let failed: Vec<&Note> = notes.iter().filter(|note| note.outcome == Outcome::Failed).collect();
+        match failed.as_slice() {
+            [] if notes.is_empty() => self.rest(State::Done, None),
+            [] => self.rest(State::Done, Some(format!("done; {} left out or renamed, see Transfers", notes.len()))),
+            [one] => self.fail(&format!("{}: {}", one.path, one.reason)),
+            several => self.fail(&format!("{} could not be done, see Transfers", several.len())),
+        }
     }
 
     pub fn fail(&self, why: &str) {
@@ -205,8 +217,12 @@ impl Job {
 
     /// From a page.
     pub fn pause(&self) {
-        if self.state() == State::Running {
-            let cancel = self.inner().resume.is_some().then(|| self.cancel_token());
+        let (state, cancel) = {
+            let inner = self.inner();
+            // What a page hands over waits by itself; what this program drives is ended, and begun again to go on.
+            (inner.state, inner.resume.is_some().then(|| inner.cancel.clone()))
+        };
+        if state == State::Running {
             self.rest(State::Paused, None);
             if let Some(cancel) = cancel {
                 cancel.cancel();
@@ -215,14 +231,15 @@ impl Job {
     }
 
     pub fn resume(&self, busy: Busy) {
-        if self.state() != State::Paused {
-            return;
-        }
-        let resume = self.inner().resume.clone();
-        match resume {
-            Some(resume) => resume(),
+        let (state, resume) = {
+            let inner = self.inner();
+            (inner.state, inner.resume.clone())
+        };
+        match (state, resume) {
+            (State::Paused | State::Failed, Some(resume)) => resume(),
             // The page goes on handing over.
-            None => drop(self.run(busy)),
+            (State::Paused, None) => drop(self.run(busy)),
+            _ => {}
         }
     }
 
@@ -304,6 +321,7 @@ impl Transfers {
             total_files: AtomicU64::new(files),
             inner: Mutex::new(inner),
             hub: Arc::clone(&self.hub),
+            open: self.open.clone(),
         });
         let mut jobs = self.jobs();
         jobs.insert(id, Arc::clone(&job));
@@ -333,5 +351,56 @@ impl Transfers {
     /// Forgets what is over.
     pub fn clear(&self) {
         self.jobs().retain(|_, job| !job.state().is_over());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_what_was_paused_and_resumed_too() {
+        let open = CancellationToken::new();
+        let transfers = Transfers::new(Arc::default(), open.clone());
+        let job = transfers.begin(Direction::Download, "a", "b", 0, 0);
+        let runs = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&runs);
+        job.inner().resume = Some(Arc::new(move || _ = counted.fetch_add(1, Ordering::SeqCst)));
+        job.pause();
+        assert!(job.cancel_token().is_cancelled() && !open.is_cancelled());
+        let desk = crate::desk::tests::desk();
+        job.resume(desk.busy());
+        assert_eq!(runs.load(Ordering::SeqCst), 1);
+        let cancel = job.run(desk.busy());
+        assert!(!cancel.is_cancelled());
+        open.cancel();
+        assert!(cancel.is_cancelled());
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_if_this_program_drives_it() {
+        let transfers = Transfers::new(Arc::default(), CancellationToken::new());
+        let job = transfers.begin(Direction::Download, "a", "b", 0, 0);
+        let desk = crate::desk::tests::desk();
+        job.fail("the disk is full");
+        assert!(!job.seen().again, "a page's own upload is dropped again instead");
+        job.resume(desk.busy());
+        assert_eq!(job.state(), State::Failed);
+        let job = transfers.begin(Direction::Download, "a", "b", 0, 0);
+        let runs = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&runs);
+        job.inner().resume = Some(Arc::new(move || _ = counted.fetch_add(1, Ordering::SeqCst)));
+        job.note(&Note { path: "/x".into(), outcome: Outcome::Failed, reason: "no room".into() });
+        Job::finish(&job);
+        assert!(job.seen().again && job.state() == State::Failed);
+        job.resume(desk.busy());
+        assert_eq!(runs.load(Ordering::SeqCst), 1);
+        job.begin_again();
+        job.run(desk.busy());
+        assert!(job.notes().is_empty() && job.seen().message.is_none());
+        job.stop();
+        job.resume(desk.busy());
+        assert_eq!((job.state(), runs.load(Ordering::SeqCst)), (State::Cancelled, 1));
     }
 }

@@ -19,7 +19,7 @@ use ticrypt_client::{ClientError, Kind};
 use ticrypt_types::{NodeName, Timestamp};
 use tokio::task::JoinHandle;
 
-use super::{Direction, Job, State as JobState};
+use super::{Direction, Job, State as JobState, batch};
 use crate::Shared;
 use crate::desk::{Desk, Office};
 use crate::fields::Fields;
@@ -27,7 +27,6 @@ use crate::trouble::{Result, Trouble};
 
 /// A slice, or a batch of small files with a line for each.
 const SLICE_MAX_BYTES: usize = 8 * 1024 * 1024 + 512 * 1024;
-const LINE_MAX_BYTES: usize = 16 * 1024;
 /// A page that says nothing for so long is gone, or its person closed the lid.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -152,25 +151,18 @@ async fn watch(office: Arc<Office>, upload: Arc<Upload>) {
     office.transfers.uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(&upload.job.id);
 }
 
-#[derive(Deserialize)]
-struct Line {
-    path: Vec<String>,
-    size: usize,
-    modified: u64,
-}
-
 #[derive(Serialize)]
 struct More {
     /// Whether the rest of the file is wanted.
     more: bool,
 }
 
-/// Small files: for each a line of JSON, then its bytes.
+/// Small files, many in one request.
 async fn small(State(app): State<Shared>, Path(id): Path<u64>, request: Request) -> Result<Json<More>> {
     let (office, upload) = find(&app, id).await?;
     let body = body(request).await?;
     let mut files = Vec::new();
-    for (line, bytes) in lines(body)? {
+    for (line, bytes) in batch::cut(body)? {
         match names(&line.path) {
             Ok(path) => files.push(SmallFile { path, modified: Timestamp::from_millis(line.modified), bytes }),
             Err(trouble) => {
@@ -322,24 +314,6 @@ async fn body(request: Request) -> Result<Bytes> {
     body.map_err(|_| Trouble::invalid("a slice is too large or was cut off; send it again"))
 }
 
-/// Cuts a batch into its files.
-fn lines(mut body: Bytes) -> Result<Vec<(Line, Bytes)>> {
-    let wrong = || Trouble::invalid("a batch of files cannot be read; send it again");
-    let mut files = Vec::new();
-    while !body.is_empty() {
-        let end = body.iter().take(LINE_MAX_BYTES).position(|byte| *byte == b'\n').ok_or_else(wrong)?;
-        let line = body.split_to(end);
-        let line: Line = serde_json::from_slice(&line).map_err(|_| wrong())?;
-        let _newline = body.split_to(1);
-        if line.size > body.len() {
-            return Err(wrong());
-        }
-        let bytes = body.split_to(line.size);
-        files.push((line, bytes));
-    }
-    Ok(files)
-}
-
 fn names(path: &[String]) -> Result<Vec<NodeName>> {
     if path.is_empty() {
         return Err(Trouble::invalid("a file without a name"));
@@ -373,18 +347,6 @@ pub(crate) fn if_exists(word: &str) -> Result<IfExists> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn a_batch_is_cut_exactly() {
-        let batch = b"{\"path\":[\"a\"],\"size\":3,\"modified\":1}\nxyz{\"path\":[\"b\",\"c\"],\"size\":0,\"modified\":2}\n";
-        let files = lines(Bytes::from_static(batch)).unwrap();
-        let shown: Vec<_> = files.iter().map(|(line, bytes)| (line.path.join("/"), &bytes[..])).collect();
-        assert_eq!(shown, [("a".to_owned(), &b"xyz"[..]), ("b/c".to_owned(), &b""[..])]);
-        for wrong in [&batch[..38], &batch[..41], b"\n", b"{}\n", b"{\"path\":[\"a\"],\"size\":9,\"modified\":1}\nxyz"] {
-            assert!(lines(Bytes::copy_from_slice(wrong)).is_err(), "{wrong:?}");
-        }
-        assert!(lines(Bytes::new()).unwrap().is_empty());
-    }
 
     #[test]
     fn hostile_names_do_not_become_paths() {

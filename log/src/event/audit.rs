@@ -39,6 +39,17 @@ pub enum Phase {
     Fact,
 }
 
+impl Phase {
+    /// As people read it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Closed => "closed",
+            Self::Fact => "fact",
+        }
+    }
+}
+
 /// One row of the audit log. Holds public metadata only, never a name, key or content.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 use ticrypt_e2e::process::Process;
@@ -137,6 +138,34 @@ impl Browser {
         Ok(())
     }
 
+    /// Chooses a file of this machine.
+    pub async fn choose(&self, selector: &str, file: &Path) -> Result<()> {
+        let field = self.driver.find(By::Css(selector)).await?;
+        Ok(field.send_keys(file.to_str().context("a path that is not UTF-8")?).await?)
+    }
+
+    /// Sends the form with this button, and returns what it says is wrong.
+    pub async fn refused(&self, button: &str) -> Result<String> {
+        self.click(button).await?;
+        Ok(self.see(".form-error").await?.text().await?)
+    }
+
+    /// The share of the picture's points that have nearly this colour.
+    pub async fn painted(&self, colour: [u8; 3]) -> Result<f64> {
+        let script = format!(
+            "const done = arguments[0]; const bytes = Uint8Array.from(atob('{}'), (c) => c.charCodeAt(0)); const [r, g, b] = {}; \
+             createImageBitmap(new Blob([bytes], {{ type: 'image/png' }})).then((image) => {{ \
+               const canvas = new OffscreenCanvas(image.width, image.height); const pen = canvas.getContext('2d'); pen.drawImage(image, 0, 0); \
+               const points = pen.getImageData(0, 0, image.width, image.height).data; let count = 0; \
+               for (let at = 0; at < points.length; at += 4) count += Math.abs(points[at] - r) + Math.abs(points[at + 1] - g) + Math.abs(points[at + 2] - b) < 30; \
+               done(count / (points.length / 4)); }}, () => done(-1));",
+            BASE64.encode(&self.driver.screenshot_as_png().await?),
+            json!(colour),
+        );
+        let share = self.driver.execute_async(script, Vec::new()).await?.json().as_f64();
+        share.filter(|share| *share >= 0.0).context("the picture cannot be looked at")
+    }
+
     /// Presses keys wherever the page's focus is.
     pub async fn press(&self, keys: impl Into<TypingData> + Send) -> Result<()> {
         let keys: TypingData = keys.into();
@@ -198,8 +227,7 @@ impl Browser {
 
     /// Takes in a deployment file after comparing its fingerprint.
     pub async fn add_deployment(&self, system: &System) -> Result<()> {
-        let file = system.deployment_file();
-        self.driver.find(By::Css("#file")).await?.send_keys(file.to_str().context("a path that is not UTF-8")?).await?;
+        self.choose("#file", &system.deployment_file()).await?;
         self.click("form[data-look] button[type=submit]").await?;
         self.see("dialog .fingerprint").await?;
         self.click("dialog input[name=compared]").await?;

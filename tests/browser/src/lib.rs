@@ -5,6 +5,8 @@
 //!   tests/hostile.rs    other pages, other names, what files hold      ask (requests as anybody makes them)
 //!   tests/lock.rs       idle, asleep, on demand                        Clock
 //!   tests/transfer.rs   folders, large files, interruptions            Browser::drop_files
+//!   tests/trouble.rs    wrong files, a server that is away, full disks  SmallDisk
+//!   tests/people.rs     fingerprints, keys that were lost              Person, on a command line
 //!   tests/looks.rs      every page: axe, keyboard, pictures            Browser::axe, Browser::picture
 //! ```
 //!
@@ -15,6 +17,18 @@ mod browser;
 mod desk;
 mod http;
 
+use anyhow::Result;
+use ticrypt_e2e::system::Options;
+
 pub use browser::{Browser, packages, row};
 pub use desk::{Clock, Desk, PASSPHRASE, System};
 pub use http::{Reply, ask};
+
+/// A system, a desk, and a browser in which its first administrator's vault is open.
+pub async fn in_the_vault() -> Result<(System, Desk, Browser)> {
+    let system = System::start(&Options::default())?;
+    let desk = Desk::new().await?;
+    let browser = Browser::start().await?;
+    browser.first_administrator(&system, &desk).await?;
+    Ok((system, desk, browser))
+}

@@ -4,8 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
-use ticrypt_browser_tests::{Browser, Desk, System, ask, packages, row};
-use ticrypt_e2e::system::Options;
+use ticrypt_browser_tests::{Browser, Desk, ask, in_the_vault, packages, row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -119,10 +118,7 @@ async fn evil_page(script: String) -> (String, tokio::task::JoinHandle<()>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_page_in_the_same_browser_gets_nothing() {
-    let system = System::start(&Options::default()).unwrap();
-    let desk = Desk::new().await.unwrap();
-    let browser = Browser::start().await.unwrap();
-    browser.first_administrator(&system, &desk).await.unwrap();
+    let (_system, desk, browser) = in_the_vault().await.unwrap();
     let ours = browser.driver.current_url().await.unwrap();
     let ours = ours.join("/").unwrap().to_string();
     let script = format!(
@@ -153,10 +149,7 @@ async fn a_hostile_page_in_the_same_browser_gets_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_files_hold_and_how_they_are_called_does_nothing() {
-    let system = System::start(&Options::default()).unwrap();
-    let desk = Desk::new().await.unwrap();
-    let browser = Browser::start().await.unwrap();
-    browser.first_administrator(&system, &desk).await.unwrap();
+    let (_system, desk, browser) = in_the_vault().await.unwrap();
     let place = desk.place().join("hostile");
     std::fs::create_dir(&place).unwrap();
     let names = [
@@ -211,6 +204,21 @@ async fn what_files_hold_and_how_they_are_called_does_nothing() {
         browser.picture(&format!("preview-{}", name.rsplit('.').next().unwrap_or("x").len())).await.unwrap();
         browser.go("/vault?at=/hostile").await.unwrap();
     }
+    // A good one is seen, in the browser's own viewer, on an origin where nothing else lives.
+    std::fs::write(place.join("red.pdf"), red_pdf()).unwrap();
+    assert!(browser.painted([230, 20, 30]).await.unwrap() < 0.001);
+    browser.drop_files("ticrypt-table", &[&place.join("red.pdf")]).await.unwrap();
+    browser.click(&row("/hostile/red.pdf", " a")).await.unwrap();
+    browser.see("ticrypt-preview iframe").await.unwrap();
+    let mut red = 0.0;
+    for _ in 0..200 {
+        red = browser.painted([230, 20, 30]).await.unwrap();
+        if red > 0.02 {
+            break;
+        }
+    }
+    browser.picture("preview-red-pdf").await.unwrap();
+    assert!(red > 0.02, "{red} of the page is red");
     // Markup that holds a script is not taken, wherever it comes from.
     for markup in [
         "<img src=x onerror=pwned=1>",
@@ -258,6 +266,25 @@ async fn what_files_hold_and_how_they_are_called_does_nothing() {
         elsewhere.as_array().unwrap().iter().filter_map(|one| one.as_str()).filter(|one| !one.contains(".localhost:")).collect();
     assert_eq!(elsewhere, Vec::<&str>::new());
     browser.close().await.unwrap();
+}
+
+/// One page, painted red.
+fn red_pdf() -> String {
+    let paint = "0.902 0.078 0.118 rg 0 0 300 300 re f";
+    let parts = [
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 300] /Contents 4 0 R /Resources << >> >>".to_owned(),
+        format!("<< /Length {} >>\nstream\n{paint}\nendstream", paint.len()),
+    ];
+    let mut text = "%PDF-1.4\n".to_owned();
+    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", parts.len() + 1);
+    for (part, number) in parts.iter().zip(1..) {
+        table.push_str(&format!("{:010} 00000 n \n", text.len()));
+        text.push_str(&format!("{number} 0 obj\n{part}\nendobj\n"));
+    }
+    let start = text.len();
+    format!("{text}{table}trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n", parts.len() + 1)
 }
 
 /// The widget of later terminals lives under the policy: its style sheets are made by script, and scripts may.

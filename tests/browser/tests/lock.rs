@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use ticrypt_browser_tests::{Browser, Desk, System};
+use ticrypt_browser_tests::{Browser, Desk, System, row};
+use ticrypt_e2e::person::Person;
 use ticrypt_e2e::system::Options;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,5 +50,24 @@ async fn it_locks_on_demand_when_idle_and_after_sleep() {
         browser.go(page).await.unwrap();
         browser.see("form[data-send='/unlock']").await.unwrap();
     }
+    browser.close().await.unwrap();
+}
+
+/// What happens elsewhere draws lists anew, and is nobody being here.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_page_fetches_by_itself_keeps_nothing_open() {
+    let system = System::start(&Options::default()).unwrap();
+    let desk = Desk::with_idle(Duration::from_secs(600)).await.unwrap();
+    let browser = Browser::start().await.unwrap();
+    browser.first_administrator(&system, &desk).await.unwrap();
+    browser.go("/people").await.unwrap();
+    browser.see(&row("admin", "")).await.unwrap();
+    desk.clock.pass(Duration::from_secs(590));
+    let _ben = Person::register(&system, "ben", "another passphrase", None).unwrap();
+    browser.see(&row("ben", "")).await.unwrap();
+    assert!(!desk.running.app.desk.running().is_empty());
+    desk.clock.pass(Duration::from_secs(20));
+    browser.read("nobody was here").await.unwrap();
+    assert!(desk.running.app.desk.running().is_empty());
     browser.close().await.unwrap();
 }

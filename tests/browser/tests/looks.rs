@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use thirtyfour::Key;
-use ticrypt_browser_tests::{Browser, Desk, System, row};
+use ticrypt_browser_tests::{Browser, Desk, System, in_the_vault, row};
 use ticrypt_e2e::system::Options;
 
 const PAGES: [&str; 11] = [
@@ -70,10 +70,7 @@ async fn no_page_has_serious_findings_light_or_dark_wide_or_narrow() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_of_it_goes_without_a_mouse() {
-    let system = System::start(&Options::default()).unwrap();
-    let desk = Desk::new().await.unwrap();
-    let browser = Browser::start().await.unwrap();
-    browser.first_administrator(&system, &desk).await.unwrap();
+    let (_system, desk, browser) = in_the_vault().await.unwrap();
     let place = desk.place().join("keys");
     std::fs::create_dir(&place).unwrap();
     let files: Vec<_> = (0..5).map(|number| place.join(format!("f{number}.txt"))).collect();
@@ -131,11 +128,47 @@ async fn all_of_it_goes_without_a_mouse() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_are_dragged_into_a_folder_and_the_move_is_taken_back() {
+    let (_system, desk, browser) = in_the_vault().await.unwrap();
+    let place = desk.place().join("drag");
+    std::fs::create_dir_all(place.join("into")).unwrap();
+    let mut paths = vec![place.join("into")];
+    for name in ["a.txt", "b.txt", "c.txt"] {
+        std::fs::write(place.join(name), name).unwrap();
+        paths.push(place.join(name));
+    }
+    let paths: Vec<&std::path::Path> = paths.iter().map(|path| path.as_path()).collect();
+    browser.drop_files("ticrypt-table", &paths).await.unwrap();
+    browser.see(&row("/c.txt", "")).await.unwrap();
+    browser.click(&row("/a.txt", " .tbl-check")).await.unwrap();
+    browser.click(&row("/b.txt", " .tbl-check")).await.unwrap();
+    let (from, to) = (browser.see(&row("/b.txt", " .tbl-modified")).await.unwrap(), browser.see(&row("/into", "")).await.unwrap());
+    browser
+        .driver
+        .action_chain()
+        .click_and_hold_element(&from)
+        .move_to_element_center(&to)
+        .move_by_offset(4, 2)
+        .release()
+        .perform()
+        .await
+        .unwrap();
+    browser.read("Moved 2 items to /into").await.unwrap();
+    browser.gone(&row("/b.txt", "")).await.unwrap();
+    browser.see(&row("/c.txt", "")).await.unwrap();
+    browser.click("#toasts .btn-ghost-primary").await.unwrap();
+    browser.see(&row("/a.txt", "")).await.unwrap();
+    browser.see(&row("/b.txt", "")).await.unwrap();
+    // A folder does not go into itself, and says so.
+    let moved = "ticrypt.act('/vault/move', new URLSearchParams({ key: '/into', to: '/into' }))";
+    browser.run(moved).await.unwrap();
+    browser.read("cannot go into itself").await.unwrap();
+    browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_rows_scroll_sort_and_select() {
-    let system = System::start(&Options::default()).unwrap();
-    let desk = Desk::new().await.unwrap();
-    let browser = Browser::start().await.unwrap();
-    browser.first_administrator(&system, &desk).await.unwrap();
+    let (_system, desk, browser) = in_the_vault().await.unwrap();
     let folder = desk.place().join("many");
     std::fs::create_dir(&folder).unwrap();
     for number in 0..10_000 {

@@ -6,11 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use ticrypt_browser_tests::{Browser, Desk, System, row};
+use ticrypt_browser_tests::{Desk, in_the_vault, row};
 use ticrypt_connect::transfer::{Direction, State};
 use ticrypt_e2e::memory::resident_mib;
 use ticrypt_e2e::process::{PATIENCE, await_until, pause};
-use ticrypt_e2e::system::Options;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -26,10 +25,7 @@ fn downloaded(desk: &Desk) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_of_a_thousand_files_is_dropped_and_comes_back() {
-    let system = System::start(&Options::default()).unwrap();
-    let desk = Desk::new().await.unwrap();
-    let browser = Browser::start().await.unwrap();
-    browser.first_administrator(&system, &desk).await.unwrap();
+    let (_system, desk, browser) = in_the_vault().await.unwrap();
     let folder = desk.place().join("thousand");
     for number in 0..1_000 {
         let place = folder.join(format!("part {}", number / 100));
@@ -50,7 +46,7 @@ async fn a_folder_of_a_thousand_files_is_dropped_and_comes_back() {
     browser.see(".tray-card[data-state=done]").await.unwrap();
     let copy = desk.place().join("copy");
     std::fs::create_dir(&copy).unwrap();
-    browser.with_row("/thousand", "Save to a folder").await.unwrap();
+    browser.with_row("/thousand", "Save to").await.unwrap();
     browser.fill("#folder", copy.to_str().unwrap()).await.unwrap();
     browser.click("dialog button[type=submit]").await.unwrap();
     downloaded(&desk);
@@ -75,10 +71,7 @@ fn large(path: &Path, mib: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_gibibytes_go_in_with_flat_memory() {
-    let system = System::start(&Options::default()).unwrap();
-    let desk = Desk::new().await.unwrap();
-    let browser = Browser::start().await.unwrap();
-    browser.first_administrator(&system, &desk).await.unwrap();
+    let (_system, desk, browser) = in_the_vault().await.unwrap();
     let file = desk.place().join("large.bin");
     large(&file, 2_048);
     let before = resident_mib(std::process::id()).unwrap();
@@ -100,10 +93,7 @@ async fn two_gibibytes_go_in_with_flat_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_upload_goes_on_when_the_file_is_dropped_again() {
-    let system = System::start(&Options::default()).unwrap();
-    let desk = Desk::new().await.unwrap();
-    let browser = Browser::start().await.unwrap();
-    browser.first_administrator(&system, &desk).await.unwrap();
+    let (system, desk, browser) = in_the_vault().await.unwrap();
     let file = desk.place().join("long.bin");
     large(&file, 192);
     // Paused in the middle, then the page is loaded anew: what was picked is forgotten.
@@ -127,7 +117,7 @@ async fn an_interrupted_upload_goes_on_when_the_file_is_dropped_again() {
     let copy = desk.place().join("copy");
     std::fs::create_dir(&copy).unwrap();
     browser.go("/vault").await.unwrap();
-    browser.with_row("/long.bin", "Save to a folder").await.unwrap();
+    browser.with_row("/long.bin", "Save to").await.unwrap();
     browser.fill("#folder", copy.to_str().unwrap()).await.unwrap();
     browser.click("dialog button[type=submit]").await.unwrap();
     downloaded(&desk);

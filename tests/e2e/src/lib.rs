@@ -6,7 +6,7 @@
 //!   tests/kill.rs       killed at random, hundreds of times      System::kill
 //!   tests/durable.rs    power cut at random, with lost writes    powercut::{Recorder, Disk}
 //!   tests/backup.rs     backups under load, and back    System::restored
-//!   tests/full.rs       no room left on the disk                 Recorder::set_full
+//!   tests/full.rs       no room left on the disk                 Recorder::set_full, SmallDisk
 //! ```
 //!
 //! Every process is owned by a handle that ends it by its own id, and every wait has an end.
@@ -14,6 +14,7 @@
 pub mod audit;
 pub mod canary;
 pub mod chance;
+pub mod disk;
 pub mod keyfile;
 pub mod load;
 pub mod memory;

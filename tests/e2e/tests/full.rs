@@ -1,34 +1,13 @@
 //! No room left: a clear error, nothing lost, and work goes on once there is room.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use ticrypt_e2e::chance::Chance;
+use ticrypt_e2e::disk::SmallDisk;
 use ticrypt_e2e::load::read_back;
 use ticrypt_e2e::person::{Person, two_people};
 use ticrypt_e2e::process::last_lines;
 use ticrypt_e2e::system::{Options, System};
 use ticrypt_e2e::tree;
-
-/// A file system in memory, gone when dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// `None` where mounting is not allowed.
-    fn mount(directory: &Path, mebibytes: u64) -> Option<Self> {
-        std::fs::create_dir(directory).unwrap();
-        let options = format!("size={mebibytes}m,mode=700");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "ticrypt-e2e"]).arg(directory).output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Self(directory.to_path_buf()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
 
 fn put_files(person: &Person, chance: &mut Chance, name: &str, sizes: &[usize]) -> ticrypt_e2e::process::Outcome {
     let scratch = tempfile::tempdir().unwrap();
@@ -81,11 +60,11 @@ fn a_full_disk_loses_nothing() {
 fn a_small_file_system_fills_up_and_is_emptied() {
     let mut chance = Chance::from_environment("small file system");
     let place = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(&place.path().join("disk"), 24) else {
+    let Some(disk) = SmallDisk::mount(&place.path().join("disk"), 24).unwrap() else {
         println!("mounting is not allowed here; the other test covers a full disk by the recorder");
         return;
     };
-    let mut system = System::start(&Options { data: Some(disk.0.clone()), ..Options::default() }).unwrap();
+    let mut system = System::start(&Options { data: Some(disk.path().to_path_buf()), ..Options::default() }).unwrap();
     let [ann, ben] = two_people(&system).unwrap();
     let mut kept = 0;
     let refused = loop {
@@ -104,8 +83,7 @@ fn a_small_file_system_fills_up_and_is_emptied() {
     if let Err(error) = system.stop() {
         println!("the full server ended so: {error}");
     }
-    let remounted = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk.0).status().unwrap();
-    assert!(remounted.success());
+    disk.resize(64).unwrap();
     system.restart().unwrap();
     put_files(&ben, &mut chance, "after", &[1_000_000]).success().unwrap();
     let scratch = tempfile::tempdir().unwrap();
