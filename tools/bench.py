@@ -237,6 +237,13 @@ def inside(*arguments):
     return json.loads(done.stdout)
 
 
+def page_bench(folder, rounds):
+    """What needs a browser, with the same finished programs."""
+    command = [PROGRAMS / "ticrypt-page-bench", "--rounds", str(rounds), "--dir", folder]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "TICRYPT_E2E_PROGRAMS": str(PROGRAMS)})
+    return json.loads(done.stdout)
+
+
 def renew(folder):
     """Other bytes for each round: a contender that recognises what it has seen would gain nothing else but that."""
     shutil.rmtree(folder)
@@ -342,6 +349,8 @@ def report(figures, contenders, folder, options):
     print(f"logins: {logins['logins_per_s']:.0f}/s on {logins['connections']} kept-alive connections, client and server on this machine; median {logins['median_ms']:.1f} ms, p99 {logins['p99_ms']:.1f} ms")
     within["second_command_s"] = second = statistics.median(elapsed([*ticrypt.program, "whoami"]) for _ in range(20))
     print(f"second command through the agent: {second * 1e3:.0f} ms")
+    within["page"] = page = page_bench(folder, options.rounds)
+    print(f"page: first after {page['first_page_ms']:.0f} ms, 10 000 entries after {page['entries_ms']:.0f} ms; 1 GiB by page {page['upload_by_page_s']:.2f} s, by command {page['upload_by_command_s']:.2f} s: {page['upload_ratio']:.2f} of its speed; connect holds {page['idle_mib']} MiB idle, {page['loaded_mib']} MiB after it all")
     if options.json:
         options.json.write_text(json.dumps({"seconds": figures, "peaks": peaks, "within": within}, indent=1))
 

@@ -51,13 +51,10 @@ impl Users {
         let made = Bundle::parse_and_verify(&bundle)
             .map_err(|e| ClientError::invalid("the bundle does not verify; ask the person for it again").because(e))?;
         if made.fingerprint() != compared || made.payload().name != *name {
+            // Which it is, is not told: what counts was read out by the person.
             return Err(ClientError::refused(
                 "fingerprint",
-                format!(
-                    "the bundle is of {} and its fingerprint is {}; accept only what the person has read to you",
-                    made.payload().name,
-                    made.fingerprint()
-                ),
+                format!("this is not the bundle of {name} with that fingerprint; accept only what the person has read to you"),
             ));
         }
         let view = self.find(name).await?;

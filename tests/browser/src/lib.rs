@@ -29,6 +29,6 @@ pub async fn in_the_vault() -> Result<(System, Desk, Browser)> {
     let system = System::start(&Options::default())?;
     let desk = Desk::new().await?;
     let browser = Browser::start().await?;
-    browser.first_administrator(&system, &desk).await?;
+    browser.first_administrator(&system, &desk.link()?).await?;
     Ok((system, desk, browser))
 }

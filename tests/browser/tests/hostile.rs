@@ -292,7 +292,7 @@ fn red_pdf() -> String {
 async fn a_terminal_lives_under_the_policy() {
     let desk = Desk::new().await.unwrap();
     let browser = Browser::start().await.unwrap();
-    browser.open(&desk).await.unwrap();
+    browser.open(&desk.link().unwrap()).await.unwrap();
     let xterm = std::fs::read_to_string(packages().join("xterm/lib/xterm.js")).unwrap();
     browser.run(&format!("{xterm}; window.Terminal = window.Terminal || globalThis.Terminal || exports?.Terminal;")).await.unwrap();
     let script = "

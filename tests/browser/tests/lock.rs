@@ -12,7 +12,7 @@ async fn it_locks_on_demand_when_idle_and_after_sleep() {
     let system = System::start(&Options::default()).unwrap();
     let desk = Desk::with_idle(Duration::from_secs(600)).await.unwrap();
     let browser = Browser::start().await.unwrap();
-    browser.first_administrator(&system, &desk).await.unwrap();
+    browser.first_administrator(&system, &desk.link().unwrap()).await.unwrap();
     let app = &desk.running.app;
     let is_open = || !app.desk.running().is_empty();
 
@@ -59,7 +59,7 @@ async fn what_a_page_fetches_by_itself_keeps_nothing_open() {
     let system = System::start(&Options::default()).unwrap();
     let desk = Desk::with_idle(Duration::from_secs(600)).await.unwrap();
     let browser = Browser::start().await.unwrap();
-    browser.first_administrator(&system, &desk).await.unwrap();
+    browser.first_administrator(&system, &desk.link().unwrap()).await.unwrap();
     browser.go("/people").await.unwrap();
     browser.see(&row("admin", "")).await.unwrap();
     desk.clock.pass(Duration::from_secs(590));

@@ -31,7 +31,7 @@ async fn no_page_has_serious_findings_light_or_dark_wide_or_narrow() {
             findings.push(format!("{name}: {problem}"));
         }
     };
-    browser.open(&desk).await.unwrap();
+    browser.open(&desk.link().unwrap()).await.unwrap();
     look("welcome").await;
     browser.add_deployment(&system).await.unwrap();
     look("create").await;

@@ -9,10 +9,10 @@ async fn two_people_share_a_folder() {
     let system = System::start(&Options::default()).unwrap();
     let (admins, pis) = (Desk::new().await.unwrap(), Desk::new().await.unwrap());
     let (admin, pi) = (Browser::start().await.unwrap(), Browser::start().await.unwrap());
-    admin.first_administrator(&system, &admins).await.unwrap();
+    admin.first_administrator(&system, &admins.link().unwrap()).await.unwrap();
 
     // A PI asks for an account and waits.
-    pi.open(&pis).await.unwrap();
+    pi.open(&pis.link().unwrap()).await.unwrap();
     pi.picture("using-01-welcome").await.unwrap();
     pi.add_deployment(&system).await.unwrap();
     pi.picture("using-02-create").await.unwrap();

@@ -34,7 +34,7 @@ async fn wrong_files_are_told_where_they_were_chosen() {
     std::fs::write(&garbage, "not what is asked for\n").unwrap();
     let large = desk.place().join("large");
     std::fs::File::create(&large).unwrap().set_len(200 << 20).unwrap();
-    browser.open(&desk).await.unwrap();
+    browser.open(&desk.link().unwrap()).await.unwrap();
 
     for (file, told) in [(&garbage, "deployment file"), (&large, "too large")] {
         browser.choose("#file", file).await.unwrap();

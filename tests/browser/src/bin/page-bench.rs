@@ -1,0 +1,200 @@
+//! The part of `make bench` that needs a browser: the finished programs, timed as a person at the page would wait for them.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use serde_json::{Value, json};
+use ticrypt_browser_tests::{Browser, System};
+use ticrypt_e2e::memory::resident_mib;
+use ticrypt_e2e::process::{PATIENCE, Process, await_until, run};
+use ticrypt_e2e::program;
+use ticrypt_e2e::system::Options;
+
+/// How often the page is asked whether it is there: what is measured is at most this too long.
+const POLL: Duration = Duration::from_millis(2);
+const ENTRIES: usize = 10_000;
+const MIB: usize = 1024 * 1024;
+
+/// Times the page in a real browser and prints one JSON object. `TICRYPT_E2E_PROGRAMS` names the folder of the programs.
+#[derive(Parser)]
+struct Arguments {
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// MiB of the file that is uploaded.
+    #[arg(long, default_value_t = 1024)]
+    mib: usize,
+    /// Where files are made: on the disk that is to be measured.
+    #[arg(long)]
+    dir: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let place = tempfile::Builder::new().prefix("page-bench").tempdir_in(&arguments.dir)?;
+    let system = System::start(&Options { data: Some(place.path().join("data")), ..Options::default() })?;
+    let browser = Browser::start().await?;
+    let bench = Bench { browser, place: place.path().to_path_buf() };
+
+    let mut first_page = Vec::new();
+    for _ in 0..arguments.rounds {
+        first_page.push(bench.first_page().await?);
+    }
+    let connect = bench.connect()?;
+    bench.browser.first_administrator(&system, &connect.link).await?;
+    let idle_mib = resident_mib(connect.process.id())?;
+    let entries = bench.entries(arguments.rounds).await?;
+    let (by_page, by_command) = bench.uploads(arguments.rounds, arguments.mib).await?;
+    let loaded_mib = resident_mib(connect.process.id())?;
+    connect.process.stop()?;
+    bench.browser.close().await?;
+    let (first_page, entries, by_page, by_command) = (median(first_page), median(entries), median(by_page), median(by_command));
+    let figures = json!({
+        "first_page_ms": first_page * 1e3,
+        "entries_ms": entries * 1e3,
+        "upload_mib": arguments.mib,
+        "upload_by_page_s": by_page,
+        "upload_by_command_s": by_command,
+        "upload_ratio": by_command / by_page,
+        "idle_mib": idle_mib,
+        "loaded_mib": loaded_mib,
+    });
+    println!("{figures}");
+    Ok(())
+}
+
+struct Bench {
+    browser: Browser,
+    place: PathBuf,
+}
+
+struct Connect {
+    process: Process,
+    link: String,
+}
+
+impl Bench {
+    fn home(&self) -> PathBuf {
+        self.place.join("home")
+    }
+
+    /// Starts the program and waits for its link.
+    fn connect(&self) -> Result<Connect> {
+        let log = tempfile::Builder::new().prefix("connect").tempfile_in(&self.place)?.into_temp_path().keep()?;
+        let mut command = Command::new(program::path("ticrypt-connect")?);
+        command.arg("--home").arg(self.home()).arg("--json").env("XDG_RUNTIME_DIR", &self.place).env_remove("RUST_LOG");
+        let process = Process::spawn("ticrypt-connect", &mut command, &log)?;
+        let link = await_until("connect prints its link", PATIENCE, || {
+            let said: Option<Value> = serde_json::from_str(&process.said()).ok();
+            Ok(said.and_then(|said| Some(said.get("link")?.as_str()?.to_owned())))
+        })?;
+        Ok(Connect { process, link })
+    }
+
+    /// From starting the program to a page that can be read.
+    async fn first_page(&self) -> Result<Duration> {
+        let began = Instant::now();
+        let connect = self.connect()?;
+        self.browser.driver.goto(&connect.link).await?;
+        self.shown("document.querySelector('#app h1') !== null").await?;
+        let took = began.elapsed();
+        connect.process.stop()?;
+        Ok(took)
+    }
+
+    /// From asking for a folder to its first rows.
+    async fn entries(&self, rounds: usize) -> Result<Vec<Duration>> {
+        let folder = self.place.join("many");
+        std::fs::create_dir(&folder)?;
+        for number in 0..ENTRIES {
+            std::fs::write(folder.join(format!("{number:05}.dat")), number.to_string())?;
+        }
+        self.put(&folder, "/")?;
+        let here = self.browser.driver.current_url().await?.join("/vault?at=/many")?;
+        let mut took = Vec::new();
+        for _ in 0..rounds {
+            let began = Instant::now();
+            self.browser.driver.goto(here.as_str()).await?;
+            self.shown(&format!(
+                "document.querySelector('ticrypt-table tr[data-key]') && document.querySelector('ticrypt-table').total === {ENTRIES}"
+            ))
+            .await?;
+            took.push(began.elapsed());
+        }
+        Ok(took)
+    }
+
+    /// The same amount by page and by command, in turns.
+    async fn uploads(&self, rounds: usize, mib: usize) -> Result<(Vec<Duration>, Vec<Duration>)> {
+        let (mut by_page, mut by_command) = (Vec::new(), Vec::new());
+        for round in 0..rounds {
+            for (kind, times) in [("page", &mut by_page), ("command", &mut by_command)] {
+                let file = self.place.join(format!("{kind}-{round}.bin"));
+                fill(&file, mib)?;
+                claim_memory();
+                let began = Instant::now();
+                if kind == "page" {
+                    self.browser.go("/vault").await?;
+                    self.shown("document.querySelector('ticrypt-table')?.known === true").await?;
+                    let dropped = Instant::now();
+                    self.browser.drop_files("ticrypt-table", &[&file]).await?;
+                    self.shown("document.querySelector('.tray-card[data-state=done]') !== null").await?;
+                    times.push(dropped.elapsed());
+                } else {
+                    self.put(&file, "/")?;
+                    times.push(began.elapsed());
+                }
+                std::fs::remove_file(&file)?;
+            }
+        }
+        Ok((by_page, by_command))
+    }
+
+    /// By the command line, logged in through the page's own agent.
+    fn put(&self, what: &Path, to: &str) -> Result<()> {
+        let mut command = Command::new(program::path("ticrypt")?);
+        command.arg("--home").arg(self.home()).arg("put").arg(what).arg(to).env("XDG_RUNTIME_DIR", &self.place).env_remove("RUST_LOG");
+        run(&mut command, Duration::from_secs(300))?.success()?;
+        Ok(())
+    }
+
+    async fn shown(&self, script: &str) -> Result<()> {
+        let began = Instant::now();
+        while self.browser.run(&format!("return Boolean({script})")).await? != json!(true) {
+            ensure!(began.elapsed() < Duration::from_secs(300), "`{script}` did not come true: {}", self.browser.text().await?);
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that nobody can make smaller, quickly made, on the disk before anything is timed.
+fn fill(path: &Path, mib: usize) -> Result<()> {
+    let mut random = File::open("/dev/urandom")?;
+    let mut block = vec![0; MIB];
+    let mut file = File::create(path)?;
+    for _ in 0..mib {
+        std::io::Read::read_exact(&mut random, &mut block)?;
+        file.write_all(&block)?;
+    }
+    Ok(file.sync_all()?)
+}
+
+/// A virtual machine's host takes free memory back, and whoever first writes to it again waits; nobody who is timed should.
+fn claim_memory() {
+    let mut some = vec![0_u8; 3 * 1024 * MIB];
+    for page in some.iter_mut().step_by(4096) {
+        *page = 1;
+    }
+    std::hint::black_box(&some);
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64()
+}
