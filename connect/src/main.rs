@@ -11,6 +11,10 @@ use ticrypt_connect::trouble::Trouble;
 use ticrypt_connect::{Config, clocks, launch, start};
 use tokio::signal::unix::{SignalKind, signal};
 
+// Large buffers come and go here as in the backend: docs/decisions/0011.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Serves your vault to the browser of this machine, and to nobody else.
 ///
 /// Your keys stay in this program; the page holds none. It listens on loopback only and prints a link that lets one browser in, once. Start

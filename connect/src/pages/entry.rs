@@ -7,7 +7,7 @@ use data_encoding::BASE64;
 use ticrypt_client::account::{self, KeyFile, KeyPaths, Registration};
 use ticrypt_client::deployment::{self, Candidate};
 use ticrypt_client::transport::Options;
-use ticrypt_client::{ClientError, Deployment, Keys, Kind, Transport, home};
+use ticrypt_client::{ClientError, Deployment, Keys, Kind, Transport, home, reset};
 use ticrypt_types::{DeploymentId, Secret, UserName};
 
 use super::Visit;
@@ -27,6 +27,8 @@ enum Step {
     Unlock,
     /// Take in a key file from elsewhere.
     Import,
+    /// New keys in place of lost ones.
+    Lost,
 }
 
 #[derive(Template)]
@@ -104,6 +106,7 @@ pub fn closed(app: &Shared, here: &str) -> Result<Response> {
     let step = match asked.get("step") {
         Some("create") => Step::Create,
         Some("import") => Step::Import,
+        Some("lost") => Step::Lost,
         _ if keys.is_empty() => Step::Create,
         _ => Step::Unlock,
     };
@@ -202,10 +205,7 @@ pub async fn remove(State(app): State<Shared>, fields: Fields) -> Result<Done> {
 pub async fn create(State(app): State<Shared>, fields: Fields) -> Result<Done> {
     let deployment = app.desk.chosen()?;
     let name: UserName = fields.parsed("name", "a user name: 2 to 32 letters, digits, dots, dashes")?;
-    let passphrase = Secret::new(fields.need("passphrase")?.to_owned());
-    if passphrase.expose() != fields.get("again").unwrap_or_default() {
-        return Err(Trouble::invalid("the two passphrases differ; type them again"));
-    }
+    let passphrase = new_passphrase(&fields)?;
     if !fields.is_set("understood") {
         return Err(Trouble::invalid("say that you understand what losing the key file means"));
     }
@@ -308,6 +308,48 @@ pub async fn key_file(State(app): State<Shared>, fields: Fields) -> Result<Done>
     home::write_new_atomic(&paths.key, key.as_bytes())?;
     home::write_new_atomic(&paths.bundle, &bundle)?;
     Ok(Done { toast: Some(format!("The key file of {name} is on this device now.")), ..Done::go(format!("/?key={name}")) })
+}
+
+/// `POST /lost`: new keys for a person whose key file or passphrase is gone; an administrator accepts them.
+pub async fn lost(State(app): State<Shared>, fields: Fields) -> Result<Done> {
+    let deployment = app.desk.chosen()?;
+    let name: UserName = fields.parsed("name", "a user name")?;
+    let passphrase = new_passphrase(&fields)?;
+    if !fields.is_set("understood") {
+        return Err(Trouble::invalid("say that you understand what is lost"));
+    }
+    let known = if fields.is_set("bundle") { Some(fields.binary("bundle")?) } else { None };
+    let paths = KeyPaths::in_home(&app.desk.home, &deployment, &name)?;
+    app.desk.lock(deployment.id(), Why::Asked).await?;
+    let (home, of) = (app.desk.home.clone(), name.clone());
+    let made = blocking(move || {
+        let previous = match known {
+            None => reset::predecessor(&home, &deployment, &of, None)?,
+            Some(bytes) => {
+                let given = home.path().join("connect").join("given.bundle");
+                home::write_atomic(&given, &bytes)?;
+                let found = reset::predecessor(&home, &deployment, &of, Some(&given));
+                let _ = std::fs::remove_file(&given);
+                found?
+            }
+        };
+        reset::prepare(&previous, paths, &passphrase)
+    })
+    .await?;
+    let note = format!(
+        "New keys are made. Give the file {} to an administrator by any way, and read them the fingerprint below, in person or by telephone. \
+         When they have accepted it, unlock with the new passphrase.",
+        made.file.paths.bundle.display()
+    );
+    Ok(Done { notes: vec![note.into()], ..Done::go(format!("/?key={name}")) })
+}
+
+fn new_passphrase(fields: &Fields) -> Result<Secret<String>> {
+    let passphrase = Secret::new(fields.need("passphrase")?.to_owned());
+    if passphrase.expose() != fields.get("again").unwrap_or_default() {
+        return Err(Trouble::invalid("the two passphrases differ; type them again"));
+    }
+    Ok(passphrase)
 }
 
 /// Work that keeps a core busy.

@@ -63,6 +63,7 @@ pub fn actions() -> Router<Shared> {
         .route("/register", post(entry::register))
         .route("/unlock", post(entry::unlock))
         .route("/key-file", post(entry::key_file))
+        .route("/lost", post(entry::lost))
         .route("/vault/folder-dialog", post(vault::folder_dialog))
         .route("/vault/folder", post(vault::folder))
         .route("/vault/rename-dialog", post(vault::rename_dialog))

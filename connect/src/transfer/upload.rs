@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::routing::post;
 use axum::{Json, Router};
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use ticrypt_client::vault::VaultPath;
 use ticrypt_client::vault::plan::{IfExists, Kind as There};
@@ -195,31 +196,42 @@ async fn slice(State(app): State<Shared>, Path(id): Path<u64>, request: Request)
         serde_json::from_str(fields.need("path")?).map_err(|_| Trouble::invalid("the path of a file cannot be read"))?;
     let (size, from) = (fields.parsed::<u64>("size", "a size")?, fields.parsed::<u64>("from", "a place in the file")?);
     let modified = Timestamp::from_millis(fields.parsed("modified", "a time")?);
-    let bytes = body(request).await?;
     let names = match names(&said) {
         Ok(names) => names,
         Err(trouble) => {
             upload.job.note(&failed(&said.join("/"), trouble.message()));
+            // A browser that is answered while it still sends takes that for a broken line.
+            body(request).await?;
             return Ok(Json(More { more: false }));
         }
     };
     if from == 0 {
         upload.start(&app.desk, &office, &names, size, modified).await?;
     }
-    let (length, last) = (bytes.len() as u64, from.saturating_add(bytes.len() as u64) >= size);
     let wanted = {
         let mut feeding = upload.feeding.lock().await;
         let feed = feeding.get_mut(&names).filter(|feed| feed.next == from && feed.size == size);
         let Some(feed) = feed else {
+            body(request).await?;
             return Err(Trouble::new(axum::http::StatusCode::CONFLICT, OTHER_CONTENT, "the slices came out of order; send the file again"));
         };
-        feed.next = from.saturating_add(length);
+        // Nobody else's turn until this slice is through.
+        feed.next = u64::MAX;
         feed.pieces.clone()
     };
-    let taken = wanted.send(bytes).await;
+    let handed = hand_over(request, wanted).await;
     upload.hear();
-    drop(wanted);
-    if taken && !last {
+    {
+        let mut feeding = upload.feeding.lock().await;
+        match (&handed, feeding.get_mut(&names)) {
+            (Ok(handed), Some(feed)) => feed.next = from.saturating_add(handed.bytes),
+            // Part of a slice is in; what comes after it is not known to fit.
+            (Err(_), _) => drop(feeding.remove(&names)),
+            (Ok(_), None) => {}
+        }
+    }
+    let handed = handed?;
+    if handed.taken && from.saturating_add(handed.bytes) < size {
         return Ok(Json(More { more: true }));
     }
     // All of it has come, or nobody wants more: what came of it?
@@ -233,6 +245,27 @@ async fn slice(State(app): State<Shared>, Path(id): Path<u64>, request: Request)
         Err(error) => upload.settle(&said.join("/"), error)?,
     }
     Ok(Json(More { more: false }))
+}
+
+struct Handed {
+    bytes: u64,
+    taken: bool,
+}
+
+/// Hands a slice on as it comes, so that it is held nowhere as a whole.
+async fn hand_over(request: Request, wanted: Pieces) -> Result<Handed> {
+    let mut handed = Handed { bytes: 0, taken: true };
+    let mut body = request.into_body().into_data_stream();
+    while let Some(some) = body.next().await {
+        let some = some.map_err(|_| Trouble::invalid("a slice was cut off; send the file again"))?;
+        handed.bytes = handed.bytes.saturating_add(some.len() as u64);
+        if handed.bytes > SLICE_MAX_BYTES as u64 {
+            return Err(Trouble::invalid("a slice is too large; send the file again"));
+        }
+        // What nobody wants any more is read all the same: a browser that is answered early takes that for a broken line.
+        handed.taken = handed.taken && wanted.send(some).await;
+    }
+    Ok(handed)
 }
 
 /// The browser cannot read a file: it is gone, or changed under its hand.

@@ -1,7 +1,7 @@
 //! Fingerprints that people compare, and keys that were lost.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use ticrypt_browser_tests::{in_the_vault, row};
+use ticrypt_browser_tests::{Browser, Desk, in_the_vault, row};
 use ticrypt_e2e::person::Person;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,4 +74,55 @@ async fn a_fingerprint_is_compared_and_new_keys_are_accepted() {
     browser.click("dialog form[data-send='/share'] button[type=submit]").await.unwrap();
     browser.read("Shared with ben").await.unwrap();
     browser.close().await.unwrap();
+}
+
+/// Without a terminal: new keys made in the page, accepted in another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_keys_are_replaced_in_the_page() {
+    let (system, desk, browser) = in_the_vault().await.unwrap();
+    let bens = Desk::new().await.unwrap();
+    let ben = Browser::start().await.unwrap();
+    ben.open(&bens.link().unwrap()).await.unwrap();
+    ben.add_deployment(&system).await.unwrap();
+    ben.create_account("ben", None).await.unwrap();
+    ben.see("form[data-send='/unlock']").await.unwrap();
+    browser.go("/people").await.unwrap();
+    browser.with_row("ben", "Activate").await.unwrap();
+    browser.click("dialog input[name=compared]").await.unwrap();
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.read("ben is active").await.unwrap();
+    ben.unlock().await.unwrap();
+    ben.click("button[aria-label=Lock]").await.unwrap();
+
+    ben.click("a[href='/?step=lost']").await.unwrap();
+    ben.see("form[data-send='/lost']").await.unwrap();
+    ben.fill("#passphrase", "a passphrase not lost").await.unwrap();
+    ben.fill("#again", "a passphrase not lost").await.unwrap();
+    ben.click("input[name=understood]").await.unwrap();
+    assert_eq!(ben.axe().await.unwrap(), Vec::<String>::new());
+    ben.picture("lost").await.unwrap();
+    ben.click("form[data-send='/lost'] button[type=submit]").await.unwrap();
+    ben.read("New keys are made").await.unwrap();
+    ben.picture("lost-made").await.unwrap();
+    let fingerprint = ben.see(".fingerprint").await.unwrap().text().await.unwrap();
+    let tried = "form[data-send='/unlock'] input[name=passphrase]";
+    ben.fill(tried, "a passphrase not lost").await.unwrap();
+    let refused = ben.refused("form[data-send='/unlock'] button[type=submit]").await.unwrap();
+    assert!(refused.contains("made by a reset") && refused.contains("ben.bundle"), "{refused}");
+
+    let deployments = bens.home().join("deployments");
+    let mut bundles = ticrypt_e2e::tree::read(&deployments).unwrap().into_keys().filter(|path| path.ends_with("keys/ben.bundle"));
+    let bundle = deployments.join(bundles.next().unwrap());
+    browser.with_row("ben", "Accept new keys").await.unwrap();
+    browser.choose("dialog #bundle", &bundle).await.unwrap();
+    browser.fill("dialog #fingerprint", &fingerprint).await.unwrap();
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.read("ben has new keys").await.unwrap();
+    ben.fill(tried, "a passphrase not lost").await.unwrap();
+    ben.click("form[data-send='/unlock'] button[type=submit]").await.unwrap();
+    ben.see(".shell").await.unwrap();
+    drop(desk);
+    for browser in [browser, ben] {
+        browser.close().await.unwrap();
+    }
 }
