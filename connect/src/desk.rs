@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use serde::Serialize;
 use ticrypt_api::user::UserView;
 use ticrypt_client::account::{self, KeyFile};
@@ -215,7 +216,7 @@ impl Desk {
         self.ensure_agent(&socket, deployment).await?;
         let label = label("browser");
         let login = Login { home: &self.home, deployment, socket: &socket, file, ttl: self.idle, label: &label };
-        let (session, user) = login.enter(passphrase).await?;
+        let (session, user) = login.enter(passphrase).await.map_err(not_let_in)?;
         match session.users.check_self().await {
             Err(error) if error.kind() == Kind::Untrusted => {
                 agent::lock(&socket).await?;
@@ -373,6 +374,14 @@ impl Desk {
             Err(error) if error.code() == "agent_running" => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Why a login failed is told where it was tried; elsewhere the same kind of error means that the vault is locked.
+fn not_let_in(error: ClientError) -> Trouble {
+    match error.kind() {
+        Kind::LoggedOut => Trouble::new(StatusCode::FORBIDDEN, error.code(), error.to_string()),
+        _ => error.into(),
     }
 }
 

@@ -315,7 +315,7 @@ document.addEventListener('htmx:sendError', () => closed('ticrypt-connect does n
 
 function closed(message) {
   $('#app').replaceChildren(element('div', { class: 'alone' }, element('div', { class: 'card card-md' }, element('div', { class: 'card-body text-center' },
-    icon('lock'), element('h1', { class: 'mt-3' }, 'Not connected'), element('p', { class: 'text-secondary' }, message),
+    icon('lock'), element('h1', { class: 'mt-3' }, 'Not connected'), element('p', { class: 'text-secondary told' }, message),
     element('a', { class: 'btn btn-primary', href: location.pathname + location.search, autofocus: true }, 'Try again')))));
 }
 

@@ -263,7 +263,6 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
         empty: "Nothing here yet",
         empty_hint: "Drop files and folders here, or use Upload.",
         actions: ACTIONS,
-        ..Look::PLAIN
     };
     ui::html(&Page {
         chrome: Chrome::new(&office, if matches!(at.place(), ticrypt_client::vault::path::Place::Home) { "/vault" } else { "/shared" }),
