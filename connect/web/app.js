@@ -109,8 +109,11 @@ export function follow(done) {
   if (done.go) go(done.go);
   else if (done.reload) {
     const table = $('ticrypt-table');
-    if (table && done.reload === 'rows') table.refresh();
-    else reload();
+    if (table && done.reload === 'rows') {
+      // What was chosen was chosen for this.
+      table.clear();
+      table.refresh();
+    } else reload();
   }
 }
 
