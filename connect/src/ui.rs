@@ -302,6 +302,11 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
 
+/// The same for numbers of any size.
+pub fn count_of(number: u64, one: &str, many: &str) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), one, many)
+}
+
 /// `name=value`, as an address or a form has it.
 pub fn field(name: &str, value: &str) -> String {
     form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish()
@@ -314,9 +319,4 @@ pub fn fields<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> String {
         form.append_pair(name, value);
     }
     form.finish()
-}
-
-/// The same for numbers of any size.
-pub fn count_of(number: u64, one: &str, many: &str) -> String {
-    count(usize::try_from(number).unwrap_or(usize::MAX), one, many)
 }

@@ -281,8 +281,8 @@ impl Users {
                     format!(
                         "the key of {name} was changed by a reset: an administrator{by} accepted new keys because the old ones were lost, so \
                          nothing but people can say that they are {name}'s. Ask {name} in person or by telephone for the fingerprint; if it \
-                         is {shown}, confirm it (`ticrypt users verify {name} FINGERPRINT`, or Compare on the page My account), then share again, because shares with the old key are \
-                         dead; if {name} knows of no reset, tell another administrator. Pinned was {pinned}"
+                         is {shown}, confirm it (`ticrypt users verify {name} FINGERPRINT`, or Compare on the page My account), then share \
+                         again, because shares with the old key are dead; if {name} knows of no reset, tell another administrator. Pinned was {pinned}"
                     ),
                 )
             }
@@ -291,7 +291,8 @@ impl Users {
                 PIN_CHANGED,
                 format!(
                     "the key of {name} is not the one this device has pinned, and no signed rotation leads to it. Pinned: {pinned}. Shown: {shown}. \
-                     Ask {name} in person or by telephone for the fingerprint; if it is the one shown, confirm it (`ticrypt users verify {name} FINGERPRINT`, or Compare on the page My account), \
+                     Ask {name} in person or by telephone for the fingerprint; if it is the one shown, confirm it (`ticrypt users verify \
+                     {name} FINGERPRINT`, or Compare on the page My account), \
                      otherwise tell an administrator"
                 ),
             ),
