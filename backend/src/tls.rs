@@ -162,10 +162,20 @@ fn pin(key: &KeyPair) -> Hash {
     Hash(out)
 }
 
-/// A directory for secrets, mode 0700.
+/// A directory for secrets, mode 0700, with what is above it. Each stays after a power cut: what lies in one must not outlast what lies
+/// in another.
 pub fn make_directory(path: &Path) -> Result<(), TlsError> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| TlsError::Io {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        make_directory(parent)?;
+    }
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let parent = parent.unwrap_or(Path::new("."));
+    made.and_then(|()| fs::File::open(parent)?.sync_all()).map_err(|source| TlsError::Io {
         step: "make the directory",
         path: path.to_path_buf(),
         source,

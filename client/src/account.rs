@@ -310,8 +310,12 @@ pub async fn end_session(transport: &Transport, session: SessionId) -> Result<()
     transport.call::<_, Option<IgnoredAny>>(Operation::SessionEnd, &[&session.to_string()], &(), &()).await.map(|_| ())
 }
 
-/// Rotates with a login of its own, in this process: keys that an agent holds are about to be old.
-pub async fn rotate_apart(
+/// Draws the keys of the next generation, writes them beside the old ones, publishes them, and only then puts them in place. In this
+/// process and with a login of its own: keys that an agent holds are about to be old.
+///
+/// The server takes the new bundle before the old key file is replaced; if this is interrupted in between, `NAME.key.next` holds the keys
+/// that count, and running it again finishes.
+pub async fn rotate(
     home: &Home,
     deployment: &Deployment,
     transport: &Transport,
@@ -324,61 +328,50 @@ pub async fn rotate_apart(
     let unlocked = Arc::new(unlocked.map_err(|e| ClientError::broken("unlocking was cut off; try again").because(e))??);
     let keys: Arc<dyn Keys> = Arc::clone(&unlocked) as _;
     let logged_in = login(home, transport, deployment, keys, &crate::login::label("key rotate")).await?;
-    let rotated = rotate(&logged_in.transport, file, &unlocked, passphrase, compromised).await;
+    let published = match next_generation(file, &unlocked, passphrase, compromised) {
+        Ok(bundle) => publish(&logged_in.transport, &bundle).await.map(|()| bundle),
+        Err(error) => Err(error),
+    };
     if let Err(error) = logout(&logged_in.transport).await {
         tracing::debug!(%error, "the session of the rotation was left to end by itself");
     }
-    rotated
-}
-
-/// Draws the keys of the next generation, writes them beside the old ones, publishes them, and only then puts them in place.
-///
-/// The server takes the new bundle before the old key file is replaced; if this is interrupted in between, `NAME.key.next` holds the keys
-/// that count, and running it again finishes.
-pub async fn rotate(
-    transport: &Transport,
-    file: &KeyFile,
-    unlocked: &Unlocked,
-    passphrase: &Secret<String>,
-    compromised: bool,
-) -> Result<Bundle> {
-    let next = next_paths(&file.paths);
-    let bundle = match home::read_bounded(&next.bundle, BUNDLE_MAX_LEN)? {
-        // Begun before; the same keys are published, because the server may have taken them.
-        Some(bytes) => {
-            let begun = Bundle::parse_and_verify(&bytes).map_err(|e| {
-                ClientError::broken(format!(
-                    "{} is damaged; remove it and {} if the server does not know it",
-                    next.bundle.display(),
-                    next.key.display()
-                ))
-                .because(e)
-            })?;
-            KeyFile::read(next.clone())?.unlock(passphrase)?;
-            begun
-        }
-        None => {
-            let (identity, bundle) = unlocked
-                .secret()
-                .rotate(&SystemRandom::new(), &file.bundle, compromised, clock::now())
-                .map_err(|e| ClientError::broken(format!("the new keys could not be made: {e}")).because(e))?;
-            // Left from an attempt that ended between the two files; its keys were published nowhere.
-            let _ = std::fs::remove_file(&next.key);
-            write_new(&identity, &bundle, &next, passphrase)?;
-            bundle
-        }
-    };
-    let request = BundleRotateRequest { bundle: bundle.as_bytes().to_vec().into() };
-    let taken = transport.call::<_, Option<IgnoredAny>>(Operation::BundleRotate, &[], &(), &request).await;
-    if let Err(error) = taken {
-        // It may have been taken by an attempt whose answer was lost.
-        let now = whoami(transport).await;
-        if !now.is_ok_and(|view| Digest::new(view.fingerprint.0) == bundle.hash()) {
-            return Err(error);
-        }
-    }
+    let bundle = published?;
     KeyFile::finish_rotation(&file.paths)?;
     Ok(bundle)
+}
+
+/// The keys that follow, in files beside the present ones.
+fn next_generation(file: &KeyFile, unlocked: &Unlocked, passphrase: &Secret<String>, compromised: bool) -> Result<Bundle> {
+    let next = next_paths(&file.paths);
+    if let Some(bytes) = home::read_bounded(&next.bundle, BUNDLE_MAX_LEN)? {
+        // Begun before; the same keys are published, because the server may have taken them.
+        let begun = Bundle::parse_and_verify(&bytes).map_err(|e| {
+            ClientError::broken(format!(
+                "{} is damaged; remove it and {} if the server does not know it",
+                next.bundle.display(),
+                next.key.display()
+            ))
+            .because(e)
+        })?;
+        KeyFile::read(next)?.unlock(passphrase)?;
+        return Ok(begun);
+    }
+    let (identity, bundle) = unlocked
+        .secret()
+        .rotate(&SystemRandom::new(), &file.bundle, compromised, clock::now())
+        .map_err(|e| ClientError::broken(format!("the new keys could not be made: {e}")).because(e))?;
+    // Left from an attempt that ended between the two files; its keys were published nowhere.
+    let _ = std::fs::remove_file(&next.key);
+    write_new(&identity, &bundle, &next, passphrase)?;
+    Ok(bundle)
+}
+
+async fn publish(transport: &Transport, bundle: &Bundle) -> Result<()> {
+    let request = BundleRotateRequest { bundle: bundle.as_bytes().to_vec().into() };
+    let Err(error) = transport.call::<_, Option<IgnoredAny>>(Operation::BundleRotate, &[], &(), &request).await else { return Ok(()) };
+    // It may have been taken by an attempt whose answer was lost.
+    let now = whoami(transport).await;
+    if now.is_ok_and(|view| Digest::new(view.fingerprint.0) == bundle.hash()) { Ok(()) } else { Err(error) }
 }
 
 pub(crate) fn next_paths(paths: &KeyPaths) -> KeyPaths {
@@ -392,8 +385,7 @@ pub(crate) fn next_paths(paths: &KeyPaths) -> KeyPaths {
 
 /// Reads a key file without its bundle: whose it is.
 pub fn read_key_text(path: &Path) -> Result<(String, KeyFileHeader)> {
-    let bytes = home::read_bounded(path, KEY_FILE_MAX_LEN)?
-        .ok_or_else(|| ClientError::not_found(format!("there is no key file {}; check the path", path.display())))?;
+    let bytes = home::read_named(path, KEY_FILE_MAX_LEN)?;
     let text = String::from_utf8(bytes).map_err(|e| ClientError::invalid(format!("{} is not a key file", path.display())).because(e))?;
     let header = keyfile::parse(&text).map_err(key_file_error)?.header;
     Ok((text, header))

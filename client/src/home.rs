@@ -139,6 +139,11 @@ pub fn read_bounded(path: &Path, max: usize) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// The same for a file that a person named, which must be there.
+pub fn read_named(path: &Path, max: usize) -> Result<Vec<u8>> {
+    read_bounded(path, max)?.ok_or_else(|| ClientError::not_found(format!("there is no file {}; check the path", path.display())))
+}
+
 /// Held while a file is read, changed and written; another program waits.
 #[derive(Debug)]
 pub struct Lock {

@@ -32,23 +32,22 @@ pub struct Prepared {
     pub set_aside: Vec<PathBuf>,
 }
 
-/// The newest bundle of a person: the one named, or what this home knows.
-pub fn predecessor(home: &Home, deployment: &Deployment, name: &UserName, named: Option<&Path>) -> Result<Bundle> {
-    if let Some(path) = named {
-        let bytes = home::read_bounded(path, BUNDLE_MAX_LEN)?
-            .ok_or_else(|| ClientError::not_found(format!("there is no file {}; check the path", path.display())))?;
-        let bundle = Bundle::parse_and_verify(&bytes)
-            .map_err(|e| ClientError::invalid(format!("{} is not a bundle; ask for it again", path.display())).because(e))?;
-        if bundle.payload().deployment != deployment.id() || bundle.payload().name != *name {
-            return Err(ClientError::invalid(format!(
-                "{} is the bundle of {} in deployment {}; name one of {name} in this deployment",
-                path.display(),
-                bundle.payload().name,
-                bundle.payload().deployment
-            )));
-        }
-        return Ok(bundle);
+/// A bundle that somebody gave, if it is of this person in this deployment.
+pub fn given(deployment: &Deployment, name: &UserName, bytes: &[u8]) -> Result<Bundle> {
+    let bundle =
+        Bundle::parse_and_verify(bytes).map_err(|e| ClientError::invalid("what was given is not a bundle; ask for it again").because(e))?;
+    let payload = bundle.payload();
+    if payload.deployment != deployment.id() || payload.name != *name {
+        return Err(ClientError::invalid(format!(
+            "this is the bundle of {} in deployment {}; give one of {name} in this deployment",
+            payload.name, payload.deployment
+        )));
     }
+    Ok(bundle)
+}
+
+/// The newest bundle of a person that this home knows.
+pub fn known(home: &Home, deployment: &Deployment, name: &UserName) -> Result<Bundle> {
     // Proven to be in the key log when it was kept.
     let logged = newest(&home.directory(deployment.id(), "bundles")?, deployment, name, |_| true)?;
     let own = newest(&home.directory(deployment.id(), "keys")?, deployment, name, |file| file.starts_with(&format!("{name}.bundle")))?;
@@ -150,7 +149,7 @@ mod tests {
         let (_dir, home, deployment, name) = world();
         let paths = KeyPaths::in_home(&home, &deployment, &name).unwrap();
         let lost = account::create(&deployment, name.clone(), paths.clone(), &secret("correct horse")).unwrap();
-        let previous = predecessor(&home, &deployment, &name, None).unwrap();
+        let previous = known(&home, &deployment, &name).unwrap();
         assert_eq!(previous.hash(), lost.bundle.hash());
         assert!(prepare(&previous, paths.clone(), &secret("short")).is_err());
         assert!(paths.key.exists(), "nothing moves before the new keys are good");
@@ -166,29 +165,29 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&made.set_aside[0]).unwrap(), lost.text);
 
         // Another one on top of it would follow keys that perhaps nobody accepted.
-        let again = predecessor(&home, &deployment, &name, None).unwrap_err();
+        let again = known(&home, &deployment, &name).unwrap_err();
         assert_eq!(again.code(), "reset_begun");
         assert!(again.to_string().contains(&made.file.bundle.fingerprint().to_string()));
-        let named = predecessor(&home, &deployment, &name, Some(&paths.bundle)).unwrap();
+        let named = given(&deployment, &name, &std::fs::read(&paths.bundle).unwrap()).unwrap();
         assert_eq!(prepare(&named, paths, &secret("battery staple")).unwrap().file.bundle.payload().generation, 2);
     }
 
     #[test]
     fn a_home_that_knows_nothing_asks_for_the_bundle() {
         let (dir, home, deployment, name) = world();
-        let error = predecessor(&home, &deployment, &name, None).unwrap_err();
+        let error = known(&home, &deployment, &name).unwrap_err();
         assert!(error.to_string().contains("ticrypt users bundle ann"), "{error}");
         let elsewhere = KeyPaths::beside(&dir.path().join("elsewhere.key"));
         let lost = account::create(&deployment, name.clone(), elsewhere.clone(), &secret("correct horse")).unwrap();
-        assert_eq!(predecessor(&home, &deployment, &name, Some(&elsewhere.bundle)).unwrap().hash(), lost.bundle.hash());
+        assert_eq!(given(&deployment, &name, &std::fs::read(&elsewhere.bundle).unwrap()).unwrap().hash(), lost.bundle.hash());
         let other = "bob".parse().unwrap();
-        assert!(predecessor(&home, &deployment, &other, Some(&elsewhere.bundle)).unwrap_err().to_string().contains("bundle of ann"));
+        assert!(given(&deployment, &other, &std::fs::read(&elsewhere.bundle).unwrap()).unwrap_err().to_string().contains("bundle of ann"));
         // One that was seen in the key log on this device does as well, and the newest counts.
         let bundles = home.directory(deployment.id(), "bundles").unwrap();
         std::fs::write(bundles.join(lost.bundle.hash().to_string()), lost.bundle.as_bytes()).unwrap();
         std::fs::write(bundles.join("torn"), b"torn").unwrap();
         let (_, second) = Identity::reset(&SystemRandom::new(), &lost.bundle, clock::now()).unwrap();
         std::fs::write(bundles.join(second.hash().to_string()), second.as_bytes()).unwrap();
-        assert_eq!(predecessor(&home, &deployment, &name, None).unwrap().hash(), second.hash());
+        assert_eq!(known(&home, &deployment, &name).unwrap().hash(), second.hash());
     }
 }

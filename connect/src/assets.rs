@@ -30,10 +30,14 @@ struct Tabler;
 #[folder = "packages/icons/icons/outline/"]
 struct Icons;
 
-/// `GET /assets/{name}`. Revalidated at each use: the host name is another at each start, so nothing would be found again anyway.
+/// Pages of one run need not ask again: its address is another at each start, so a later version is never answered from what is kept.
+/// While it is being worked on, the files may change under a running program.
+const KEPT: &str = if cfg!(debug_assertions) { "no-cache" } else { "private, max-age=86400, immutable" };
+
+/// `GET /assets/{name}`.
 pub async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Trouble> {
     if name == "icons.svg" {
-        return Ok(([(CONTENT_TYPE, "image/svg+xml"), (CACHE_CONTROL, "no-cache")], icons()).into_response());
+        return Ok(([(CONTENT_TYPE, "image/svg+xml"), (CACHE_CONTROL, KEPT)], icons()).into_response());
     }
     let file = [Own::get, Htmx::get, Tabler::get].into_iter().find_map(|get| get(&name));
     let file = file.ok_or_else(|| Trouble::not_found("there is no such file"))?;
@@ -47,7 +51,7 @@ pub async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Result<Respo
         Some((_, "svg")) => "image/svg+xml",
         _ => "application/octet-stream",
     };
-    let head = [(CONTENT_TYPE, kind.to_owned()), (CACHE_CONTROL, "no-cache".to_owned()), (ETAG, tag)];
+    let head = [(CONTENT_TYPE, kind.to_owned()), (CACHE_CONTROL, KEPT.to_owned()), (ETAG, tag)];
     Ok((head, Body::from(file.data.into_owned())).into_response())
 }
 

@@ -78,10 +78,7 @@ async fn frame_or_fragment(State(app): State<Shared>, request: Request, next: Ne
     let room = if is_fragment { Room::Inside } else { Room::Frame };
     match enter(&app, room, request.headers(), false) {
         Ok(()) if is_fragment => next.run(request).await,
-        Ok(()) => {
-            let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-            ui::html(&Frame { path }).unwrap_or_else(IntoResponse::into_response)
-        }
+        Ok(()) => ui::html(&Frame {}).unwrap_or_else(IntoResponse::into_response),
         Err(trouble) if is_fragment => trouble.into_response(),
         Err(trouble) => (trouble.status(), ui::html(&Open {}).unwrap_or_else(IntoResponse::into_response)).into_response(),
     }
@@ -89,9 +86,7 @@ async fn frame_or_fragment(State(app): State<Shared>, request: Request, next: Ne
 
 #[derive(askama::Template)]
 #[template(path = "frame.html")]
-struct Frame {
-    path: String,
-}
+struct Frame {}
 
 #[derive(askama::Template)]
 #[template(path = "open.html")]

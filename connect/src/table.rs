@@ -9,10 +9,11 @@
 //! the same for all. What a person chose stands in the address, so a link, a reload and the back button bring it again.
 
 use std::cmp::Ordering;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use data_encoding::BASE64URL_NOPAD;
+use futures::future::BoxFuture;
 use serde::Serialize;
 use ticrypt_client::{entropy, show};
 use ticrypt_types::Timestamp;
@@ -20,8 +21,11 @@ use ticrypt_types::Timestamp;
 use crate::fields::Fields;
 use crate::trouble::{Result, Trouble};
 
-/// Sheets that are kept; the oldest goes. One for each table in a few open tabs.
+/// Sheets that are kept; the oldest goes. One for each table in a few open tabs,
 const SHEETS_MAX: usize = 24;
+/// and fewer if they are large, but always some.
+const ROWS_MAX: usize = 50_000;
+const SHEETS_MIN: usize = 4;
 /// Rows of one window.
 pub const WINDOW_MAX: usize = 400;
 
@@ -132,6 +136,15 @@ pub trait Row: Serialize + Send + Sync + 'static {
     fn traits(&self) -> String {
         String::new()
     }
+    /// Whether a column or a filter is known of every row from the start.
+    fn is_plain(_key: &str) -> bool {
+        true
+    }
+    /// Finds out what is not known yet. Done before rows are shown or exported, and of all before they are sorted or filtered by what is
+    /// not plain.
+    fn look(_rows: Vec<&Self>) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
 }
 
 /// What a person chose, as the address has it.
@@ -144,6 +157,11 @@ pub struct Query {
 }
 
 impl Query {
+    /// Columns and filters that decide what comes in which order.
+    fn asks_of(&self) -> impl Iterator<Item = &str> {
+        [self.sort.as_str()].into_iter().chain(self.filters.iter().map(|(filter, _)| filter.as_str()))
+    }
+
     /// Reads `q`, `sort` (with `-` in front for descending) and `f.NAME`.
     pub fn read(fields: &Fields) -> Self {
         let sort = fields.get("sort").unwrap_or_default();
@@ -176,7 +194,6 @@ pub struct Shown {
     pub cells: Vec<(&'static str, Cell)>,
 }
 
-/// How rows leave as a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Json,
@@ -192,12 +209,19 @@ pub trait AnySheet: Send + Sync {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    fn window(&self, query: &Query, from: usize, count: usize) -> Window;
+    fn window<'a>(&'a self, query: &'a Query, from: usize, count: usize) -> BoxFuture<'a, Result<Window>>;
     /// Keys of all that fit a query.
-    fn matching(&self, query: &Query) -> Vec<String>;
-    /// Rows as a file: those with these keys, in the order of the query, or all that fit it. Columns in the order given.
-    fn export(&self, query: &Query, keys: Option<&std::collections::HashSet<String>>, columns: &[String], format: Format)
-    -> Result<String>;
+    fn matching<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Vec<String>>>;
+    /// Rows as a file: those with these keys, in the order of the query, or all that fit it.
+    fn export<'a>(&'a self, query: &'a Query, keys: Option<&'a HashSet<String>>, how: &'a Export) -> BoxFuture<'a, Result<String>>;
+}
+
+/// How rows leave as a file.
+#[derive(Clone, Debug)]
+pub struct Export {
+    pub format: Format,
+    /// Keys of the columns of a CSV, in the order wanted; all if there is none.
+    pub columns: Vec<String>,
 }
 
 /// Rows of one noun.
@@ -212,13 +236,21 @@ impl<R: Row> Sheet<R> {
     }
 
     /// Indexes of the rows that fit, in order; computed once for each query.
-    fn order(&self, query: &Query) -> Arc<Vec<u32>> {
-        let mut ordered = self.ordered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, order)) = &*ordered
+    async fn order(&self, query: &Query) -> Result<Arc<Vec<u32>>> {
+        if let Some((known, order)) = &*self.ordered()
             && known == query
         {
-            return Arc::clone(order);
+            return Ok(Arc::clone(order));
         }
+        if !query.asks_of().all(R::is_plain) {
+            R::look(self.rows.iter().collect()).await?;
+        }
+        let order = Arc::new(self.compute_order(query));
+        *self.ordered() = Some((query.clone(), Arc::clone(&order)));
+        Ok(order)
+    }
+
+    fn compute_order(&self, query: &Query) -> Vec<u32> {
         let words: Vec<&str> = query.search.split_whitespace().collect();
         let fits =
             |row: &R| words.iter().all(|word| row.has(word)) && query.filters.iter().all(|(filter, value)| row.filtered(filter) == value);
@@ -230,9 +262,43 @@ impl<R: Row> Sheet<R> {
                 a.rank().cmp(&b.rank()).then(if query.descending { order.reverse() } else { order })
             });
         }
-        let order = Arc::new(fitting.into_iter().map(|(at, _)| at).collect());
-        *ordered = Some((query.clone(), Arc::clone(&order)));
-        order
+        fitting.into_iter().map(|(at, _)| at).collect()
+    }
+
+    fn ordered(&self) -> MutexGuard<'_, Option<(Query, Arc<Vec<u32>>)>> {
+        self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn window_of(&self, query: &Query, from: usize, count: usize) -> Result<Window> {
+        let order = self.order(query).await?;
+        let some: Vec<&R> = order.iter().skip(from).take(count.min(WINDOW_MAX)).filter_map(|at| self.at(*at)).collect();
+        R::look(some.clone()).await?;
+        let rows = some.into_iter().map(|row| Shown {
+            key: row.key(),
+            traits: row.traits(),
+            cells: R::COLUMNS.iter().map(|column| (column.key, row.cell(column.key))).collect(),
+        });
+        Ok(Window { total: order.len(), from, rows: rows.collect() })
+    }
+
+    async fn export_of(&self, query: &Query, keys: Option<&HashSet<String>>, how: &Export) -> Result<String> {
+        let order = self.order(query).await?;
+        let rows = order.iter().filter_map(|at| self.at(*at)).filter(|row| keys.is_none_or(|keys| keys.contains(&row.key())));
+        let rows: Vec<&R> = rows.collect();
+        R::look(rows.clone()).await?;
+        match how.format {
+            Format::Json => serde_json::to_string_pretty(&rows).map_err(|e| Trouble::broken(format!("the rows cannot be written: {e}"))),
+            Format::Csv => {
+                let chosen: Vec<&Column> =
+                    how.columns.iter().filter_map(|key| R::COLUMNS.iter().find(|column| column.key == key)).collect();
+                let chosen = if chosen.is_empty() { R::COLUMNS.iter().collect() } else { chosen };
+                let mut text = line(chosen.iter().map(|column| column.title.to_owned()));
+                for row in rows {
+                    text.push_str(&line(chosen.iter().map(|column| row.cell(column.key).words())));
+                }
+                Ok(text)
+            }
+        }
     }
 
     fn at(&self, index: u32) -> Option<&R> {
@@ -257,45 +323,16 @@ impl<R: Row> AnySheet for Sheet<R> {
         self.rows.len()
     }
 
-    fn window(&self, query: &Query, from: usize, count: usize) -> Window {
-        let order = self.order(query);
-        let some = order.iter().skip(from).take(count.min(WINDOW_MAX)).filter_map(|at| self.at(*at));
-        let rows = some.map(|row| Shown {
-            key: row.key(),
-            traits: row.traits(),
-            cells: R::COLUMNS.iter().map(|column| (column.key, row.cell(column.key))).collect(),
-        });
-        Window { total: order.len(), from, rows: rows.collect() }
+    fn window<'a>(&'a self, query: &'a Query, from: usize, count: usize) -> BoxFuture<'a, Result<Window>> {
+        Box::pin(self.window_of(query, from, count))
     }
 
-    fn matching(&self, query: &Query) -> Vec<String> {
-        self.order(query).iter().filter_map(|at| self.at(*at)).map(Row::key).collect()
+    fn matching<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Vec<String>>> {
+        Box::pin(async move { Ok(self.order(query).await?.iter().filter_map(|at| self.at(*at)).map(Row::key).collect()) })
     }
 
-    fn export(
-        &self,
-        query: &Query,
-        keys: Option<&std::collections::HashSet<String>>,
-        columns: &[String],
-        format: Format,
-    ) -> Result<String> {
-        let order = self.order(query);
-        let rows = order.iter().filter_map(|at| self.at(*at)).filter(|row| keys.is_none_or(|keys| keys.contains(&row.key())));
-        match format {
-            Format::Json => {
-                let rows: Vec<&R> = rows.collect();
-                serde_json::to_string_pretty(&rows).map_err(|e| Trouble::broken(format!("the rows cannot be written: {e}")))
-            }
-            Format::Csv => {
-                let chosen: Vec<&Column> = columns.iter().filter_map(|key| R::COLUMNS.iter().find(|column| column.key == key)).collect();
-                let chosen = if chosen.is_empty() { R::COLUMNS.iter().collect() } else { chosen };
-                let mut text = line(chosen.iter().map(|column| column.title.to_owned()));
-                for row in rows {
-                    text.push_str(&line(chosen.iter().map(|column| row.cell(column.key).words())));
-                }
-                Ok(text)
-            }
-        }
+    fn export<'a>(&'a self, query: &'a Query, keys: Option<&'a HashSet<String>>, how: &'a Export) -> BoxFuture<'a, Result<String>> {
+        Box::pin(self.export_of(query, keys, how))
     }
 }
 
@@ -320,7 +357,8 @@ impl Sheets {
         let id = BASE64URL_NOPAD.encode(&entropy::bytes::<12>()?);
         let mut sheets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sheets.push_back((id.clone(), sheet));
-        while sheets.len() > SHEETS_MAX {
+        let rows = |sheets: &VecDeque<(String, Arc<dyn AnySheet>)>| sheets.iter().map(|(_, sheet)| sheet.len()).sum::<usize>();
+        while sheets.len() > SHEETS_MAX || (sheets.len() > SHEETS_MIN && rows(&sheets) > ROWS_MAX) {
             sheets.pop_front();
         }
         Ok(id)
@@ -334,11 +372,11 @@ impl Sheets {
 }
 
 /// What an action is to act on: `sheet`, and either `key` again and again, or `all=1` with the query and `except`.
-pub fn selection(sheets: &Sheets, fields: &Fields) -> Result<Vec<String>> {
+pub async fn selection(sheets: &Sheets, fields: &Fields) -> Result<Vec<String>> {
     let keys: Vec<String> = if fields.get("all") == Some("1") {
         let sheet = sheets.find(fields.get("sheet").unwrap_or_default())?;
-        let except: std::collections::HashSet<&str> = fields.each("except").collect();
-        sheet.matching(&Query::read(fields)).into_iter().filter(|key| !except.contains(key.as_str())).collect()
+        let except: HashSet<&str> = fields.each("except").collect();
+        sheet.matching(&Query::read(fields)).await?.into_iter().filter(|key| !except.contains(key.as_str())).collect()
     } else {
         fields.each("key").map(str::to_owned).collect()
     };
@@ -408,51 +446,53 @@ mod tests {
         Query::read(&Fields::parse(text.as_bytes()))
     }
 
-    #[test]
-    fn searched_filtered_sorted_and_cut() {
+    #[tokio::test]
+    async fn searched_filtered_sorted_and_cut() {
         let sheet = sheet();
-        assert_eq!(sheet.matching(&query("")), ["b", "a", "dir", "=c,d"]);
-        assert_eq!(sheet.matching(&query("sort=name")), ["dir", "=c,d", "a", "b"]);
-        assert_eq!(sheet.matching(&query("sort=-size")), ["dir", "=c,d", "a", "b"]);
-        assert_eq!(sheet.matching(&query("sort=size&f.kind=large")), ["a", "=c,d"]);
-        assert_eq!(sheet.matching(&query("q=+D+&sort=unknown")), ["dir", "=c,d"]);
-        let window = sheet.window(&query("sort=size"), 1, 2);
+        assert_eq!(sheet.matching(&query("")).await.unwrap(), ["b", "a", "dir", "=c,d"]);
+        assert_eq!(sheet.matching(&query("sort=name")).await.unwrap(), ["dir", "=c,d", "a", "b"]);
+        assert_eq!(sheet.matching(&query("sort=-size")).await.unwrap(), ["dir", "=c,d", "a", "b"]);
+        assert_eq!(sheet.matching(&query("sort=size&f.kind=large")).await.unwrap(), ["a", "=c,d"]);
+        assert_eq!(sheet.matching(&query("q=+D+&sort=unknown")).await.unwrap(), ["dir", "=c,d"]);
+        let window = sheet.window(&query("sort=size"), 1, 2).await.unwrap();
         assert_eq!((window.total, window.rows.len(), window.rows[0].key.as_str()), (4, 2, "b"));
-        assert!(sheet.window(&query(""), 9, 2).rows.is_empty());
+        assert!(sheet.window(&query(""), 9, 2).await.unwrap().rows.is_empty());
     }
 
-    #[test]
-    fn a_file_for_spreadsheets_holds_no_formula() {
+    #[tokio::test]
+    async fn a_file_for_spreadsheets_holds_no_formula() {
         let keys = ["=c,d".to_owned(), "b".to_owned()].into();
         let columns = ["size".to_owned(), "name".to_owned(), "nothing".to_owned()];
-        let text = sheet().export(&query("sort=name"), Some(&keys), &columns, Format::Csv).unwrap();
+        let text =
+            sheet().export(&query("sort=name"), Some(&keys), &Export { format: Format::Csv, columns: columns.into() }).await.unwrap();
         assert_eq!(text, "Size,Name\r\n4,\"'=c,d\"\r\n2,b\r\n");
-        let json: serde_json::Value = serde_json::from_str(&sheet().export(&query("q=dir"), None, &[], Format::Json).unwrap()).unwrap();
+        let json = sheet().export(&query("q=dir"), None, &Export { format: Format::Json, columns: Vec::new() }).await.unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json, serde_json::json!([{ "name": "dir", "size": 1 }]));
     }
 
-    #[test]
-    fn a_selection_is_keys_or_all_but_some() {
+    #[tokio::test]
+    async fn a_selection_is_keys_or_all_but_some() {
         let sheets = Sheets::default();
         let id = sheets.keep(Arc::new(sheet())).unwrap();
-        let select = |text: String| selection(&sheets, &Fields::parse(text.as_bytes()));
-        assert_eq!(select("key=a&key=b".into()).unwrap(), ["a", "b"]);
-        assert_eq!(select(format!("sheet={id}&all=1&except=a&f.kind=large")).unwrap(), ["=c,d"]);
-        assert!(select("sheet=other&all=1".into()).is_err());
-        assert!(select(String::new()).is_err());
+        let select = async |text: String| selection(&sheets, &Fields::parse(text.as_bytes())).await;
+        assert_eq!(select("key=a&key=b".into()).await.unwrap(), ["a", "b"]);
+        assert_eq!(select(format!("sheet={id}&all=1&except=a&f.kind=large")).await.unwrap(), ["=c,d"]);
+        assert!(select("sheet=other&all=1".into()).await.is_err());
+        assert!(select(String::new()).await.is_err());
         for _ in 0..SHEETS_MAX {
             sheets.keep(Arc::new(sheet())).unwrap();
         }
-        assert!(select(format!("sheet={id}&all=1")).unwrap_err().message().contains("load the page again"));
+        assert!(select(format!("sheet={id}&all=1")).await.unwrap_err().message().contains("load the page again"));
     }
 
-    #[test]
-    fn a_hundred_thousand_rows_are_sorted_once() {
+    #[tokio::test]
+    async fn a_hundred_thousand_rows_are_sorted_once() {
         let rows = (0..100_000u64).map(|n| Thing { name: format!("{:06}", n * 7_919 % 100_003), size: n }).collect();
         let sheet = Sheet::new(rows);
-        let first = sheet.window(&query("sort=name"), 0, 10).rows[0].key.clone();
+        let first = sheet.window(&query("sort=name"), 0, 10).await.unwrap().rows[0].key.clone();
         assert_eq!(first, "000000");
-        let (a, b) = (sheet.order(&query("sort=name")), sheet.order(&query("sort=name")));
+        let (a, b) = (sheet.order(&query("sort=name")).await.unwrap(), sheet.order(&query("sort=name")).await.unwrap());
         assert!(Arc::ptr_eq(&a, &b));
     }
 }

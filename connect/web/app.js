@@ -13,11 +13,12 @@ export class Trouble extends Error {
 }
 
 /** Asks for something; text or JSON comes back, or a Trouble with what to do. */
-export async function ask(method, url, body, options = {}) {
-  const headers = { 'x-ticrypt-token': token, 'hx-request': 'true', ...options.headers };
+export const ask = (method, url, body, options = {}) => answer(fetch(url, { method, headers: { 'x-ticrypt-token': token, 'hx-request': 'true', ...options.headers }, body, signal: options.signal }));
+
+async function answer(asked) {
   let reply;
   try {
-    reply = await fetch(url, { method, headers, body, signal: options.signal });
+    reply = await asked;
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new Trouble(0, 'unreachable', 'ticrypt-connect does not answer; is it still running on this machine?');
@@ -33,7 +34,37 @@ export async function ask(method, url, body, options = {}) {
 
 export const post = async (url, fields) => (await ask('POST', url, fields instanceof URLSearchParams ? fields : new URLSearchParams(fields))).json();
 
-const load = () => htmx.ajax('GET', location.pathname + location.search, { target: '#app', swap: 'innerHTML' });
+let turn = 0;
+
+/** Draws the page of this address. What comes after another was asked for is too late. */
+async function load(asked) {
+  turn += 1;
+  const mine = turn;
+  try {
+    const reply = await (asked ? answer(asked) : ask('GET', location.pathname + location.search));
+    const text = await reply.text();
+    if (mine !== turn) return;
+    if (reply.redirected) history.replaceState(history.state, '', new URL(reply.url).pathname + new URL(reply.url).search);
+    const app = $('#app');
+    app.innerHTML = text;
+    htmx.process(app);
+    close();
+    const title = $('h1', app);
+    title?.setAttribute('tabindex', '-1');
+    // Where one is, for those who hear the page and for the keyboard.
+    ($('[autofocus]', app) || title)?.focus({ preventScroll: true });
+    document.dispatchEvent(new CustomEvent('page'));
+  } catch (error) {
+    if (mine === turn) failed(error);
+  }
+}
+
+/** What could not be had is told where there is a page, or in its place. */
+function failed(error) {
+  if (error.code === 'not_opened' || error.code === 'unreachable') return closed(error.message);
+  complain(error);
+  if (!$('#app h1')) closed(error.message);
+}
 
 /** Loads the page of this address anew; what was scrolled and selected is gone. */
 export function reload() {
@@ -48,7 +79,7 @@ export function go(url) {
   load();
 }
 
-addEventListener('popstate', load);
+addEventListener('popstate', () => load());
 document.addEventListener('click', (event) => {
   const link = event.target.closest('a[href^="/"]');
   if (!link || link.hasAttribute('download') || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
@@ -295,26 +326,15 @@ document.addEventListener('input', (event) => {
   }, 150);
 });
 
-// Where one is, for those who hear the page and for the keyboard.
-document.addEventListener('htmx:afterSwap', (event) => {
-  if (event.target.id !== 'app') return;
-  close();
-  const title = $('#app h1');
-  title?.setAttribute('tabindex', '-1');
-  ($('#app [autofocus]') || title)?.focus({ preventScroll: true });
-  document.dispatchEvent(new CustomEvent('page'));
-});
 document.addEventListener('htmx:configRequest', (event) => { event.detail.headers['x-ticrypt-token'] = token; });
 document.addEventListener('htmx:responseError', (event) => {
   let told = { code: 'broken', message: `this program answered ${event.detail.xhr.status}` };
   try {
     told = JSON.parse(event.detail.xhr.responseText);
   } catch { /* not one of ours */ }
-  if (told.code === 'not_opened') return closed(told.message);
-  complain(new Trouble(event.detail.xhr.status, told.code, told.message));
-  if (!$('#app h1')) closed(told.message);
+  failed(new Trouble(event.detail.xhr.status, told.code, told.message));
 });
-document.addEventListener('htmx:sendError', () => closed('ticrypt-connect does not answer. Is it still running on this machine?'));
+document.addEventListener('htmx:sendError', () => failed(new Trouble(0, 'unreachable', 'ticrypt-connect does not answer. Is it still running on this machine?')));
 
 function closed(message) {
   $('#app').replaceChildren(element('div', { class: 'alone' }, element('div', { class: 'card card-md' }, element('div', { class: 'card-body text-center' },
@@ -454,3 +474,6 @@ class Preview extends HTMLElement {
   }
 }
 customElements.define('ticrypt-preview', Preview);
+
+// Asked for by the first script, before this one was here.
+addEventListener('DOMContentLoaded', () => load(window.first));

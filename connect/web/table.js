@@ -2,8 +2,8 @@
 
 import { act, ask, complain, confirm, element, follow, icon, openDialog, go, toast } from './app.js';
 
-const BLOCK = 100;
-const KEPT = 12;
+const BLOCK = 50;
+const KEPT = 24;
 const ROWS = 'text/x-rows';
 const MODES = { cozy: 44, compact: 30 };
 
@@ -317,7 +317,7 @@ class Table extends HTMLElement {
     const seen = Math.ceil(this.scroller.clientHeight / this.height) + 1;
     const first = Math.max(0, Math.floor(top / this.height) - 20);
     const blocks = [];
-    for (let block = Math.floor(first / BLOCK); block <= Math.floor((first + seen + 40) / BLOCK); block += 1) if (block === 0 || block * BLOCK < this.total || !this.known) blocks.push(block);
+    for (let block = Math.floor(first / BLOCK); block <= Math.floor((first + seen + 30) / BLOCK); block += 1) if (block === 0 || block * BLOCK < this.total || !this.known) blocks.push(block);
     const wanted = `${this.sheet} ${blocks} ${this.query()}`;
     if (wanted === this.drawn) return;
     this.asked = wanted;
@@ -325,11 +325,16 @@ class Table extends HTMLElement {
     try {
       parts = await Promise.all(blocks.map((block) => this.block(block, headers)));
     } catch (error) {
-      if (error.code === 'gone') return this.refresh({ unattended: true });
+      // Changed meanwhile: fetched anew once; a list that never comes to rest is told.
+      if (error.code === 'gone' && !this.renewed) {
+        this.renewed = true;
+        return this.refresh({ unattended: true });
+      }
       return complain(error);
     }
     if (this.asked !== wanted) return;
     this.known = true;
+    this.renewed = false;
     this.drawn = wanted;
     const from = (blocks[0] || 0) * BLOCK;
     const rows = parts.flat();

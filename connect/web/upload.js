@@ -2,7 +2,10 @@
 
 import { ask, complain, element, on, post, toast, transfers } from './app.js';
 
-const SLICE = 8 * 1024 * 1024;
+// A browser spends a third less on large slices; the program takes them as they come, and pauses in the middle of one.
+const SLICE = 64 * 1024 * 1024;
+// The end of a file is read last and by itself: a browser looks only when it begins to read whether the file changed.
+const END = 64 * 1024;
 const SMALL = 48 * 1024;
 const BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_FILES = 500;
@@ -131,9 +134,10 @@ async function alone(id, job, { path, file }) {
   const query = () => new URLSearchParams({ path: JSON.stringify(path), size: file.size, modified: file.lastModified });
   for (let attempt = 0; ; attempt += 1) {
     try {
-      for (let from = 0; from < file.size; from += SLICE) {
+      for (let from = 0, to; from < file.size; from = to) {
         await turn(job);
-        const slice = file.slice(from, from + SLICE);
+        to = from < file.size - END ? Math.min(from + SLICE, file.size - END) : file.size;
+        const slice = file.slice(from, to);
         const fields = query();
         fields.set('from', from);
         const { more } = await (await ask('POST', `/uploads/${id}/slice?${fields}`, slice, options(job))).json();

@@ -74,31 +74,34 @@ pub fn path(leaves: &[Digest], index: usize) -> Option<Vec<Digest>> {
     Tree::new(leaves.to_vec()).path(index)
 }
 
+/// On the way from a leaf to the root, on which side its neighbour is, where it has one: an odd node at the end of a level is carried up
+/// without. Nothing for a leaf that is not there.
+fn neighbours(index: u64, count: u64) -> impl Iterator<Item = Side> {
+    let levels = std::iter::successors(Some((index, count.saturating_sub(1))), |(position, last)| Some((position >> 1, last >> 1)));
+    let levels = levels.take_while(move |(_, last)| index < count && *last > 0);
+    levels.filter(|(position, last)| position ^ 1 <= *last).map(|(position, _)| if position & 1 == 1 { Side::Left } else { Side::Right })
+}
+
+enum Side {
+    Left,
+    Right,
+}
+
+/// How many hashes the path of a leaf has; `None` for a leaf that is not there.
+pub fn path_len(index: u64, count: u64) -> Option<usize> {
+    (index < count).then(|| neighbours(index, count).count())
+}
+
 /// The root a leaf and its path lead to; `None` if the path has not exactly the length it must have (RFC 9162 §2.1.3.2).
 pub fn root_from_path(leaf: Digest, index: u64, count: u64, path: &[Digest]) -> Option<Digest> {
-    if index >= count {
+    if path_len(index, count) != Some(path.len()) {
         return None;
     }
-    let (mut position, mut last) = (index, count - 1);
-    let mut hash = leaf;
-    for beside in path {
-        if last == 0 {
-            return None;
-        }
-        if position & 1 == 1 || position == last {
-            hash = node(beside, &hash);
-            // An odd node at the end was carried up without a neighbour; skip the levels where that happened.
-            while position & 1 == 0 && position != 0 {
-                position >>= 1;
-                last >>= 1;
-            }
-        } else {
-            hash = node(&hash, beside);
-        }
-        position >>= 1;
-        last >>= 1;
-    }
-    (last == 0).then_some(hash)
+    let way = neighbours(index, count).zip(path);
+    Some(way.fold(leaf, |hash, (side, beside)| match side {
+        Side::Left => node(beside, &hash),
+        Side::Right => node(&hash, beside),
+    }))
 }
 
 #[cfg(test)]

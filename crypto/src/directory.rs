@@ -47,12 +47,17 @@ record! {
 impl HeadPayload {
     /// Checks a whole listing against the head.
     pub fn verify_entries<'a>(&self, entries: impl IntoIterator<Item = &'a Entry>) -> Result<(), DirectoryError> {
+        self.verify_hashed(entries.into_iter().map(|entry| (entry, entry.leaf())))
+    }
+
+    /// The same where the leaf of each entry was computed before.
+    pub fn verify_hashed<'a>(&self, entries: impl IntoIterator<Item = (&'a Entry, Digest)>) -> Result<(), DirectoryError> {
         let mut leaves = Vec::new();
-        for entry in entries {
+        for (entry, leaf) in entries {
             if (entry.parent, entry.parent_epoch) != (self.directory, self.epoch) {
                 return Err(DirectoryError::ForeignEntry(entry.child));
             }
-            leaves.push((entry.child, entry.leaf()));
+            leaves.push((entry.child, leaf));
         }
         self.verify_leaves(leaves)
     }

@@ -113,7 +113,10 @@ impl<'a> Envelope<'a> {
         if envelope.payload.len() > PAYLOAD_MAX_BYTES {
             return Err(SignatureError::Envelope(RecordError::TooLong { len: envelope.payload.len(), max: PAYLOAD_MAX_BYTES }));
         }
-        envelope.root()?;
+        if envelope.count > BATCH_MAX_RECORDS || batch::path_len(envelope.index.into(), envelope.count.into()) != Some(envelope.path.len())
+        {
+            return Err(envelope.misplaced());
+        }
         Ok(envelope)
     }
 
@@ -143,11 +146,12 @@ impl<'a> Envelope<'a> {
 
     /// The root of the batch this record was signed in.
     pub fn root(&self) -> Result<Digest, SignatureError> {
-        let place = SignatureError::Place { index: self.index, count: self.count, path: self.path.len() };
-        if self.count > BATCH_MAX_RECORDS {
-            return Err(place);
-        }
-        batch::root_from_path(batch::leaf(self.payload), self.index.into(), self.count.into(), &self.path).ok_or(place)
+        let root = batch::root_from_path(batch::leaf(self.payload), self.index.into(), self.count.into(), &self.path);
+        root.ok_or_else(|| self.misplaced())
+    }
+
+    fn misplaced(&self) -> SignatureError {
+        SignatureError::Place { index: self.index, count: self.count, path: self.path.len() }
     }
 
     /// Verifies the signature.

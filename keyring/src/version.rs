@@ -32,12 +32,13 @@ impl ContentKey {
         Ok(Digest::new(*derive("content/commitment", self.expose())?))
     }
 
-    /// By which a device knows a chunk's plaintext again when an upload goes on. Kept on the device only, and tells nothing without the key.
-    pub fn tag_plaintext(&self, number: u64, plaintext: &[u8]) -> Result<Digest, ProviderError> {
+    /// By which a device knows again, when an upload goes on, that a chunk's plaintext and all before it are the same: `through` is the
+    /// SHA-256 of everything up to its end. Kept on the device only, and tells nothing without the key.
+    pub fn tag_plaintext(&self, number: u64, through: &Digest) -> Result<Digest, ProviderError> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &*derive("content/journal", self.expose())?);
         let mut context = hmac::Context::with_key(&key);
         context.update(&number.to_be_bytes());
-        context.update(plaintext);
+        context.update(through.as_bytes());
         let mut tag = [0; 32];
         tag.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
         Ok(Digest::new(tag))

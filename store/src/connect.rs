@@ -190,7 +190,8 @@ fn connect_options(url: &str, options: &Options, reading: bool) -> Result<Connec
             // A batch of nodes changes a page of every index for nearly each of its rows, the next batch the same pages again: they are
             // written once per batch if the cache holds them (KiB), and once per many batches to their place if the log may be long (pages).
             if reading {
-                sqlite.pragma("query_only", "ON")
+                // The entries of one directory lie all over the file, several on a page.
+                sqlite.pragma("query_only", "ON").pragma("cache_size", "-8192")
             } else {
                 sqlite.pragma("cache_size", "-16384").pragma("wal_autocheckpoint", "16384")
             }

@@ -3,23 +3,23 @@
 //! A listing is checked against the directory's signed head by whoever reads it, so head and entries must be of one moment. The
 //! heads are read before and after the entries; if one has moved, the reading begins again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ticrypt_api::ApiError;
 use ticrypt_api::Blob;
 use ticrypt_api::node::{DirectoryView, EntryView, ListItem, ListReply, ListRequest, StatReply, StatRequest};
 use ticrypt_api::role::{Caller, Reply};
 use ticrypt_policy::node::{NodeFacts, may_list, may_stat};
-use ticrypt_store::node::{Entry, Node, Which};
+use ticrypt_store::node::{Among, Brief, Counts, Current, Entry, Node, Which};
 use ticrypt_types::limits::{BATCH_BODY_MAX_BYTES, BATCH_MAX_NODES};
-use ticrypt_types::{NodeId, Operation};
+use ticrypt_types::{NodeId, Operation, Timestamp};
 
 use super::FileRole;
 use super::audited::event;
 use super::authority::Named;
 use super::error::FileError;
 use super::page;
-use super::view::{of_node, weight};
+use super::view::{of_entry, of_node, weight};
 
 /// Entries in one answer.
 const LIMIT_MAX: u32 = 4_000;
@@ -32,7 +32,7 @@ const ATTEMPTS: u32 = 4;
 struct Listed {
     directory: Node,
     closure: u64,
-    entries: Vec<Entry>,
+    entries: Vec<(Brief, Option<Current>)>,
     next: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl FileRole {
             let after = self.directories(&read).await?;
             let moved = |one: &Listed| after.get(&one.directory.id).is_none_or(|now| now.head_counter != one.directory.head_counter);
             if !listed.iter().any(moved) {
-                return self.list_reply(caller, listed, request.manifests).await;
+                return self.list_reply(caller, listed).await;
             }
         }
         Err(FileError::Stale)
@@ -79,14 +79,18 @@ impl FileRole {
                 return Err(FileError::Stale);
             }
             // One more than wanted tells whether there are more.
-            let mut entries = self.store.list_entries(*directory, Which::Live, after.map(|(_, node)| node), left + 1).await?;
-            let fits = fitting(&entries, left, &mut bytes, request.manifests);
+            let (after_node, one_more) = (after.map(|(_, node)| node), left + 1);
+            let mut entries: Vec<(Brief, Option<Current>)> = match request.manifests {
+                true => self.store.list_entries(*directory, Which::Live, after_node, one_more).await?.into_iter().map(brief).collect(),
+                false => self.store.list_briefs(*directory, after_node, one_more).await?.into_iter().map(|node| (node, None)).collect(),
+            };
+            let fits = fitting(&entries, left, &mut bytes);
             let cut = fits < entries.len();
             entries.truncate(fits);
             if fits == 0 && cut && !listed.is_empty() {
                 break;
             }
-            let last = entries.last().map(|entry| entry.node.id).or(after.map(|(_, node)| node));
+            let last = entries.last().map(|(node, _)| node.id).or(after_node);
             let next = last.filter(|_| cut).map(|last| page::after_entry(node.head_counter, last));
             left -= fits as u64;
             listed.push(Listed { closure: facts.closure(), directory: node, entries, next });
@@ -101,20 +105,38 @@ impl FileRole {
         Ok(self.store.entries(ids).await?.into_iter().map(|entry| (entry.node.id, entry.node)).collect())
     }
 
-    async fn list_reply(&self, caller: &Caller, listed: Vec<Listed>, manifests: bool) -> Result<ListReply, FileError> {
+    async fn list_reply(&self, caller: &Caller, listed: Vec<Listed>) -> Result<ListReply, FileError> {
         let mut named = Named::default();
-        let nodes: Vec<_> = listed.iter().map(|one| &one.directory).collect();
-        let counts = self.counts(&nodes, caller.now).await?;
+        let counts = self.counts_in(&listed, caller.now).await?;
         let mut directories = Vec::with_capacity(listed.len());
         for Listed { directory, closure, entries, next } in listed {
             let head = directory.head.clone().ok_or(FileError::Corrupt("a directory without a head"))?;
             named.head(&head)?;
-            let node = of_node(&directory, closure, counts.get(&directory.id).copied().unwrap_or_default())?;
-            let entries = self.views(entries.into_iter().map(|entry| (entry, closure)).collect(), manifests, caller.now).await?;
+            let node = of_node(&directory.into(), closure, &counts)?;
+            let entries = entries.into_iter().map(|(node, current)| of_entry((node, current, closure), &counts));
+            let entries = entries.collect::<Result<Vec<_>, _>>()?;
             named.entries(&entries)?;
             directories.push(DirectoryView { node, head: Blob(head), entries, next });
         }
         Ok(ListReply { directories, grants: self.grants_named(named).await? })
+    }
+
+    /// Of the directories of an answer and of what is in them.
+    async fn counts_in(&self, listed: &[Listed], now: Timestamp) -> Result<BTreeMap<NodeId, Counts>, FileError> {
+        let mut ids: Vec<NodeId> = listed.iter().map(|one| one.directory.id).collect();
+        let mut counts = BTreeMap::new();
+        match listed {
+            // Thousands of ids in a statement cost more than the range that they are.
+            [Listed { directory, entries, .. }] => {
+                if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+                    let range = first.0.id..=last.0.id;
+                    counts = self.store.counts(Among::Directory(directory.id, range), now).await?;
+                }
+            }
+            several => ids.extend(several.iter().flat_map(|one| &one.entries).map(|(node, _)| node.id)),
+        }
+        counts.extend(self.store.counts(Among::These(&ids), now).await?);
+        Ok(counts)
     }
 
     pub(super) async fn node_stat(&self, caller: &Caller, request: StatRequest) -> Result<Reply<StatReply>, ApiError> {
@@ -134,28 +156,32 @@ impl FileRole {
             facts.iter().filter(|node| may_stat(&actor, node, caller.now).is_ok()).map(|node| (node.node, node.closure())).collect();
         let ids: Vec<NodeId> = seen.keys().copied().collect();
         let mut bytes = BATCH_BODY_MAX_BYTES - RESERVE_BYTES;
-        let mut entries = self.store.entries(&ids).await?;
-        if fitting(&entries, u64::MAX, &mut bytes, true) < entries.len() {
+        let entries: Vec<_> = self.store.entries(&ids).await?.into_iter().map(brief).collect();
+        if fitting(&entries, u64::MAX, &mut bytes) < entries.len() {
             return Err(FileError::TooLarge);
         }
         // A grantee of this node alone does not hold the keys under which its name was given to it above; the entry is theirs all the
         // same, for its wraps say nothing to who lacks those keys.
-        let entries = entries.drain(..).map(|entry| {
-            let closure = seen.get(&entry.node.id).copied().unwrap_or(0);
-            (entry, closure)
+        let entries = entries.into_iter().map(|(node, current)| {
+            let closure = seen.get(&node.id).copied().unwrap_or(0);
+            (node, current, closure)
         });
-        let nodes: Vec<EntryView> = self.views(entries.collect(), true, caller.now).await?;
+        let nodes: Vec<EntryView> = self.views(entries.collect(), caller.now).await?;
         let mut named = Named::default();
         named.entries(&nodes)?;
         Ok(StatReply { nodes, grants: self.grants_named(named).await? })
     }
 }
 
+fn brief(entry: Entry) -> (Brief, Option<Current>) {
+    (entry.node.into(), entry.current)
+}
+
 /// How many entries from the start fit into the count and the bytes that are left.
-fn fitting(entries: &[Entry], left: u64, bytes: &mut usize, manifests: bool) -> usize {
+fn fitting(entries: &[(Brief, Option<Current>)], left: u64, bytes: &mut usize) -> usize {
     let mut fits = 0;
-    for entry in entries {
-        let needed = weight(entry, manifests);
+    for (node, current) in entries {
+        let needed = weight(node, current.as_ref());
         if fits as u64 >= left || needed > *bytes {
             break;
         }

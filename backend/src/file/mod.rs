@@ -12,7 +12,6 @@
 
 mod audited;
 mod authority;
-mod count;
 mod create;
 mod delete;
 mod error;

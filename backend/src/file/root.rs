@@ -65,7 +65,7 @@ impl FileRole {
             let Some(facts) = facts.get(&grant.node).filter(|facts| may_stat(actor, facts, caller.now).is_ok()) else { continue };
             let Some(entry) = entries.get_mut(&grant.node).cloned() else { continue };
             let entry = self
-                .views(vec![(entry, facts.closure())], true, caller.now)
+                .views(vec![(entry.node.into(), entry.current, facts.closure())], caller.now)
                 .await?
                 .pop()
                 .ok_or(FileError::Corrupt("a node without a view"))?;

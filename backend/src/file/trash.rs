@@ -154,9 +154,9 @@ impl FileRole {
         found.retain(|entry| query.directory.is_some() || trees.get(&entry.node.id).copied().flatten() == home);
         let placed = found.into_iter().map(|entry| {
             let closure = closures.get(&entry.node.id).copied().unwrap_or(0);
-            (entry, closure)
+            (entry.node.into(), entry.current, closure)
         });
-        Ok(TrashReply { entries: self.views(placed.collect(), true, caller.now).await?, next })
+        Ok(TrashReply { entries: self.views(placed.collect(), caller.now).await?, next })
     }
 }
 

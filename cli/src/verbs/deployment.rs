@@ -84,8 +84,7 @@ fn take_in(import: Import, context: &Context) -> anyhow::Result<()> {
         std::io::stdin().lock().take(FILE_MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
         bytes
     } else {
-        home::read_bounded(&import.file, FILE_MAX_BYTES)?
-            .ok_or_else(|| ClientError::not_found(format!("there is no file {}; check the path", import.file.display())))?
+        home::read_named(&import.file, FILE_MAX_BYTES)?
     };
     let candidate = Candidate::read(&context.home, bytes)?;
     let shown = candidate.deployment().fingerprint();

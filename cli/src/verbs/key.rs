@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use ticrypt_client::account::{self, KeyFile, KeyPaths};
 use ticrypt_client::{ClientError, agent, home, reset};
-use ticrypt_crypto::bundle::Bundle;
+use ticrypt_crypto::bundle::{BUNDLE_MAX_LEN, Bundle};
 use ticrypt_types::UserName;
 
 use crate::context::Context;
@@ -188,7 +188,7 @@ async fn replace(rotate: &Rotate, context: &Context) -> anyhow::Result<()> {
     let secret = passphrase::existing(context, &format!("Passphrase of {}: ", file.paths.key.display()))?;
     let deployment = context.deployment()?;
     let transport = context.transport(&deployment)?;
-    let bundle = account::rotate_apart(&context.home, &deployment, &transport, &file, &secret, rotate.compromised).await?;
+    let bundle = account::rotate(&context.home, &deployment, &transport, &file, &secret, rotate.compromised).await?;
     agent::lock(&context.agent_socket(&deployment)?).await?;
     let file = KeyFile::read(file.paths)?;
     show(&file, &bundle, context)?;
@@ -218,7 +218,10 @@ fn reset(reset: &Reset, context: &Context) -> anyhow::Result<()> {
     if reset.key.is_some() && paths.key.exists() {
         return Err(ClientError::invalid(format!("{} exists; name another file", paths.key.display())).into());
     }
-    let previous = reset::predecessor(&context.home, &deployment, &reset.name, reset.from.as_deref())?;
+    let previous = match &reset.from {
+        Some(file) => reset::given(&deployment, &reset.name, &home::read_named(file, BUNDLE_MAX_LEN)?)?,
+        None => reset::known(&context.home, &deployment, &reset.name)?,
+    };
     let secret = passphrase::new(context, None)?;
     let made = reset::prepare(&previous, paths, &secret)?;
     if let Some(copy) = &reset.bundle {

@@ -208,8 +208,7 @@ async fn change(name: &UserName, action: Action, reason: String, session: &Sessi
 }
 
 async fn reset(reset: Reset, session: &Session, context: &Context) -> anyhow::Result<()> {
-    let bytes = home::read_bounded(&reset.bundle, BUNDLE_MAX_LEN)?
-        .ok_or_else(|| ClientError::not_found(format!("there is no file {}; check the path", reset.bundle.display())))?;
+    let bytes = home::read_named(&reset.bundle, BUNDLE_MAX_LEN)?;
     session.users.accept_reset(&*session.keys, &reset.name, bytes, reset.fingerprint).await?;
     context.output.hint(
         "Done. They log in with the new keys and begin with an empty vault. Everybody who shares with them has to compare the new fingerprint \

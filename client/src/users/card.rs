@@ -7,6 +7,7 @@ use ticrypt_crypto::{Envelope, Signed};
 use ticrypt_log::event::keys::{KeyEvent, KeyEventKind};
 use ticrypt_types::{DeploymentId, Timestamp, UserId, UserName};
 
+use super::compare::Change;
 use super::pins::{Pin, Trust};
 use super::{Arc, Person};
 use crate::error::{ClientError, Result};
@@ -103,21 +104,21 @@ impl Chain {
         self.activation.as_ref().map(|activation| &activation.issuer)
     }
 
-    /// Whether signed rotations, and nothing else, lead from what was pinned to the newest.
-    pub(super) fn follows(&self, pin: &Pin) -> bool {
-        if pin.name != self.name || self.bundles().any(|bundle| pin.contradicts(bundle)) {
-            return false;
+    /// How the newest key comes from what was pinned for `user`. The chain verified: each bundle in it is signed by, or names, the one before.
+    pub(super) fn since(&self, user: UserId, pin: &Pin) -> Change {
+        let contradicted = self.bundles().any(|bundle| pin.contradicts(bundle));
+        let known = self.bundles().any(|bundle| bundle.hash() == pin.fingerprint);
+        if (user, &pin.name) != (self.user, &self.name) || contradicted || !known {
+            return Change::Unexplained;
         }
-        let mut later = self.bundles().take_while(|bundle| bundle.payload().generation > pin.generation);
-        let rotations_only = later.all(|bundle| bundle.payload().reason.is_rotation());
-        rotations_only && self.bundles().any(|bundle| bundle.hash() == pin.fingerprint)
-    }
-
-    /// Whether what was pinned is in the chain, and an administrator's reset came after it.
-    pub(super) fn was_reset_since(&self, pin: &Pin) -> bool {
-        let mut later = self.bundles().take_while(|bundle| bundle.payload().generation > pin.generation);
-        let known = pin.name == self.name && self.bundles().any(|bundle| bundle.hash() == pin.fingerprint);
-        known && !self.bundles().any(|bundle| pin.contradicts(bundle)) && later.any(|bundle| bundle.payload().reason == Reason::Reset)
+        let later = self.bundles().take_while(|bundle| bundle.payload().generation > pin.generation);
+        let later: Vec<Reason> = later.map(|bundle| bundle.payload().reason).collect();
+        match later.as_slice() {
+            [] => Change::None,
+            // Only generation 0 is neither a rotation nor a reset.
+            _ if later.iter().all(|reason| reason.is_rotation()) => Change::Rotation,
+            _ => Change::Reset,
+        }
     }
 
     pub(super) fn pin(&self, trust: Trust, since: Timestamp) -> Pin {
@@ -186,4 +187,65 @@ fn verify_activation(
 
 fn wrong(what: &str) -> ClientError {
     ClientError::untrusted(format!("the server's card of a person is refused: {what}; tell an administrator"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ticrypt_keyring::{Identity, SystemRandom};
+
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_millis(1);
+
+    fn chain_of(bundles: &[&Bundle]) -> Chain {
+        let leaf = || KeyLeaf { index: 0, leaf: Vec::new().into() };
+        let bundles: Vec<(Arc<Bundle>, KeyLeaf)> = bundles.iter().rev().map(|bundle| (Arc::new((*bundle).clone()), leaf())).collect();
+        let newest = Arc::clone(&bundles.first().unwrap().0);
+        Chain { user: newest.payload().user, name: newest.payload().name.clone(), newest, bundles, activation: None }
+    }
+
+    #[test]
+    fn how_a_key_comes_from_the_pinned_one() {
+        let random = SystemRandom::new();
+        let (deployment, user) = (DeploymentId::from_random([2; 16]), UserId::from_random([1; 16]));
+        let person = |name: &str| {
+            let identity = Identity::generate(&random, deployment, user, name.parse().unwrap()).unwrap();
+            let bundle = identity.bundle(AT).unwrap();
+            (identity, bundle)
+        };
+        let (first_keys, first) = person("a-pi");
+        let (rotated_keys, rotated) = first_keys.rotate(&random, &first, false, AT).unwrap();
+        let (_, compromised) = rotated_keys.rotate(&random, &rotated, true, AT).unwrap();
+        let (reset_keys, reset) = Identity::reset(&random, &first, AT).unwrap();
+        let (_, after_reset) = reset_keys.rotate(&random, &reset, false, AT).unwrap();
+        let (_, renamed) = person("another-pi");
+        let (_, foreign) = person("a-pi");
+        let pin = |bundles: &[&Bundle]| chain_of(bundles).pin(Trust::Compared, AT);
+
+        let table: [(&str, UserId, Pin, &[&Bundle], Change); 11] = [
+            ("the same key", user, pin(&[&first]), &[&first], Change::None),
+            ("the same, after a rotation", user, pin(&[&first, &rotated]), &[&first, &rotated], Change::None),
+            ("one rotation", user, pin(&[&first]), &[&first, &rotated], Change::Rotation),
+            ("two, one after a compromise", user, pin(&[&first]), &[&first, &rotated, &compromised], Change::Rotation),
+            ("a reset", user, pin(&[&first]), &[&first, &reset], Change::Reset),
+            ("a reset, then a rotation", user, pin(&[&first]), &[&first, &reset, &after_reset], Change::Reset),
+            (
+                "a rotation of what was pinned after a reset",
+                user,
+                pin(&[&first, &reset]),
+                &[&first, &reset, &after_reset],
+                Change::Rotation,
+            ),
+            ("a reset in place of a known rotation", user, pin(&[&first, &rotated]), &[&first, &reset], Change::Unexplained),
+            ("a chain that ends before the pin", user, pin(&[&first, &rotated]), &[&first], Change::Unexplained),
+            ("another key, same person", user, pin(&[&first]), &[&foreign], Change::Unexplained),
+            ("another name", user, pin(&[&first]), &[&renamed], Change::Unexplained),
+        ];
+        for (what, user, pin, shown, wanted) in table {
+            assert_eq!(chain_of(shown).since(user, &pin), wanted, "{what}");
+        }
+        let other = UserId::from_random([3; 16]);
+        assert_eq!(chain_of(&[&first]).since(other, &pin(&[&first])), Change::Unexplained, "the name was pinned for somebody else");
+    }
 }

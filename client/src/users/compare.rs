@@ -30,19 +30,19 @@ pub enum Change {
     Unexplained,
 }
 
+impl Change {
+    /// Only people can say whether such a key is believed.
+    pub fn is_blocked(self) -> bool {
+        matches!(self, Self::Reset | Self::Unexplained)
+    }
+}
+
 impl Users {
     /// Looks a person up without believing anything: only the key log must contain what is shown.
     pub async fn comparison(&self, name: &UserName) -> Result<Comparison> {
         let chain = self.fetch(name).await?;
         let pinned = self.pins.by_name(name)?;
-        let change = match &pinned {
-            Some((user, _)) if *user != chain.user() => Change::Unexplained,
-            Some((_, pin)) if pin.fingerprint == chain.newest().hash() => Change::None,
-            Some((_, pin)) if chain.follows(pin) => Change::Rotation,
-            Some((_, pin)) if chain.was_reset_since(pin) => Change::Reset,
-            Some(_) => Change::Unexplained,
-            None => Change::None,
-        };
+        let change = pinned.as_ref().map_or(Change::None, |(user, pin)| chain.since(*user, pin));
         Ok(Comparison { name: name.clone(), shown: chain.newest().fingerprint(), pinned: pinned.map(|(_, pin)| pin), change })
     }
 

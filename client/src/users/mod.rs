@@ -79,14 +79,6 @@ pub struct Users {
     reported: Mutex<HashSet<Digest>>,
 }
 
-/// How a key differs from the pinned one.
-#[derive(Clone, Copy, Debug)]
-enum Differs<'a> {
-    Unexplained,
-    /// The chain with the reset in it, every link of it in the key log.
-    Reset(&'a Chain),
-}
-
 impl Users {
     pub fn open(home: &Home, deployment: &Deployment, me: &PublicIdentity, transport: Transport, mirrors: Arc<Mirrors>) -> Result<Self> {
         Ok(Self {
@@ -172,7 +164,7 @@ impl Users {
         };
         match self.pins.get(known.payload().user)? {
             Some(pin) if pin.contradicts(&known) => {
-                Err(self.changed(known.payload().user, known.payload().name.clone(), &pin, known.hash(), Differs::Unexplained).await)
+                Err(self.changed((known.payload().user, &pin), &known, Change::Unexplained, None).await)
             }
             _ => Ok(()),
         }
@@ -180,34 +172,32 @@ impl Users {
 
     /// Compares with the pin: pins at first contact, follows signed rotations, blocks everything else.
     async fn admit(&self, chain: Chain) -> Result<Person> {
-        if let Some((other, pin)) = self.pins.by_name(chain.name())?
-            && other != chain.user()
-        {
-            return Err(self.changed(other, chain.name().clone(), &pin, chain.newest().hash(), Differs::Unexplained).await);
-        }
-        if chain.user() == self.me.user && chain.newest().hash() == self.me.hash() {
-            // One's own keys are at hand; after a reset no signature leads from what was pinned to them.
-            if self.pins.get(chain.user())?.is_none_or(|pin| pin.fingerprint != self.me.hash()) {
-                self.pins.put(chain.user(), chain.pin(Trust::Compared, clock::now()))?;
-            }
-            self.remember_chain(&chain)?;
-            return Ok(chain.person(Trust::Compared, false));
-        }
-        let Some(pin) = self.pins.get(chain.user())? else {
-            let trust = if chain.user() == self.me.user { Trust::Compared } else { Trust::FirstContact };
-            self.pins.put(chain.user(), chain.pin(trust, clock::now()))?;
-            self.remember_chain(&chain)?;
-            return Ok(chain.person(trust, chain.user() != self.me.user));
+        // Under its name, so that nobody takes over the name of somebody known.
+        let pinned = match self.pins.by_name(chain.name())? {
+            None => self.pins.get(chain.user())?.map(|pin| (chain.user(), pin)),
+            found => found,
         };
-        if !chain.follows(&pin) {
-            let change = if chain.was_reset_since(&pin) { Differs::Reset(&chain) } else { Differs::Unexplained };
-            return Err(self.changed(chain.user(), chain.name().clone(), &pin, chain.newest().hash(), change).await);
+        let change = pinned.as_ref().map_or(Change::None, |(user, pin)| chain.since(*user, pin));
+        let is_me = chain.user() == self.me.user;
+        // One's own keys are at hand; after a reset no signature leads from what was pinned to them.
+        let at_hand = is_me && chain.newest().hash() == self.me.hash();
+        if let Some((user, pin)) = &pinned
+            && change.is_blocked()
+            && !(at_hand && *user == chain.user())
+        {
+            return Err(self.changed((*user, pin), chain.newest(), change, chain.issuer()).await);
         }
-        if chain.newest().hash() != pin.fingerprint {
-            self.pins.put(chain.user(), chain.pin(pin.trust, pin.since))?;
+        let trust = match &pinned {
+            Some((_, pin)) if !at_hand => pin.trust,
+            None if !is_me => Trust::FirstContact,
+            _ => Trust::Compared,
+        };
+        if pinned.is_none() || change != Change::None {
+            let since = pinned.as_ref().map_or_else(clock::now, |(_, pin)| pin.since);
+            self.pins.put(chain.user(), chain.pin(trust, since))?;
         }
         self.remember_chain(&chain)?;
-        Ok(chain.person(pin.trust, false))
+        Ok(chain.person(trust, pinned.is_none() && !is_me))
     }
 
     /// A signer's bundle against the pin of its person; a generation not seen yet asks for the whole chain.
@@ -219,13 +209,13 @@ impl Users {
                 return Ok(());
             }
             if pin.contradicts(bundle) {
-                return Err(self.changed(payload.user, payload.name.clone(), pin, bundle.hash(), Differs::Unexplained).await);
+                return Err(self.changed((payload.user, pin), bundle, Change::Unexplained, None).await);
             }
         }
         match self.lookup(&payload.name).await {
             Ok(_) => match self.pins.get(payload.user)? {
                 Some(pin) if pin.knows(bundle) => Ok(()),
-                Some(pin) => Err(self.changed(payload.user, payload.name.clone(), &pin, bundle.hash(), Differs::Unexplained).await),
+                Some(pin) => Err(self.changed((payload.user, &pin), bundle, Change::Unexplained, None).await),
                 None => Err(ClientError::untrusted(format!("the server shows two people called {}; tell an administrator", payload.name))),
             },
             // Inactive people are not found any more, but what they wrote is still theirs.
@@ -262,41 +252,38 @@ impl Users {
         Ok(())
     }
 
-    /// Tells the server's log and the person that a pinned key does not fit any more.
-    async fn changed(&self, user: UserId, name: UserName, pin: &Pin, shown: Digest, change: Differs<'_>) -> ClientError {
-        if self.reported.lock().unwrap_or_else(PoisonError::into_inner).insert(shown) {
-            let report = PinReportRequest { user, pinned: Hash(pin.fingerprint.to_bytes()), shown: Hash(shown.to_bytes()) };
+    /// Tells the server's log and the person that a pinned key does not fit any more. `issuer` is who accepted it, if there was a reset.
+    async fn changed(&self, (user, pin): (UserId, &Pin), shown: &Bundle, change: Change, issuer: Option<&Bundle>) -> ClientError {
+        if self.reported.lock().unwrap_or_else(PoisonError::into_inner).insert(shown.hash()) {
+            let report = PinReportRequest { user, pinned: Hash(pin.fingerprint.to_bytes()), shown: Hash(shown.hash().to_bytes()) };
             let reported = self.transport.call::<_, Option<serde::de::IgnoredAny>>(Operation::PinReport, &[], &(), &report).await;
             if let Err(error) = reported {
                 tracing::warn!(%error, "the changed key could not be reported");
             }
         }
-        let (pinned, shown) = (Fingerprint(pin.fingerprint), Fingerprint(shown));
-        match change {
-            Differs::Reset(chain) => {
-                let by = chain.issuer().map_or_else(String::new, |issuer| format!(" ({})", issuer.payload().name));
-                ClientError::new(
-                    Kind::Untrusted,
-                    KEY_RESET,
-                    format!(
-                        "the key of {name} was changed by a reset: an administrator{by} accepted new keys because the old ones were lost, so \
-                         nothing but people can say that they are {name}'s. Ask {name} in person or by telephone for the fingerprint; if it \
-                         is {shown}, confirm it (`ticrypt users verify {name} FINGERPRINT`, or Compare on the page My account), then share \
-                         again, because shares with the old key are dead; if {name} knows of no reset, tell another administrator. Pinned was {pinned}"
-                    ),
-                )
-            }
-            Differs::Unexplained => ClientError::new(
+        let (name, pinned, shown) = (&shown.payload().name, Fingerprint(pin.fingerprint), shown.fingerprint());
+        if change == Change::Reset {
+            let by = issuer.map_or_else(String::new, |issuer| format!(" ({})", issuer.payload().name));
+            return ClientError::new(
                 Kind::Untrusted,
-                PIN_CHANGED,
+                KEY_RESET,
                 format!(
-                    "the key of {name} is not the one this device has pinned, and no signed rotation leads to it. Pinned: {pinned}. Shown: {shown}. \
-                     Ask {name} in person or by telephone for the fingerprint; if it is the one shown, confirm it (`ticrypt users verify \
-                     {name} FINGERPRINT`, or Compare on the page My account), \
-                     otherwise tell an administrator"
+                    "the key of {name} was changed by a reset: an administrator{by} accepted new keys because the old ones were lost, so \
+                     nothing but people can say that they are {name}'s. Ask {name} in person or by telephone for the fingerprint; if it \
+                     is {shown}, confirm it (`ticrypt users verify {name} FINGERPRINT`, or Compare on the page My account), then share \
+                     again, because shares with the old key are dead; if {name} knows of no reset, tell another administrator. Pinned was {pinned}"
                 ),
-            ),
+            );
         }
+        ClientError::new(
+            Kind::Untrusted,
+            PIN_CHANGED,
+            format!(
+                "the key of {name} is not the one this device has pinned, and no signed rotation leads to it. Pinned: {pinned}. Shown: {shown}. \
+                 Ask {name} in person or by telephone for the fingerprint; if it is the one shown, confirm it (`ticrypt users verify \
+                 {name} FINGERPRINT`, or Compare on the page My account), otherwise tell an administrator"
+            ),
+        )
     }
 
     fn cache(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Bundle>>> {

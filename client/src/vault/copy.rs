@@ -63,12 +63,9 @@ impl Vault {
             let loaded = self.load(&job.from, true).await?;
             let (directories, files): (Vec<Arc<Member>>, Vec<Arc<Member>>) =
                 loaded.sorted().into_iter().cloned().partition(|member| member.is_directory());
-            let files: Vec<_> = files
-                .iter()
-                .map(|m| m.name.clone())
-                .zip(self.currents(&loaded, &files)?)
-                .map(|(name, (held, current))| (held, current, name))
-                .collect();
+            let names = files.iter().map(|member| member.name.clone());
+            let files: Vec<_> =
+                names.zip(self.currents(&loaded, &files).await?).map(|(name, (held, current))| (held, current, name)).collect();
             progress.expect(files.len() as u64, files.iter().map(|(_, current, _)| current.manifest.size).sum());
             let into = self.copy_files(&job.path, job.into, files, &mut report, progress).await?;
             let mut drafts = Vec::with_capacity(directories.len());
@@ -93,7 +90,7 @@ impl Vault {
     }
 
     async fn copy_directory(&self, above: &VaultPath, into: &Arc<Directory>, source: &super::Found, name: NodeName) -> Result<Job> {
-        let (modified, mode) = match &source.parent {
+        let (modified, mode) = match source.parent() {
             Some((directory, member)) => {
                 let props = directory.props(self.deployment(), member, &source.held)?;
                 (props.modified, props.mode)

@@ -100,7 +100,7 @@ impl Vault {
                 }
                 progress.expect(files.len() as u64, 0);
                 // What is listed as current is seen from here on: a history that hides it is older.
-                let files: Vec<Held> = self.currents(&directory, &files)?.into_iter().map(|(held, _)| held).collect();
+                let files: Vec<Held> = self.currents(&directory, &files).await?.into_iter().map(|(held, _)| held).collect();
                 for some in files.chunks(TOGETHER) {
                     self.export_files(&writer, destination, some, options, &mut report, progress).await?;
                 }

@@ -166,7 +166,7 @@ impl Run<'_> {
                 continue;
             }
             if found.is_directory() {
-                let modified = match (&found.parent, &found.share) {
+                let modified = match (found.parent(), &found.share) {
                     (Some((directory, member)), _) => directory.props(self.vault.deployment(), member, &found.held)?.modified,
                     (None, Some(share)) => self.vault.share_props(share, &found.held)?.modified,
                     _ => Timestamp::ABSENT,
@@ -295,7 +295,7 @@ impl Run<'_> {
             }
             self.enter(state, held, path, &job.into, &name, modified).await?;
         }
-        let currents = self.vault.currents(directory, &files)?;
+        let currents = self.vault.currents(directory, &files).await?;
         self.progress.expect(files.len() as u64, currents.iter().map(|(_, current)| current.manifest.size).sum());
         for (member, (held, current)) in files.iter().zip(currents) {
             let path = job.path.child(&member.name);

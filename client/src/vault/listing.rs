@@ -8,12 +8,13 @@ use ticrypt_crypto::Digest;
 use ticrypt_types::{NodeId, NodeKind, Timestamp, UserName};
 
 use super::Vault;
-use super::load::LIST_DIRECTORIES;
+use super::load::{LIST_DIRECTORIES, blocking};
 use super::path::{Label, Place, VaultPath};
 use super::plan::Kind;
 use super::put::stored_kind;
 use super::resolve::Found;
-use super::tree::{Current, Directory, Held, Member};
+use super::tree::{Current, Directory, Held, Member, moved_on};
+use super::trust::Trust;
 use crate::error::{ClientError, Result};
 
 /// One node, as people look at it.
@@ -76,6 +77,13 @@ pub struct Usage {
     pub bytes: u64,
 }
 
+/// What is in a directory: names at once, the rest of each when somebody looks at it.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    pub path: VaultPath,
+    pub directory: Arc<Directory>,
+}
+
 impl Vault {
     /// What is directly at a path: the members of a directory, a file itself, or a list of shares.
     pub async fn list(&self, path: &VaultPath) -> Result<Vec<Listed>> {
@@ -89,7 +97,39 @@ impl Vault {
             return Ok(vec![self.stat_found(&found)?]);
         }
         let directory = self.load_found(&found, true).await?;
-        self.listed(&directory, &found.path)
+        self.look_at_all(&Contents { path: found.path, directory }).await
+    }
+
+    /// The names in a directory that was found.
+    pub async fn contents(&self, found: &Found) -> Result<Contents> {
+        Ok(Contents { path: found.path.clone(), directory: self.load_found(found, false).await? })
+    }
+
+    /// All there is to know of members of a directory, in the order given. What is not known yet is asked for.
+    pub async fn look(&self, contents: &Contents, members: Vec<Arc<Member>>) -> Result<Vec<Listed>> {
+        let files: Vec<Arc<Member>> = members.iter().filter(|member| !member.is_directory()).cloned().collect();
+        let currents = self.currents(&contents.directory, &files).await?;
+        let (trust, contents) = (Arc::clone(&self.trust), contents.clone());
+        let look = move || {
+            let mut currents = currents.into_iter();
+            let one = |member: &Arc<Member>| {
+                let directory = &contents.directory;
+                let (held, current) = match member.is_directory() {
+                    true => (directory.descend(trust.deployment(), member)?, None),
+                    // One for each file, in the order of the files.
+                    false => currents.next().map(|(held, current)| (held, Some(current))).ok_or_else(moved_on)?,
+                };
+                listed(&trust, directory, member, &held, current.as_ref(), contents.path.child(&member.name))
+            };
+            members.iter().map(one).collect()
+        };
+        blocking(look).await?
+    }
+
+    async fn look_at_all(&self, contents: &Contents) -> Result<Vec<Listed>> {
+        let mut members: Vec<Arc<Member>> = contents.directory.members().cloned().collect();
+        members.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
+        self.look(contents, members).await
     }
 
     /// One node.
@@ -100,9 +140,9 @@ impl Vault {
 
     /// One node that was found.
     pub fn stat_found(&self, found: &Found) -> Result<Listed> {
-        if let Some((directory, member)) = &found.parent {
+        if let Some((directory, member)) = found.parent() {
             let current = if member.is_directory() { None } else { Some(self.current_of(found)?) };
-            return self.listed_one(directory, member, &found.held, current.as_ref(), found.path.clone());
+            return listed(&self.trust, directory, member, &found.held, current.as_ref(), found.path.clone());
         }
         let props = match &found.share {
             Some(share) if !share.root.is_home => Some(self.share_props(share, &found.held)?),
@@ -130,51 +170,8 @@ impl Vault {
         })
     }
 
-    fn listed(&self, directory: &Arc<Directory>, path: &VaultPath) -> Result<Vec<Listed>> {
-        let (directories, files): (Vec<Arc<Member>>, Vec<Arc<Member>>) =
-            directory.sorted().into_iter().cloned().partition(|member| member.is_directory());
-        let mut listed = Vec::with_capacity(directory.len());
-        for member in directories {
-            let held = self.descend(directory, &member)?;
-            listed.push(self.listed_one(directory, &member, &held, None, path.child(&member.name))?);
-        }
-        for (member, (held, current)) in files.iter().zip(self.currents(directory, &files)?) {
-            listed.push(self.listed_one(directory, member, &held, Some(&current), path.child(&member.name))?);
-        }
-        listed.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(listed)
-    }
-
-    fn listed_one(
-        &self,
-        directory: &Directory,
-        member: &Member,
-        held: &Held,
-        current: Option<&Current>,
-        path: VaultPath,
-    ) -> Result<Listed> {
-        let props = directory.props(self.deployment(), member, held)?;
-        Ok(Listed {
-            path: path.to_string(),
-            name: member.name.as_str().to_owned(),
-            node: member.id(),
-            kind: kind_of(member.kind(), current),
-            size_bytes: current.map(|current| current.manifest.size),
-            created_ms: props.created,
-            modified_ms: current.map_or(props.modified, |current| current.props.modified),
-            mode: current.map_or(props.mode, |current| current.props.mode),
-            sha256: current.map(|current| current.props.sha256),
-            sequence: current.map(|current| current.manifest.sequence),
-            conflicts: member.view.conflicts,
-            shares: member.view.shares,
-            keys_stale: member.view.keys_stale,
-            writer: current.and_then(|current| self.writer_name(&current.manifest.writer_bundle)),
-            vault_path: path,
-        })
-    }
-
     pub(super) fn writer_name(&self, bundle: &Digest) -> Option<UserName> {
-        self.trust.bundle(bundle).map(|bundle| bundle.payload().name.clone())
+        writer_name(&self.trust, bundle)
     }
 
     async fn list_sharers(&self, path: &VaultPath) -> Result<Vec<Listed>> {
@@ -216,7 +213,7 @@ impl Vault {
             let twice = shares.iter().filter(|(_, _, other)| other == name).count() > 1;
             let label = if twice { Label::exact(name, held.id) } else { name.as_str().to_owned() };
             let path = VaultPath::of_share(sharer, &label).map_err(|e| ClientError::invalid(e.to_string()))?;
-            let found = Found { path, held: held.clone(), parent: None, share: Some(Arc::clone(share)) };
+            let found = Found::top(path, held.clone(), Some(Arc::clone(share)));
             listed.push(Listed { name: label, ..self.stat_found(&found)? });
         }
         Ok(listed)
@@ -244,7 +241,8 @@ impl Vault {
                 if max_depth.is_some_and(|max| depth > max) {
                     continue;
                 }
-                for listed in self.listed(directory, &path)? {
+                let contents = Contents { path, directory: Arc::clone(directory) };
+                for listed in self.look_at_all(&contents).await? {
                     let enter = take(depth, &listed)?;
                     if enter
                         && listed.kind == ListedKind::Directory
@@ -309,6 +307,38 @@ impl Query {
             && self.newer_than.is_none_or(|time| listed.modified_ms > time)
             && self.older_than.is_none_or(|time| listed.modified_ms != Timestamp::ABSENT && listed.modified_ms < time)
     }
+}
+
+fn listed(
+    trust: &Trust,
+    directory: &Directory,
+    member: &Member,
+    held: &Held,
+    current: Option<&Current>,
+    path: VaultPath,
+) -> Result<Listed> {
+    let props = directory.props(trust.deployment(), member, held)?;
+    Ok(Listed {
+        path: path.to_string(),
+        name: member.name.as_str().to_owned(),
+        node: member.id(),
+        kind: kind_of(member.kind(), current),
+        size_bytes: current.map(|current| current.manifest.size),
+        created_ms: props.created,
+        modified_ms: current.map_or(props.modified, |current| current.props.modified),
+        mode: current.map_or(props.mode, |current| current.props.mode),
+        sha256: current.map(|current| current.props.sha256),
+        sequence: current.map(|current| current.manifest.sequence),
+        conflicts: member.view.conflicts,
+        shares: member.view.shares,
+        keys_stale: member.view.keys_stale,
+        writer: current.and_then(|current| writer_name(trust, &current.manifest.writer_bundle)),
+        vault_path: path,
+    })
+}
+
+fn writer_name(trust: &Trust, bundle: &Digest) -> Option<UserName> {
+    trust.bundle(bundle).map(|bundle| bundle.payload().name.clone())
 }
 
 fn kind_of(kind: NodeKind, current: Option<&Current>) -> ListedKind {

@@ -3,22 +3,31 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use ticrypt_api::Blob;
-use ticrypt_api::node::{DirectoryView, EntryView, ListItem, ListRequest, ManifestView};
+use ticrypt_api::node::{DirectoryView, EntryView, ListItem, ListRequest, ManifestView, StatRequest};
 use ticrypt_types::NodeId;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::Vault;
-use super::tree::{Current, Directory, Held, Member, moved_on, verify_current, verify_past};
+use super::tree::{Current, Directory, Held, Member, OpenedPage, moved_on, verify_current, verify_past};
 use super::trust::lie;
 use crate::error::{ClientError, Result};
 use crate::state::{SeenKind, Sight};
 
-/// Entries of one reply.
+/// Entries of one reply, with what is current in each file, and without.
 const LIST_LIMIT: u32 = 1_000;
+const NAMES_LIMIT: u32 = 4_000;
+/// Files that are looked at in one request, and such requests at once: while one is answered, another is verified.
+const LOOK_FILES: usize = 1_000;
+const LOOKS: usize = 2;
 /// Directories of one request.
 pub(super) const LIST_DIRECTORIES: usize = 256;
 /// How often a listing is begun again because somebody writes to the directory meanwhile.
 const RESTARTS: usize = 8;
+
+/// A page being opened on another thread.
+type Opening = JoinHandle<Result<OpenedPage>>;
 
 impl Vault {
     /// Loads one directory.
@@ -65,20 +74,21 @@ impl Vault {
     }
 
     /// All pages of the first directories that fit: whole ones only.
-    async fn pages(&self, wanted: &[Held], manifests: bool) -> Result<Vec<Vec<DirectoryView>>> {
+    async fn pages(&self, wanted: &[Held], manifests: bool) -> Result<Vec<Vec<Opening>>> {
+        let limit = if manifests { LIST_LIMIT } else { NAMES_LIMIT };
         let items = wanted.iter().map(|held| ListItem { directory: held.id, page: None }).collect();
-        let reply = self.server().list(ListRequest { items, limit: LIST_LIMIT, manifests }).await?;
+        let reply = self.server().list(ListRequest { items, limit, manifests }).await?;
         self.admit(&reply.grants, &reply.directories).await?;
-        let mut found: Vec<Vec<DirectoryView>> = Vec::new();
+        let mut found: Vec<Vec<Opening>> = Vec::new();
         for (held, view) in wanted.iter().zip(reply.directories) {
             if view.node.node != held.id {
                 return Err(lie("the server sent the listing of another directory"));
             }
             let mut next = view.next.clone();
-            let mut pages = vec![view];
+            let mut pages = vec![self.open_page(held, view)];
             while let Some(page) = next {
                 let items = vec![ListItem { directory: held.id, page: Some(page) }];
-                let reply = self.server().list(ListRequest { items, limit: LIST_LIMIT, manifests }).await?;
+                let reply = self.server().list(ListRequest { items, limit, manifests }).await?;
                 self.admit(&reply.grants, &reply.directories).await?;
                 let [view]: [DirectoryView; 1] =
                     reply.directories.try_into().map_err(|_| lie("the server sent another page than was asked for"))?;
@@ -86,16 +96,26 @@ impl Vault {
                     return Err(lie("the server sent another page than was asked for"));
                 }
                 next = view.next.clone();
-                pages.push(view);
+                pages.push(self.open_page(held, view));
             }
             found.push(pages);
         }
         Ok(found)
     }
 
-    async fn verify_listing(&self, held: Held, pages: Vec<DirectoryView>, before: Option<u64>) -> Result<Arc<Directory>> {
-        let (trust, deployment) = (Arc::clone(&self.trust), self.deployment());
-        let directory = blocking(move || Directory::verify(&trust, deployment, held, pages)).await??;
+    /// Begins to read a page, while others are asked for.
+    fn open_page(&self, held: &Held, page: DirectoryView) -> Opening {
+        let (held, deployment) = (held.clone(), self.deployment());
+        tokio::task::spawn_blocking(move || OpenedPage::open(deployment, &held, page))
+    }
+
+    async fn verify_listing(&self, held: Held, openings: Vec<Opening>, before: Option<u64>) -> Result<Arc<Directory>> {
+        let trust = Arc::clone(&self.trust);
+        let mut pages = Vec::with_capacity(openings.len());
+        for opening in openings {
+            pages.push(opening.await.map_err(ended_early)??);
+        }
+        let directory = blocking(move || Directory::verify(&trust, held, pages)).await??;
         let counter = directory.head.counter;
         if before.is_some_and(|before| counter < before) {
             // Says so in the words of the memory itself.
@@ -157,15 +177,27 @@ impl Vault {
         verify_past(&self.trust, self.deployment(), file, view)
     }
 
-    /// What is current in many files of one directory at once: one note to the memory instead of thousands.
-    pub fn currents(&self, directory: &Directory, members: &[Arc<Member>]) -> Result<Vec<(Held, Current)>> {
-        let mut found = Vec::with_capacity(members.len());
-        for member in members {
-            let held = self.descend(directory, member)?;
-            let view = member.current.as_ref().ok_or_else(|| lie("the server withholds what is current in a file"))?;
-            let current = self.verify_version(&held, view)?;
-            found.push((held, current));
-        }
+    /// What is current in files of one directory, in the order given; asked for where it did not come with the listing. One note to the
+    /// memory instead of thousands.
+    pub async fn currents(&self, directory: &Arc<Directory>, files: &[Arc<Member>]) -> Result<Vec<(Held, Current)>> {
+        let batches: Vec<Vec<Arc<Member>>> = files.chunks(LOOK_FILES).map(<[_]>::to_vec).collect();
+        let found = stream::iter(batches).map(|some| self.currents_of_some(directory, some)).buffered(LOOKS);
+        let found: Vec<Vec<(Held, Current)>> = found.try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn currents_of_some(&self, directory: &Arc<Directory>, files: Vec<Arc<Member>>) -> Result<Vec<(Held, Current)>> {
+        let views = self.manifests(&files).await?;
+        let (trust, deployment, directory) = (Arc::clone(&self.trust), self.deployment(), Arc::clone(directory));
+        let verified = blocking(move || {
+            let verified = files.iter().zip(&views).map(|(member, view)| {
+                let held = directory.descend(deployment, member)?;
+                let current = verify_current(&trust, deployment, &held, view)?;
+                Ok((held, current))
+            });
+            verified.collect::<Result<Vec<_>>>()
+        });
+        let found = verified.await??;
         let sight = |(held, current): &(Held, Current)| Sight {
             kind: SeenKind::Sequence,
             id: held.id,
@@ -176,13 +208,36 @@ impl Vault {
         Ok(found)
     }
 
-    /// The entry of the root of a share, whose parent is not this person's to see.
-    pub(super) fn share_manifest(view: &EntryView) -> Result<&ManifestView> {
-        view.current.as_ref().ok_or_else(|| lie("the server withholds what is current in a file"))
+    /// Manifests of files of a listed directory, whose writers are admitted; not verified yet.
+    pub(super) async fn manifests(&self, files: &[Arc<Member>]) -> Result<Vec<ManifestView>> {
+        let missing: Vec<NodeId> = files.iter().filter(|member| member.current.is_none()).map(|member| member.id()).collect();
+        let mut asked: HashMap<NodeId, EntryView> = HashMap::new();
+        if !missing.is_empty() {
+            let reply = self.server().stat(StatRequest { nodes: missing }).await?;
+            self.admit_records(&reply.grants, [], reply.nodes.iter().filter_map(|view| Some(&view.current.as_ref()?.manifest))).await?;
+            asked.extend(reply.nodes.into_iter().map(|view| (view.node.node, view)));
+        }
+        let manifest = |member: &Arc<Member>| {
+            if let Some(view) = &member.current {
+                return Ok(view.clone());
+            }
+            match asked.remove(&member.id()) {
+                Some(view) if view.entry.0 == member.bytes => {
+                    view.current.ok_or_else(|| lie("the server withholds what is current in a file"))
+                }
+                // It is gone, or its entry is another by now.
+                _ => Err(moved_on()),
+            }
+        };
+        files.iter().map(manifest).collect()
     }
 }
 
 /// Runs work that keeps a core busy, or a disk, away from the network's threads.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| ClientError::broken("a task of this program ended early; try again").because(e))
+    tokio::task::spawn_blocking(work).await.map_err(ended_early)
+}
+
+fn ended_early(error: JoinError) -> ClientError {
+    ClientError::broken("a task of this program ended early; try again").because(error)
 }

@@ -79,6 +79,8 @@ pub struct Vault {
     random: SystemRandom,
     /// Keys of grants already opened: each costs a key agreement.
     opened: Mutex<HashMap<Digest, Arc<NodeKeys>>>,
+    /// One's own tree as it was last shown.
+    home: Mutex<Option<Held>>,
     /// One for each chunk buffer there may be.
     slots: Arc<Semaphore>,
     /// One for each MiB that batches of small contents may take.
@@ -94,6 +96,7 @@ impl Vault {
             trust,
             random: SystemRandom::new(),
             opened: Mutex::default(),
+            home: Mutex::default(),
             slots: Arc::new(Semaphore::new(upload::CHUNK_SLOTS)),
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
         }

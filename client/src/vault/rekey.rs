@@ -99,7 +99,7 @@ impl Vault {
         }
         for step in steps.iter().chain([path]) {
             let found = self.resolve(step).await?;
-            match &found.parent {
+            match found.parent() {
                 Some((directory, member)) if member.view.keys_stale => {
                     progress.begin(&found.path.to_string());
                     self.roll_members(Arc::clone(directory), &[member.id()]).await?;

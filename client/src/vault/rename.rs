@@ -165,14 +165,13 @@ impl Vault {
 
     async fn adopt_file(
         &self,
-        directory: &Directory,
-        member: &Member,
+        directory: &Arc<Directory>,
+        member: &Arc<Member>,
         path: &VaultPath,
         foreign: &(dyn Fn(Option<Digest>, &Lineage) -> bool + Sync),
     ) -> Result<bool> {
-        let held = self.descend(directory, member)?;
-        let view = member.current.as_ref().ok_or_else(|| super::trust::lie("the server withholds what is current in a file"))?;
-        let current = self.current(&held, view)?;
+        let mut found = self.currents(directory, std::slice::from_ref(member)).await?;
+        let (held, current) = found.pop().ok_or_else(super::tree::moved_on)?;
         if !foreign(current.manifest.authority, &held.lineage) {
             return Ok(false);
         }

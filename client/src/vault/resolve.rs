@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use ticrypt_api::node::ManifestView;
 use ticrypt_types::{NodeKind, NodeName, UserName};
 
 use super::Vault;
 use super::path::{Label, Match, Place, VaultPath};
 use super::roots::Share;
 use super::tree::{Current, Directory, Held, Member};
+use super::trust::lie;
 use crate::error::{ClientError, Kind, Result};
 
 /// New keys made while a path is walked show as a stale state; so often the walk begins again.
@@ -18,27 +20,41 @@ const WALKS: usize = 6;
 pub struct Found {
     pub path: VaultPath,
     pub held: Held,
-    /// The directory it is in and its entry there; absent for the root of a tree or of a share.
-    pub parent: Option<(Arc<Directory>, Arc<Member>)>,
+    /// The directories on the way, from the top, each with the entry of what comes next; nothing for the root of a tree or of a share.
+    /// They were listed without what is current in their files.
+    pub way: Vec<(Arc<Directory>, Arc<Member>)>,
     /// The grant it is the root of.
     pub share: Option<Arc<Share>>,
+    /// Of a file; not verified yet.
+    pub current: Option<ManifestView>,
 }
 
 impl Found {
+    /// The root of a tree or of a share.
+    pub(super) fn top(path: VaultPath, held: Held, share: Option<Arc<Share>>) -> Self {
+        let current = share.as_ref().and_then(|share| share.entry.current.clone());
+        Self { path, held, way: Vec::new(), share, current }
+    }
+
     pub fn is_directory(&self) -> bool {
         self.held.kind == NodeKind::Directory
     }
 
+    /// The directory it is in and its entry there.
+    pub fn parent(&self) -> Option<&(Arc<Directory>, Arc<Member>)> {
+        self.way.last()
+    }
+
     /// The node below the root, or the reason why the root cannot be changed so.
     pub fn in_directory(&self) -> Result<&(Arc<Directory>, Arc<Member>)> {
-        self.parent.as_ref().ok_or_else(|| {
+        self.parent().ok_or_else(|| {
             ClientError::refused("is_root", format!("`{}` is the top of a tree or of a share; name something in it", self.path))
         })
     }
 
     /// Its name: the last of its path, or the share's.
     pub fn name(&self, vault: &Vault) -> Result<Option<NodeName>> {
-        match (&self.parent, &self.share) {
+        match (self.parent(), &self.share) {
             (Some((_, member)), _) => Ok(Some(member.name.clone())),
             (None, Some(share)) if !share.root.is_home => Ok(Some(vault.share_props(share, &self.held)?.name)),
             _ => Ok(None),
@@ -53,7 +69,7 @@ impl Vault {
         loop {
             walks += 1;
             match self.walk(path).await {
-                Err(error) if error.kind() == Kind::Stale && walks < WALKS => {}
+                Err(error) if error.kind() == Kind::Stale && walks < WALKS => *self.known_home() = None,
                 other => return other,
             }
         }
@@ -69,21 +85,26 @@ impl Vault {
     }
 
     async fn walk(&self, path: &VaultPath) -> Result<Found> {
-        let (share, held) = self.open_place(path).await?;
+        let known = if path.names().is_empty() { None } else { self.known_home().clone() };
+        let (share, held) = match (path.place(), known) {
+            (Place::Home, Some(held)) => (None, held),
+            _ => self.open_place(path).await?,
+        };
         let top = VaultPath::parse(&place_text(path.place())).map_err(|e| ClientError::invalid(e.to_string()))?;
-        let mut found = Found { path: top, held, parent: None, share };
-        let names = path.names();
-        for (depth, name) in names.iter().enumerate() {
+        let mut found = Found::top(top, held, share);
+        for name in path.names() {
             if !found.is_directory() {
                 return Err(not_a_directory(&found.path));
             }
-            // Only the last step looks at what files hold.
-            let directory = self.load(&found.held, depth + 1 == names.len()).await?;
-            let below = found.path.child(name);
-            let member = directory.by_name(name).ok_or_else(|| no_such(&below))?;
-            let held = self.descend(&directory, member)?;
-            let member = Arc::clone(member);
-            found = Found { path: below, held, parent: Some((directory, member)), share: None };
+            let directory = self.load(&found.held, false).await?;
+            found.path = found.path.child(name);
+            let member = Arc::clone(directory.by_name(name).ok_or_else(|| no_such(&found.path))?);
+            found.held = self.descend(&directory, &member)?;
+            found.way.push((directory, member));
+            (found.share, found.current) = (None, None);
+        }
+        if let (Some((_, member)), false) = (found.parent(), found.is_directory()) {
+            found.current = self.manifests(std::slice::from_ref(member)).await?.pop();
         }
         Ok(found)
     }
@@ -156,14 +177,11 @@ impl Vault {
 
     /// What is current in a file that was found.
     pub fn current_of(&self, found: &Found) -> Result<Current> {
-        let view = match (&found.parent, &found.share) {
-            (Some((_, member)), _) => {
-                member.current.as_ref().ok_or_else(|| ClientError::refused("not_a_file", format!("`{}` is a directory", found.path)))?
-            }
-            (None, Some(share)) if !found.is_directory() => Self::share_manifest(&share.entry)?,
-            _ => return Err(ClientError::refused("not_a_file", format!("`{}` is a directory", found.path))),
-        };
-        self.current(&found.held, view)
+        match &found.current {
+            Some(view) => self.current(&found.held, view),
+            None if found.is_directory() => Err(ClientError::refused("not_a_file", format!("`{}` is a directory", found.path))),
+            None => Err(lie("the server withholds what is current in a file")),
+        }
     }
 }
 

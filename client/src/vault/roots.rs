@@ -1,6 +1,6 @@
 //! The grants that open a tree: one's own root, and what others share.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use ticrypt_api::Blob;
 use ticrypt_api::grant::NewGrant;
@@ -255,7 +255,14 @@ impl Vault {
                 self.own_root().await?.ok_or_else(|| lie("the server does not show the tree that was just made"))?
             }
         };
-        self.open_shares(&[share]).await?.pop().ok_or_else(|| ClientError::broken("the keys of the tree were not opened"))
+        let held = self.open_shares(&[share]).await?.pop().ok_or_else(|| ClientError::broken("the keys of the tree were not opened"))?;
+        *self.known_home() = Some(held.clone());
+        Ok(held)
+    }
+
+    /// One's own tree as it was last shown. Only for who goes on to list it: if it has new keys since, the listing does not fit.
+    pub(super) fn known_home(&self) -> MutexGuard<'_, Option<Held>> {
+        self.home.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

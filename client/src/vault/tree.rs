@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use ticrypt_api::Blob;
 use ticrypt_api::node::{DirectoryView, EntryView, ManifestView, NodeView};
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::entry::{Entry, leaf_hash};
@@ -133,17 +134,40 @@ pub struct Current {
     pub props: ManifestProps,
 }
 
+/// A page of a listing, read and opened while the next is on its way; believed only as part of a whole that verifies.
+#[derive(Debug)]
+pub struct OpenedPage {
+    view: NodeView,
+    head: Blob,
+    entries: Vec<(Entry, Digest, EntryView)>,
+    /// Of the entries, in their order.
+    names: Result<Vec<NodeName>>,
+}
+
+impl OpenedPage {
+    pub fn open(deployment: DeploymentId, held: &Held, page: DirectoryView) -> Result<Self> {
+        let entries = page.entries.into_iter().map(read_entry).collect::<Result<Vec<_>>>()?;
+        let name = |(entry, ..): &(Entry, Digest, EntryView)| {
+            sealed_entry::open_name(deployment, &held.keys.list, entry).map_err(|e| sealed("a name", e))
+        };
+        let names = entries.iter().map(name).collect();
+        Ok(Self { view: page.node, head: page.head, entries, names })
+    }
+}
+
 impl Directory {
     /// Judges a whole listing. `pages` are all pages of one listing, in order.
-    pub fn verify(trust: &Trust, deployment: DeploymentId, held: Held, pages: Vec<DirectoryView>) -> Result<Self> {
+    pub fn verify(trust: &Trust, held: Held, pages: Vec<OpenedPage>) -> Result<Self> {
         let mut pages = pages.into_iter();
         let first = pages.next().ok_or_else(|| lie("the server sent no listing"))?;
-        let DirectoryView { node: view, head: head_bytes, mut entries, .. } = first;
+        let OpenedPage { view, head: head_bytes, mut entries, names } = first;
+        let mut opened = vec![names];
         for page in pages {
             if page.head != head_bytes {
                 return Err(moved_on());
             }
             entries.extend(page.entries);
+            opened.push(page.names);
         }
         check_view(&view, held.id, NodeKind::Directory, held.root.owner())?;
         let head = trust.head(&head_bytes, held.tree())?;
@@ -151,18 +175,18 @@ impl Directory {
             // Somebody made new keys since ours were unwrapped; the parent holds the new wraps.
             return Err(moved_on());
         }
-        let parsed = entries.into_iter().map(read_entry).collect::<Result<Vec<_>>>()?;
-        head.verify_entries(parsed.iter().map(|(entry, _)| entry))
+        head.verify_hashed(entries.iter().map(|(entry, leaf, _)| (entry, *leaf)))
             .map_err(|e| lie("a listing is not the one that was signed").because(e))?;
+        let opened: Vec<Vec<NodeName>> = opened.into_iter().collect::<Result<_>>()?;
         let mut members = BTreeMap::new();
-        let mut names = HashMap::with_capacity(parsed.len());
-        for (entry, EntryView { entry: bytes, node: view, current }) in parsed {
+        let mut names = HashMap::with_capacity(entries.len());
+        for ((entry, leaf, EntryView { entry: bytes, node: view, current }), name) in entries.into_iter().zip(opened.into_iter().flatten())
+        {
             check_view(&view, entry.child, entry.kind, held.root.owner())?;
-            let name = sealed_entry::open_name(deployment, &held.keys.list, &entry).map_err(|e| sealed("a name", e))?;
             if names.insert(name.clone(), entry.child).is_some() {
                 return Err(lie("two entries of a directory have the same name"));
             }
-            let member = Member { leaf: leaf_hash(&bytes.0), bytes: bytes.0, entry, name, view, current };
+            let member = Member { leaf, bytes: bytes.0, entry, name, view, current };
             members.insert(member.id(), Arc::new(member));
         }
         Ok(Self { held, view, head: Arc::new(head), head_bytes: head_bytes.0, members, names })
@@ -285,12 +309,12 @@ fn verify_manifest(trust: &Trust, deployment: DeploymentId, file: &Held, view: &
 }
 
 /// Reads an entry of a listing and holds the server's own words about it to the signed ones.
-fn read_entry(view: EntryView) -> Result<(Entry, EntryView)> {
+fn read_entry(view: EntryView) -> Result<(Entry, Digest, EntryView)> {
     let entry = Entry::parse(&view.entry.0).map_err(|e| lie("an entry of a directory cannot be read").because(e))?;
     if (view.node.parent, view.node.epoch) != (Some(entry.parent), entry.child_epoch) {
         return Err(lie("the server says of an entry's place or keys what the entry itself does not"));
     }
-    Ok((entry, view))
+    Ok((entry, leaf_hash(&view.entry.0), view))
 }
 
 /// The server's columns are believed only where they agree with what was asked or signed.

@@ -115,6 +115,10 @@ impl Trust {
         Self { deployment, bundles: Mutex::default(), grants: Mutex::default(), batches: Mutex::new(VerifyCache::new(BATCHES_REMEMBERED)) }
     }
 
+    pub fn deployment(&self) -> DeploymentId {
+        self.deployment
+    }
+
     /// Takes a bundle that `users` has verified: self-signed, in the key log, not against a pin.
     pub fn admit_bundle(&self, bundle: Arc<Bundle>) {
         lock(&self.bundles).insert(bundle.hash(), bundle);

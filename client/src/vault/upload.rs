@@ -438,22 +438,22 @@ impl std::fmt::Debug for Tickets {
 impl Reader {
     /// Fills a buffer from the disk, or takes the one that was filled from pieces; blocks.
     fn next(&mut self, number: u64, len: usize, filled: Option<Vec<u8>>) -> Result<Chunk> {
-        let mut chunk = match (filled, &self.input) {
+        match (filled, &self.input) {
             (None, Input::Disk { opened, path }) => {
                 let mut buffer = chunk_buffer(len);
                 if fill(&opened.file, plaintext_of(&mut buffer)).map_err(|e| unreadable(path, e))? < len {
                     return Err(changed());
                 }
-                Chunk { buffer, tag: None }
+                self.hasher.update(plaintext_of(&mut buffer));
+                Ok(Chunk { buffer, tag: None })
             }
             (filled, _) => {
                 let mut buffer = filled.unwrap_or_default();
-                let tag = self.key.tag_plaintext(number, plaintext_of(&mut buffer)).map_err(|e| cannot_seal(e.into()))?;
-                Chunk { buffer, tag: Some(tag) }
+                self.hasher.update(plaintext_of(&mut buffer));
+                let tag = self.key.tag_plaintext(number, &self.hasher.clone().finish()).map_err(|e| cannot_seal(e.into()))?;
+                Ok(Chunk { buffer, tag: Some(tag) })
             }
-        };
-        self.hasher.update(plaintext_of(&mut chunk.buffer));
-        Ok(chunk)
+        }
     }
 }
 

@@ -121,7 +121,7 @@ async fn a_directory_shown_in_the_place_of_another() {
     assert_eq!(shared().await.unwrap(), "/secret");
 
     let public = ann.vault.resolve(&path("/public")).await.unwrap();
-    let bytes = public.parent.unwrap().1.bytes.clone();
+    let bytes = public.parent().unwrap().1.bytes.clone();
     let lie = Lie::stat(move |reply: &mut StatReply| reply.nodes.iter_mut().for_each(|view| view.entry.0.clone_from(&bytes)));
     let all = [
         case("another directory's entry", lie.clone(), "the entry of another directory"),

@@ -1,6 +1,7 @@
 //! Listings: every entry that was signed for and no other, of the newest head this device has seen.
 
-use ticrypt_api::node::{DirectoryView, EntryView, ListReply};
+use ticrypt_api::node::{DirectoryView, EntryView, ListReply, StatReply};
+use ticrypt_client::Kind;
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_types::{NodeId, NodeKind, Operation, Timestamp, UserId};
 
@@ -116,7 +117,6 @@ async fn a_listing_that_is_not_the_one_that_was_signed() {
         case("a head in another's name", head(&eve, |_| {}), "the head of a directory does not verify"),
         case("another head of the same number", head(&ann, |head| head.at = Timestamp::from_millis(1)), "shows another state number"),
         case("no listing", Lie::list(|reply| reply.directories.clear()), "sent no listing"),
-        case("no manifest", entry(|view| view.current = None), "withholds what is current in a file"),
         case(
             "the manifest before",
             of(id, {
@@ -137,4 +137,64 @@ async fn a_listing_that_is_not_the_one_that_was_signed() {
     let again = [case("the listing before", of(id, move |view| *view = before.clone()), "shows an older state of the directory")];
     let fresh = ann.fresh_view();
     world.refuses(&again, async || fresh.list(&path("/dir")).await, |_| {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_of_files_apart_from_the_listing() {
+    let mut world = World::start().await;
+    let ann = world.person("ann").await;
+    let vault = &ann.vault;
+    vault.mkdir(&path("/dir"), false).await.unwrap();
+    for file in ["/dir/a", "/dir/b"] {
+        put(vault, file, &bytes(100, 1)).await;
+    }
+    let look = async || {
+        let found = vault.resolve(&path("/dir")).await?;
+        let contents = vault.contents(&found).await?;
+        let members = contents.directory.sorted().into_iter().cloned().collect();
+        vault.look(&contents, members).await
+    };
+    look().await.unwrap();
+    let before = world.liar.last::<StatReply>(Operation::NodeStat);
+    put(vault, "/dir/a", &bytes(100, 2)).await;
+    look().await.unwrap();
+    let now = world.liar.last::<StatReply>(Operation::NodeStat);
+    let a = now.nodes.iter().position(|view| view.node.sequence == 2).unwrap();
+    let (id, b) = (now.nodes[a].node.node, 1 - a);
+    let old = before.nodes.into_iter().find(|view| view.node.node == id).unwrap();
+    let of_b = now.nodes[b].current.clone();
+    let all = [
+        case("no manifest", Lie::stat(move |reply| reply.nodes[a].current = None), "withholds what is current in a file"),
+        case(
+            "the manifest before",
+            Lie::stat(move |reply| reply.nodes[a].current.clone_from(&old.current)),
+            "shows an older state of the file",
+        ),
+        case(
+            "the manifest of another file",
+            Lie::stat(move |reply| reply.nodes[a].current.clone_from(&of_b)),
+            "the manifest of another file",
+        ),
+    ];
+    world.refuses(&all, look, |_| {}).await;
+    // What does not fit the listing may be newer than it: nothing of it is used, and it is asked again.
+    let unfitting = [
+        ("nothing", Lie::stat(|reply| reply.nodes.clear())),
+        ("another entry", Lie::stat(move |reply| reply.nodes[a].entry.0[150] ^= 1)),
+        (
+            "the entries of each other",
+            Lie::stat(|reply| {
+                let [first, second] = &mut reply.nodes[..] else { return };
+                std::mem::swap(&mut first.node, &mut second.node);
+            }),
+        ),
+    ];
+    for (what, lie) in unfitting {
+        world.liar.tell(&[lie]);
+        assert_eq!(look().await.unwrap_err().kind(), Kind::Stale, "{what}");
+        assert!(world.liar.told() > 0, "{what}");
+        world.liar.be_honest();
+    }
+    let sizes: Vec<_> = look().await.unwrap().into_iter().map(|one| (one.name, one.sequence)).collect();
+    assert_eq!(sizes, [("a".to_owned(), Some(2)), ("b".to_owned(), Some(1))]);
 }

@@ -1,5 +1,7 @@
 //! Opening: manifests, keys and small contents that are not what was asked for.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ticrypt_api::Hash;
 use ticrypt_api::node::RootsReply;
 use ticrypt_api::version::{OpenReply, OpenedFile};
@@ -136,9 +138,14 @@ async fn what_is_handed_out_for_another_file_or_version() {
             "a wrong content key, and newer keys of another node",
             [
                 of(|f| f.content_wrap.0[30] ^= 1),
+                // The first is asked on the way to the file.
                 Lie::stat({
-                    let other = other.file;
-                    move |reply| reply.nodes.iter_mut().for_each(|view| (view.node.node, view.node.epoch) = (other, 9))
+                    let (other, asked) = (other.file, AtomicUsize::new(0));
+                    move |reply| {
+                        if asked.fetch_add(1, Ordering::SeqCst) > 0 {
+                            reply.nodes.iter_mut().for_each(|view| (view.node.node, view.node.epoch) = (other, 9));
+                        }
+                    }
                 }),
             ],
             key,

@@ -162,7 +162,7 @@ pub async fn rotate(State(app): State<Shared>, Inside(office): Inside, fields: F
     let deployment = office.session().deployment.clone();
     let transport = Transport::new(&deployment, Options::default())?;
     let compromised = fields.is_set("compromised");
-    let bundle = account::rotate_apart(&app.desk.home, &deployment, &transport, &file, &passphrase, compromised).await?;
+    let bundle = account::rotate(&app.desk.home, &deployment, &transport, &file, &passphrase, compromised).await?;
     app.desk.lock(deployment.id(), Why::Asked).await?;
     app.desk.unlock(&deployment, &own_file_of(&app, &deployment, &office.user.name)?, &passphrase).await?;
     Ok(Done::page(format!("New keys, generation {}. Save a copy of the key file again.", bundle.payload().generation)))
@@ -184,7 +184,7 @@ struct CompareDialog {
 
 /// `POST /account/compare-dialog`: the fingerprint of a person's present key, to be compared by people.
 pub async fn compare_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
-    let chosen = table::selection(&office.sheets, &fields)?;
+    let chosen = table::selection(&office.sheets, &fields).await?;
     let [name] = chosen.as_slice() else { return Err(Trouble::invalid("choose one person: each fingerprint is compared by itself")) };
     let name: UserName = name.parse().map_err(|_| Trouble::invalid("this is not a user name"))?;
     let comparison = office.session().users.comparison(&name).await?;
@@ -209,7 +209,7 @@ pub async fn compare(Inside(office): Inside, fields: Fields) -> Result<Done> {
 
 /// `POST /account/unpin`.
 pub async fn unpin(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let names = table::selection(&office.sheets, &fields)?;
+    let names = table::selection(&office.sheets, &fields).await?;
     for name in &names {
         let name: UserName = name.parse().map_err(|_| Trouble::invalid("this is not a user name"))?;
         office.session().users.unpin(&name)?;

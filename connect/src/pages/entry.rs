@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::{OriginalUri, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use data_encoding::BASE64;
 use ticrypt_client::account::{self, KeyFile, KeyPaths, Registration};
 use ticrypt_client::deployment::{self, Candidate};
@@ -79,7 +79,7 @@ struct Look {
 
 /// `GET /`: where to.
 pub async fn home(Visit(_): Visit) -> Response {
-    ([("hx-location", "{\"path\":\"/vault\",\"target\":\"#app\"}")], "").into_response()
+    Redirect::to("/vault").into_response()
 }
 
 /// What is shown under any address as long as the vault is closed.
@@ -318,24 +318,13 @@ pub async fn lost(State(app): State<Shared>, fields: Fields) -> Result<Done> {
     if !fields.is_set("understood") {
         return Err(Trouble::invalid("say that you understand what is lost"));
     }
-    let known = if fields.is_set("bundle") { Some(fields.binary("bundle")?) } else { None };
+    let previous = match fields.is_set("bundle") {
+        true => reset::given(&deployment, &name, &fields.binary("bundle")?)?,
+        false => reset::known(&app.desk.home, &deployment, &name)?,
+    };
     let paths = KeyPaths::in_home(&app.desk.home, &deployment, &name)?;
     app.desk.lock(deployment.id(), Why::Asked).await?;
-    let (home, of) = (app.desk.home.clone(), name.clone());
-    let made = blocking(move || {
-        let previous = match known {
-            None => reset::predecessor(&home, &deployment, &of, None)?,
-            Some(bytes) => {
-                let given = home.path().join("connect").join("given.bundle");
-                home::write_atomic(&given, &bytes)?;
-                let found = reset::predecessor(&home, &deployment, &of, Some(&given));
-                let _ = std::fs::remove_file(&given);
-                found?
-            }
-        };
-        reset::prepare(&previous, paths, &passphrase)
-    })
-    .await?;
+    let made = blocking(move || reset::prepare(&previous, paths, &passphrase)).await?;
     let note = format!(
         "New keys are made. Give the file {} to an administrator by any way, and read them the fingerprint below, in person or by telephone. \
          When they have accepted it, unlock with the new passphrase.",

@@ -14,7 +14,7 @@ use super::Inside;
 use crate::Shared;
 use crate::desk::Why;
 use crate::fields::Fields;
-use crate::table::{self, Column, Format, Query, WINDOW_MAX};
+use crate::table::{self, Column, Export, Format, Query, WINDOW_MAX};
 use crate::ticket::Good;
 use crate::trouble::Result;
 use crate::ui::{self, Done, Rows};
@@ -25,7 +25,7 @@ const TOTAL: HeaderName = HeaderName::from_static("x-total");
 pub async fn rows(Inside(office): Inside, fields: Fields) -> Result<Response> {
     let sheet = office.sheets.find(fields.need("sheet")?)?;
     let (from, count) = (fields.parsed("from", "a number")?, fields.parsed::<usize>("count", "a number")?.min(WINDOW_MAX));
-    let window = sheet.window(&Query::read(&fields), from, count);
+    let window = sheet.window(&Query::read(&fields), from, count).await?;
     let chosen = columns(&fields);
     let columns: Vec<&'static Column> = chosen.iter().filter_map(|key| sheet.columns().iter().find(|column| column.key == key)).collect();
     let page = ui::html(&Rows { rows: &window.rows, columns: &columns })?;
@@ -41,13 +41,14 @@ pub async fn export(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let sheet = office.sheets.find(fields.need("sheet")?)?;
     let keys: Option<HashSet<String>> = match fields.get("all") {
         Some("1") if fields.each("except").next().is_none() => None,
-        _ => Some(table::selection(&office.sheets, &fields)?.into_iter().collect()),
+        _ => Some(table::selection(&office.sheets, &fields).await?.into_iter().collect()),
     };
     let (format, ending, kind) = match fields.get("format") {
         Some("json") => (Format::Json, "json", "application/json"),
         _ => (Format::Csv, "csv", "text/csv; charset=utf-8"),
     };
-    let text = sheet.export(&Query::read(&fields), keys.as_ref(), &columns(&fields), format)?;
+    let how = Export { format, columns: columns(&fields) };
+    let text = sheet.export(&Query::read(&fields), keys.as_ref(), &how).await?;
     let good = Good::Made { name: format!("{}.{ending}", sheet.noun()), kind, bytes: text.into_bytes() };
     Ok(Done { file: Some(format!("/file/{}", office.tickets.give(good)?)), ..Done::default() })
 }

@@ -1,4 +1,4 @@
-//! Folders of this machine, to choose one. Names only; nothing of them leaves it.
+//! Folders and files of this machine, to choose one. Names only; nothing of them leaves it.
 
 use std::path::{Path, PathBuf};
 
@@ -11,44 +11,67 @@ use crate::trouble::Result;
 use crate::ui;
 
 /// A folder with more than this is one nobody scrolls through; its path can be typed.
-const FOLDERS_MAX: usize = 2_000;
+const SHOWN_MAX: usize = 2_000;
 
 #[derive(Template)]
 #[template(path = "local.html")]
 struct Local {
     above: Option<String>,
-    folders: Vec<Folder>,
+    folders: Vec<There>,
+    files: Vec<There>,
+    with_files: bool,
+    /// The field that takes what is chosen.
+    into: &'static str,
 }
 
-struct Folder {
+struct There {
     name: String,
     path: String,
 }
 
-/// Where choosing begins: downloads, if there is such a folder, else the person's own.
+impl Local {
+    fn href(&self, path: &str) -> String {
+        format!("/local?{}{}", if self.with_files { "files=1&" } else { "" }, ui::field("at", path))
+    }
+}
+
+/// The person's own folder, where choosing begins.
 #[allow(clippy::disallowed_methods, reason = "where a person's own files are is told by the environment alone")]
+fn own() -> Option<PathBuf> {
+    std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_dir())
+}
+
+/// Where choosing what to add begins.
+pub fn home() -> PathBuf {
+    own().unwrap_or_else(|| PathBuf::from("/"))
+}
+
+/// Where choosing a place to write to begins: downloads, if there is such a folder.
 pub fn start() -> PathBuf {
-    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_dir());
+    let home = own();
     let downloads = home.as_ref().map(|home| home.join("Downloads")).filter(|downloads| downloads.is_dir());
     downloads.or(home).unwrap_or_else(|| PathBuf::from("/"))
 }
 
-/// `GET /local?at=FOLDER`.
+/// `GET /local?at=FOLDER`, with `files=1` for files as well.
 pub async fn folders(fields: Fields) -> Result<Response> {
-    let at = PathBuf::from(fields.need("at")?);
-    let found = blocking(move || Ok(read(&at))).await?;
+    let (at, with_files) = (PathBuf::from(fields.need("at")?), fields.get("files") == Some("1"));
+    let found = blocking(move || Ok(read(&at, with_files))).await?;
     ui::html(&found)
 }
 
-fn read(at: &Path) -> Local {
-    let mut folders = Vec::new();
-    for entry in std::fs::read_dir(at).into_iter().flatten().flatten().take(FOLDERS_MAX) {
+fn read(at: &Path, with_files: bool) -> Local {
+    let (mut folders, mut files) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(at).into_iter().flatten().flatten().take(SHOWN_MAX) {
         let path = entry.path();
-        let (Some(name), true) = (entry.file_name().to_str().map(str::to_owned), path.is_dir()) else { continue };
-        if let (false, Some(path)) = (name.starts_with('.'), path.to_str()) {
-            folders.push(Folder { name: super::vault::shown(&name), path: path.to_owned() });
-        }
+        let is_folder = path.is_dir();
+        let Some(name) = entry.file_name().to_str().filter(|name| !name.starts_with('.')).map(super::vault::shown) else { continue };
+        let Some(path) = path.to_str().filter(|_| is_folder || with_files && path.is_file()).map(str::to_owned) else { continue };
+        if is_folder { &mut folders } else { &mut files }.push(There { name, path });
     }
-    folders.sort_by_key(|folder| folder.name.to_lowercase());
-    Local { above: at.parent().and_then(Path::to_str).map(str::to_owned), folders }
+    for list in [&mut folders, &mut files] {
+        list.sort_by_key(|there: &There| there.name.to_lowercase());
+    }
+    let above = at.parent().and_then(Path::to_str).map(str::to_owned);
+    Local { above, folders, files, with_files, into: if with_files { "#source" } else { "#folder" } }
 }

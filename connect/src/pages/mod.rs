@@ -2,9 +2,9 @@
 
 mod account;
 mod audit;
-
 mod details;
 mod entry;
+mod folder;
 mod frame;
 mod local;
 mod notices;
@@ -28,6 +28,8 @@ use axum::routing::{get, post};
 use crate::Shared;
 use crate::desk::Office;
 use crate::trouble::{LOCKED, Result, Trouble};
+
+pub use vault::shown;
 
 /// What is reached by an address.
 pub fn pages() -> Router<Shared> {
@@ -77,6 +79,8 @@ pub fn actions() -> Router<Shared> {
         .route("/vault/download", post(vault::download))
         .route("/vault/get-dialog", post(vault::get_dialog))
         .route("/vault/get", post(vault::get))
+        .route("/vault/put-dialog", post(vault::put_dialog))
+        .route("/vault/put", post(vault::put))
         .route("/vault/preview", post(details::preview))
         .route("/vault/version/restore", post(details::restore_version))
         .route("/vault/version/download", post(details::download_version))

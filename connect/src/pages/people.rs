@@ -189,7 +189,7 @@ pub fn administrator(office: &Office) -> Result<()> {
 }
 
 async fn chosen(office: &Office, fields: &Fields) -> Result<Vec<UserView>> {
-    let keys = table::selection(&office.sheets, fields)?;
+    let keys = table::selection(&office.sheets, fields).await?;
     let people = office.session().users.list(None).await?;
     let chosen: Vec<UserView> = people.into_iter().filter(|view| keys.iter().any(|key| *key == view.name.as_str())).collect();
     if chosen.is_empty() {

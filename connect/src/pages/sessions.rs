@@ -94,7 +94,7 @@ pub async fn page(Visit(office): Visit) -> Result<Response> {
 
 /// `POST /sessions/end`.
 pub async fn end(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let keys = table::selection(&office.sheets, &fields)?;
+    let keys = table::selection(&office.sheets, &fields).await?;
     for key in &keys {
         let session = key.parse().map_err(|_| Trouble::invalid("this is not a session"))?;
         match account::end_session(&office.session().transport, session).await {

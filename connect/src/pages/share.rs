@@ -69,7 +69,7 @@ async fn dialog_of(office: &Office, at: &ticrypt_client::vault::VaultPath) -> Re
 pub async fn dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
     let at = match fields.get("at") {
         Some(at) => path(at)?,
-        None => one(&office, &fields)?,
+        None => one(&office, &fields).await?,
     };
     dialog_of(&office, &at).await
 }

@@ -228,7 +228,7 @@ pub async fn by_me(Visit(office): Visit) -> Result<Response> {
 
 /// `POST /shares/leave`.
 pub async fn leave(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let keys = table::selection(&office.sheets, &fields)?;
+    let keys = table::selection(&office.sheets, &fields).await?;
     for key in &keys {
         office.vault.leave(&path(key)?).await?;
     }
@@ -237,7 +237,7 @@ pub async fn leave(Inside(office): Inside, fields: Fields) -> Result<Done> {
 
 /// `POST /shares/end`.
 pub async fn end(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let keys = table::selection(&office.sheets, &fields)?;
+    let keys = table::selection(&office.sheets, &fields).await?;
     let mut by_path: BTreeMap<String, Vec<UserName>> = BTreeMap::new();
     for key in &keys {
         let Some((person, path)) = key.split_once('/') else {

@@ -145,7 +145,7 @@ pub async fn clear(Inside(office): Inside) -> Result<Done> {
 
 /// `POST /transfers/{what}`: from the tray or the list. The page that hands over a file hears of it and stops or goes on.
 pub async fn control(State(app): State<Shared>, Inside(office): Inside, Path(what): Path<String>, fields: Fields) -> Result<Done> {
-    for key in table::selection(&office.sheets, &fields)? {
+    for key in table::selection(&office.sheets, &fields).await? {
         let job = office.transfers.find(key.parse().map_err(|_| Trouble::invalid("this is not a transfer"))?)?;
         match what.as_str() {
             "pause" => job.pause(),
@@ -166,7 +166,7 @@ struct Notes {
 
 /// `POST /transfers/notes`: the selected one's.
 pub async fn notes(Inside(office): Inside, fields: Fields) -> Result<Response> {
-    let chosen = table::selection(&office.sheets, &fields)?;
+    let chosen = table::selection(&office.sheets, &fields).await?;
     let [key] = chosen.as_slice() else { return Err(Trouble::invalid("choose one transfer")) };
     let job = office.transfers.find(key.parse().map_err(|_| Trouble::invalid("this is not a transfer"))?)?;
     ui::html(&Notes { title: job.title.clone(), notes: job.notes().iter().map(ToString::to_string).collect() })

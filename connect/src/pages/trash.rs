@@ -89,14 +89,14 @@ pub async fn page(Visit(office): Visit) -> Result<Response> {
     ui::html(&Page { chrome: Chrome::new(&office, "/trash"), empty: rows.is_empty(), table: ui::table(&office, rows, &look)? })
 }
 
-fn nodes(office: &Office, fields: &Fields) -> Result<HashSet<NodeId>> {
-    let keys = table::selection(&office.sheets, fields)?;
+async fn nodes(office: &Office, fields: &Fields) -> Result<HashSet<NodeId>> {
+    let keys = table::selection(&office.sheets, fields).await?;
     keys.iter().map(|key| key.parse().map_err(|_| Trouble::invalid("this is not an item of the trash"))).collect()
 }
 
 /// `POST /trash/restore`.
 pub async fn restore(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let nodes = nodes(&office, &fields)?;
+    let nodes = nodes(&office, &fields).await?;
     let items: Vec<Trashed> = office.vault.trash_list().await?.into_iter().filter(|item| nodes.contains(&item.node)).collect();
     if items.is_empty() {
         return Err(Trouble::not_found("this is not in the trash any more"));
@@ -111,7 +111,7 @@ pub async fn restore(Inside(office): Inside, fields: Fields) -> Result<Done> {
 
 /// `POST /trash/delete`.
 pub async fn delete(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let nodes: Vec<NodeId> = nodes(&office, &fields)?.into_iter().collect();
+    let nodes: Vec<NodeId> = nodes(&office, &fields).await?.into_iter().collect();
     deleted(&office, &nodes).await
 }
 

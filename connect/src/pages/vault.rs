@@ -1,25 +1,23 @@
 //! The vault: what is in a folder, and what can be done with it.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Response;
-use serde::Serialize;
-use ticrypt_client::vault::VaultPath;
-use ticrypt_client::vault::listing::{Listed, ListedKind};
+use axum::response::{IntoResponse, Redirect, Response};
+use ticrypt_client::vault::listing::Contents;
 use ticrypt_client::vault::progress::{Cancel, Quiet};
-use ticrypt_types::{NodeName, Timestamp};
+use ticrypt_client::vault::{Directory, Found, VaultPath};
+use ticrypt_types::{NodeId, NodeName, Timestamp};
 
-use super::{Inside, Visit};
+use super::{Inside, Visit, folder};
 use crate::Shared;
 use crate::desk::Office;
 use crate::fields::Fields;
-use crate::table::{self, Cell, Column, Filter, Mark, Row};
+use crate::table;
 use crate::ticket::Good;
-use crate::transfer::download::{self, Download};
+use crate::transfer::disk::{self, Copying, Way};
 use crate::transfer::upload::{if_exists, path};
 use crate::trouble::{Result, Trouble};
 use crate::ui::{self, Action, Chrome, Done, Look, Offer, Offered};
@@ -27,138 +25,9 @@ use crate::ui::{self, Action, Chrome, Done, Look, Offer, Offered};
 /// More than this is not taken back by one click.
 const UNDO_MAX: usize = 1_000;
 
-/// A row of a folder.
-#[derive(Serialize)]
-#[serde(transparent)]
-pub struct Item(pub Listed);
-
-impl Row for Item {
-    const NOUN: &'static str = "files";
-    const COLUMNS: &'static [Column] = &[
-        Column::shown("name", "Name"),
-        Column::shown("size", "Size").number(),
-        Column::shown("modified", "Modified"),
-        Column::shown("writer", "Written by"),
-        Column::hidden("kind", "Kind"),
-        Column::hidden("created", "Added"),
-        Column::hidden("version", "Version").number(),
-        Column::hidden("sha256", "SHA-256"),
-    ];
-    const FILTERS: &'static [Filter] =
-        &[Filter { key: "kind", title: "Kind", values: &[("folder", "Folders"), ("file", "Files"), ("link", "Links")] }];
-
-    fn key(&self) -> String {
-        self.0.path.clone()
-    }
-
-    fn cell(&self, column: &str) -> Cell {
-        let listed = &self.0;
-        match column {
-            "name" => Cell::Name { icon: icon(listed), text: shown(&listed.name), href: Some(href(listed)), marks: marks(listed) },
-            "size" => Cell::Size(listed.size_bytes),
-            "modified" => Cell::Time(listed.modified_ms),
-            "created" => Cell::Time(listed.created_ms),
-            "writer" => Cell::Text(listed.writer.as_ref().map(ToString::to_string).unwrap_or_default()),
-            "kind" => Cell::Text(kind(listed).to_owned()),
-            "version" => Cell::Text(listed.sequence.map(|sequence| sequence.to_string()).unwrap_or_default()),
-            _ => Cell::Code(listed.sha256.map(|hash| hash.to_string()).unwrap_or_default()),
-        }
-    }
-
-    fn order(&self, other: &Self, column: &str) -> Ordering {
-        let (a, b) = (&self.0, &other.0);
-        match column {
-            "size" => a.size_bytes.cmp(&b.size_bytes),
-            "modified" => a.modified_ms.cmp(&b.modified_ms),
-            "created" => a.created_ms.cmp(&b.created_ms),
-            "writer" => a.writer.cmp(&b.writer),
-            "kind" => kind(a).cmp(kind(b)),
-            "version" => a.sequence.cmp(&b.sequence),
-            "sha256" => a.sha256.map(|hash| hash.to_bytes()).cmp(&b.sha256.map(|hash| hash.to_bytes())),
-            _ => Ordering::Equal,
-        }
-        .then_with(|| a.name.to_lowercase().cmp(&b.name.to_lowercase()))
-    }
-
-    fn has(&self, word: &str) -> bool {
-        self.0.name.to_lowercase().contains(word)
-    }
-
-    fn filtered(&self, filter: &str) -> &'static str {
-        match filter {
-            "hidden" => {
-                if self.0.name.starts_with('.') {
-                    "yes"
-                } else {
-                    "no"
-                }
-            }
-            _ => kind(&self.0),
-        }
-    }
-
-    fn rank(&self) -> u8 {
-        u8::from(matches!(self.0.kind, ListedKind::File | ListedKind::Link))
-    }
-
-    fn traits(&self) -> String {
-        let mut traits = vec![kind(&self.0)];
-        if self.0.kind == ListedKind::Directory {
-            traits.push("drop");
-        }
-        if self.0.keys_stale {
-            traits.push("stale");
-        }
-        traits.join(" ")
-    }
-}
-
 /// Text from somebody else, its control characters shown and not obeyed.
 pub fn shown(text: &str) -> String {
     ticrypt_types::name::Harmless(text).to_string()
-}
-
-fn kind(listed: &Listed) -> &'static str {
-    match listed.kind {
-        ListedKind::Directory => "folder",
-        ListedKind::File => "file",
-        ListedKind::Link => "link",
-        ListedKind::Sharer => "person",
-    }
-}
-
-fn icon(listed: &Listed) -> &'static str {
-    match listed.kind {
-        ListedKind::Directory => "folder",
-        ListedKind::Link => "link",
-        ListedKind::Sharer => "user",
-        ListedKind::File => match listed.name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).as_deref() {
-            Some("png" | "jpg" | "jpeg" | "gif" | "webp" | "tif" | "tiff") => "photo",
-            Some("pdf") => "file-type-pdf",
-            Some("zip" | "gz" | "xz" | "zst" | "tar" | "bz2" | "7z") => "file-zip",
-            Some("txt" | "md" | "csv" | "tsv" | "json" | "toml" | "py" | "r" | "rs" | "log") => "file-text",
-            _ => "file",
-        },
-    }
-}
-
-fn marks(listed: &Listed) -> Vec<Mark> {
-    let mut marks = Vec::new();
-    if listed.shares > 0 {
-        marks.push(Mark { icon: "users", title: "shared with others" });
-    }
-    if listed.conflicts > 0 {
-        marks.push(Mark { icon: "alert-triangle", title: "versions that lost a race are in its history" });
-    }
-    if listed.keys_stale {
-        marks.push(Mark { icon: "refresh", title: "somebody lost access; new keys are still to be made" });
-    }
-    marks
-}
-
-fn href(listed: &Listed) -> String {
-    let page = if listed.kind == ListedKind::Directory { "/vault" } else { "/vault/details" };
-    address(page, &listed.path)
 }
 
 /// An address with a path of the vault in it.
@@ -249,10 +118,12 @@ const ACTIONS: &[Action] = &[
 pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
     let at = path(fields.get("at").filter(|at| !at.is_empty()).unwrap_or("/"))?;
     let found = office.vault.resolve(&at).await?;
-    let listed = office.vault.list(&found.path).await?;
-    let tree = twigs(&office, &found.path, &listed).await?;
+    if !found.is_directory() {
+        return Ok(Redirect::to(&address("/vault/details", &found.path.text())).into_response());
+    }
+    let contents = office.vault.contents(&found).await?;
+    let tree = twigs(&found, &contents);
     let may_write = found.held.root.verbs().contains(ticrypt_types::Verbs::EDIT);
-    let rows: Vec<_> = listed.into_iter().map(Item).collect();
     let look = Look {
         one: "item",
         many: "items",
@@ -268,34 +139,34 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
         chrome: Chrome::new(&office, if matches!(at.place(), ticrypt_client::vault::path::Place::Home) { "/vault" } else { "/shared" }),
         crumbs: crumbs(&found.path),
         at: found.path.text(),
-        table: ui::table(&office, rows, &look)?,
+        table: ui::table(&office, folder::rows(&office, contents), &look)?,
         may_write,
         tree,
     })
 }
 
 /// The folders along the way, each with its neighbours, down to those in the folder shown.
-async fn twigs(office: &Office, at: &VaultPath, listed: &[Listed]) -> Result<Vec<Twig>> {
-    let mut below = folders(listed.iter(), None, Vec::new());
-    let (mut here, mut is_shown) = (at.clone(), true);
-    while !here.names().is_empty() {
-        let (above, name) = here.split().map_err(|e| Trouble::invalid(e.to_string()))?;
-        let around = office.vault.list(&above).await?;
-        below = folders(around.iter(), Some((name.as_str(), is_shown)), below);
+fn twigs(found: &Found, contents: &Contents) -> Vec<Twig> {
+    let mut below = folders(&contents.path, &contents.directory, None, Vec::new());
+    let (mut here, mut is_shown) = (contents.path.clone(), true);
+    for (directory, member) in found.way.iter().rev() {
+        let Ok((above, _)) = here.split() else { break };
+        below = folders(&above, directory, Some((member.id(), is_shown)), below);
         (here, is_shown) = (above, false);
     }
-    Ok(below)
+    below
 }
 
-fn folders<'a>(listed: impl Iterator<Item = &'a Listed>, open: Option<(&str, bool)>, inside: Vec<Twig>) -> Vec<Twig> {
+fn folders(path: &VaultPath, directory: &Directory, open: Option<(NodeId, bool)>, inside: Vec<Twig>) -> Vec<Twig> {
     let mut inside = Some(inside);
     let mut twigs = Vec::new();
-    for one in listed.filter(|one| one.kind == ListedKind::Directory) {
-        let is_open = open.is_some_and(|(name, _)| name == one.name);
+    for member in directory.sorted().into_iter().filter(|member| member.is_directory()) {
+        let is_open = open.is_some_and(|(node, _)| node == member.id());
+        let path = path.child(&member.name).text();
         twigs.push(Twig {
-            name: shown(&one.name),
-            href: href(one),
-            path: one.path.clone(),
+            name: shown(member.name.as_str()),
+            href: address("/vault", &path),
+            path,
             here: is_open && open.is_some_and(|(_, shown)| shown),
             below: if is_open { inside.take().unwrap_or_default() } else { Vec::new() },
         });
@@ -304,13 +175,13 @@ fn folders<'a>(listed: impl Iterator<Item = &'a Listed>, open: Option<(&str, boo
 }
 
 /// The selected paths.
-pub fn paths(office: &Office, fields: &Fields) -> Result<Vec<VaultPath>> {
-    table::selection(&office.sheets, fields)?.iter().map(|key| path(key)).collect()
+pub async fn paths(office: &Office, fields: &Fields) -> Result<Vec<VaultPath>> {
+    table::selection(&office.sheets, fields).await?.iter().map(|key| path(key)).collect()
 }
 
 /// The one selected path.
-pub fn one(office: &Office, fields: &Fields) -> Result<VaultPath> {
-    let mut paths = paths(office, fields)?;
+pub async fn one(office: &Office, fields: &Fields) -> Result<VaultPath> {
+    let mut paths = paths(office, fields).await?;
     match (paths.pop(), paths.is_empty()) {
         (Some(path), true) => Ok(path),
         _ => Err(Trouble::invalid("choose one item for this")),
@@ -346,7 +217,7 @@ pub async fn folder(Inside(office): Inside, fields: Fields) -> Result<Done> {
 
 /// `POST /vault/rename-dialog`.
 pub async fn rename_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
-    let at = one(&office, &fields)?;
+    let at = one(&office, &fields).await?;
     let name = at.names().last().map(|name| name.as_str().to_owned()).unwrap_or_default();
     ui::html(&NameDialog { title: "Rename", action: "/vault/rename", button: "Rename", at: at.text(), name })
 }
@@ -382,7 +253,7 @@ pub struct Branch {
 
 /// `POST /vault/move-dialog`.
 pub async fn move_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
-    let keys: Vec<String> = paths(&office, &fields)?.iter().map(VaultPath::text).collect();
+    let keys: Vec<String> = paths(&office, &fields).await?.iter().map(VaultPath::text).collect();
     let count = ui::count(keys.len(), "item", "items");
     ui::html(&MoveDialog { count, keys, folders: vec![Branch { name: "Vault".to_owned(), path: "/".to_owned() }] })
 }
@@ -396,8 +267,10 @@ struct Tree {
 /// `GET /vault/tree?at=PATH`: folders in a folder, for the tree in a dialog.
 pub async fn tree(Inside(office): Inside, fields: Fields) -> Result<Response> {
     let at = path(fields.need("at")?)?;
-    let listed = office.vault.list(&at).await?.into_iter().filter(|listed| listed.kind == ListedKind::Directory);
-    let folders = listed.map(|listed| Branch { name: shown(&listed.name), path: listed.path });
+    let found = office.vault.resolve(&at).await?;
+    let contents = office.vault.contents(&found).await?;
+    let below = contents.directory.sorted().into_iter().filter(|member| member.is_directory());
+    let folders = below.map(|member| Branch { name: shown(member.name.as_str()), path: contents.path.child(&member.name).text() });
     ui::html(&Tree { folders: folders.collect() })
 }
 
@@ -406,7 +279,7 @@ async fn relocate(office: &Office, fields: &Fields, copies: bool) -> Result<Done
     let mut notes = Vec::new();
     let mut count = 0;
     let (mut moved, mut above) = (Vec::new(), BTreeSet::new());
-    for from in paths(office, fields)? {
+    for from in paths(office, fields).await? {
         let done = if copies {
             office.vault.cp(&from, &into, &Quiet, &Cancel::new()).await.map(|_| None)
         } else {
@@ -445,7 +318,7 @@ pub async fn copy_to(Inside(office): Inside, fields: Fields) -> Result<Done> {
 
 /// `POST /vault/trash`.
 pub async fn to_trash(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let removed = office.vault.rm(&paths(&office, &fields)?).await?;
+    let removed = office.vault.rm(&paths(&office, &fields).await?).await?;
     let nodes: Vec<String> = removed.iter().map(ToString::to_string).collect();
     let undo = Offer { label: "Undo", what: Offered::Act("/trash/restore"), fields: ui::fields("key", nodes.iter().map(String::as_str)) };
     let undo = (removed.len() <= UNDO_MAX).then_some(undo);
@@ -455,7 +328,7 @@ pub async fn to_trash(Inside(office): Inside, fields: Fields) -> Result<Done> {
 /// `POST /vault/rekey`.
 pub async fn rekey(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let mut made = 0;
-    for path in paths(&office, &fields)? {
+    for path in paths(&office, &fields).await? {
         let report = office.vault.rekey(&path, &Quiet, &Cancel::new()).await?;
         made += report.files + report.directories;
     }
@@ -464,7 +337,7 @@ pub async fn rekey(Inside(office): Inside, fields: Fields) -> Result<Done> {
 
 /// `POST /vault/download`: one file, saved by the browser.
 pub async fn download(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let ticket = office.tickets.give(Good::File { path: one(&office, &fields)?, version: None })?;
+    let ticket = office.tickets.give(Good::File { path: one(&office, &fields).await?, version: None })?;
     Ok(Done { file: Some(format!("/file/{ticket}")), ..Done::default() })
 }
 
@@ -478,7 +351,7 @@ struct GetDialog {
 
 /// `POST /vault/get-dialog`: anything, written into a folder of this machine.
 pub async fn get_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
-    let keys: Vec<String> = paths(&office, &fields)?.iter().map(VaultPath::text).collect();
+    let keys: Vec<String> = paths(&office, &fields).await?.iter().map(VaultPath::text).collect();
     let folder = super::local::start().display().to_string();
     ui::html(&GetDialog { count: ui::count(keys.len(), "item", "items"), keys, folder })
 }
@@ -490,7 +363,30 @@ pub async fn get(State(app): State<Shared>, Inside(office): Inside, fields: Fiel
         return Err(Trouble::invalid(format!("{} is not a folder of this machine; choose one", into.display())));
     }
     let sources = fields.each("key").map(path).collect::<Result<Vec<_>>>()?;
-    download::begin(&app.desk, &office, Download { sources, into, if_exists: if_exists(fields.get("exists").unwrap_or("keep-both"))? });
+    let if_exists = if_exists(fields.get("exists").unwrap_or("keep-both"))?;
+    disk::begin(&app.desk, &office, Copying { way: Way::Out { sources, into }, if_exists });
+    Ok(Done::default())
+}
+
+#[derive(Template)]
+#[template(path = "vault_put.html")]
+struct PutDialog {
+    at: String,
+    start: String,
+}
+
+/// `POST /vault/put-dialog`: a file or a folder of this machine, read by this program.
+pub async fn put_dialog(fields: Fields) -> Result<Response> {
+    ui::html(&PutDialog { at: fields.need("at")?.to_owned(), start: super::local::home().display().to_string() })
+}
+
+/// `POST /vault/put`.
+pub async fn put(State(app): State<Shared>, Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let (into, source) = (path(fields.need("at")?)?, fields.need("source")?);
+    let source = disk::there(source)
+        .ok_or_else(|| Trouble::invalid(format!("there is no file or folder {} on this machine; choose one", shown(source))))?;
+    let if_exists = if_exists(fields.get("exists").unwrap_or("keep-both"))?;
+    disk::begin(&app.desk, &office, Copying { way: Way::In { sources: vec![source], into }, if_exists });
     Ok(Done::default())
 }
 

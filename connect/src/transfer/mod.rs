@@ -8,7 +8,7 @@
 //! ```
 
 mod batch;
-pub mod download;
+pub mod disk;
 pub mod file;
 pub mod upload;
 
@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use ticrypt_client::vault::progress::{Cancel, Note, Outcome, Progress};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::Busy;
@@ -69,6 +70,8 @@ pub struct Job {
     files: AtomicU64,
     total_files: AtomicU64,
     inner: Mutex<Inner>,
+    /// For whoever waits until it goes on.
+    stands: watch::Sender<State>,
     hub: Arc<Hub>,
     /// Ends when the vault is locked, and whatever works for this job with it.
     open: CancellationToken,
@@ -170,6 +173,7 @@ impl Job {
             }
             inner.cancel.clone()
         };
+        self.stands.send_replace(State::Running);
         self.tell();
         cancel
     }
@@ -196,6 +200,7 @@ impl Job {
                 inner.resume = None;
             }
         }
+        self.stands.send_replace(state);
         self.tell();
     }
 
@@ -243,6 +248,12 @@ impl Job {
         }
     }
 
+    /// Waits as long as it is paused.
+    pub async fn while_paused(&self) {
+        // The sender is this job's own: it cannot be gone.
+        let _ = self.stands.subscribe().wait_for(|state| *state != State::Paused).await;
+    }
+
     pub fn stop(&self) {
         self.rest(State::Cancelled, None);
         self.cancel_token().cancel();
@@ -251,8 +262,8 @@ impl Job {
 
 impl Progress for Job {
     fn expect(&self, files: u64, bytes: u64) {
-        // Of an upload all is known before it begins.
-        if self.direction == Direction::Download {
+        // Of what a page hands over all is known before it begins.
+        if self.inner().resume.is_some() {
             self.total_files.fetch_add(files, Ordering::Relaxed);
             self.total_bytes.fetch_add(bytes, Ordering::Relaxed);
             self.tell_soon();
@@ -320,6 +331,7 @@ impl Transfers {
             files: AtomicU64::new(0),
             total_files: AtomicU64::new(files),
             inner: Mutex::new(inner),
+            stands: watch::Sender::new(State::Running),
             hub: Arc::clone(&self.hub),
             open: self.open.clone(),
         });

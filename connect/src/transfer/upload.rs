@@ -19,6 +19,7 @@ use ticrypt_client::vault::upload::OTHER_CONTENT;
 use ticrypt_client::{ClientError, Kind};
 use ticrypt_types::{NodeName, Timestamp};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::{Direction, Job, State as JobState, batch};
 use crate::Shared;
@@ -26,8 +27,10 @@ use crate::desk::{Desk, Office};
 use crate::fields::Fields;
 use crate::trouble::{Result, Trouble};
 
-/// A slice, or a batch of small files with a line for each.
-const SLICE_MAX_BYTES: usize = 8 * 1024 * 1024 + 512 * 1024;
+/// Of a large file, passed on as it comes.
+const SLICE_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Small files with a line for each.
+const BATCH_MAX_BYTES: usize = 8 * 1024 * 1024 + 512 * 1024;
 /// A page that says nothing for so long is gone, or its person closed the lid.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -43,6 +46,8 @@ pub struct Upload {
 /// A large file on its way.
 struct Feeding {
     pieces: Pieces,
+    /// Somebody else hands the file over now.
+    superseded: CancellationToken,
     next: u64,
     size: u64,
     task: JoinHandle<ticrypt_client::error::Result<Report>>,
@@ -200,27 +205,29 @@ async fn slice(State(app): State<Shared>, Path(id): Path<u64>, request: Request)
         Ok(names) => names,
         Err(trouble) => {
             upload.job.note(&failed(&said.join("/"), trouble.message()));
-            // A browser that is answered while it still sends takes that for a broken line.
-            body(request).await?;
+            hand_over(request, &upload, None).await?;
             return Ok(Json(More { more: false }));
         }
     };
     if from == 0 {
         upload.start(&app.desk, &office, &names, size, modified).await?;
     }
-    let wanted = {
+    let (wanted, superseded) = {
         let mut feeding = upload.feeding.lock().await;
         let feed = feeding.get_mut(&names).filter(|feed| feed.next == from && feed.size == size);
         let Some(feed) = feed else {
-            body(request).await?;
+            hand_over(request, &upload, None).await?;
             return Err(Trouble::new(axum::http::StatusCode::CONFLICT, OTHER_CONTENT, "the slices came out of order; send the file again"));
         };
         // Nobody else's turn until this slice is through.
         feed.next = u64::MAX;
-        feed.pieces.clone()
+        (feed.pieces.clone(), feed.superseded.clone())
     };
-    let handed = hand_over(request, wanted).await;
-    upload.hear();
+    let handed = tokio::select! {
+        handed = hand_over(request, &upload, Some(wanted)) => handed,
+        // One that is paused does not notice that its page is gone.
+        () = superseded.cancelled() => Err(Trouble::gone("this file is handed over by another page now")),
+    };
     {
         let mut feeding = upload.feeding.lock().await;
         match (&handed, feeding.get_mut(&names)) {
@@ -252,18 +259,23 @@ struct Handed {
     taken: bool,
 }
 
-/// Hands a slice on as it comes, so that it is held nowhere as a whole.
-async fn hand_over(request: Request, wanted: Pieces) -> Result<Handed> {
-    let mut handed = Handed { bytes: 0, taken: true };
+/// Hands a slice on as it comes, so that it is held nowhere as a whole; while the transfer is paused, the browser waits with the rest.
+/// What nobody wants is read all the same: a browser that is answered while it still sends takes that for a broken line.
+async fn hand_over(request: Request, upload: &Upload, wanted: Option<Pieces>) -> Result<Handed> {
+    let mut handed = Handed { bytes: 0, taken: wanted.is_some() };
     let mut body = request.into_body().into_data_stream();
     while let Some(some) = body.next().await {
         let some = some.map_err(|_| Trouble::invalid("a slice was cut off; send the file again"))?;
         handed.bytes = handed.bytes.saturating_add(some.len() as u64);
-        if handed.bytes > SLICE_MAX_BYTES as u64 {
+        if handed.bytes > SLICE_MAX_BYTES {
             return Err(Trouble::invalid("a slice is too large; send the file again"));
         }
-        // What nobody wants any more is read all the same: a browser that is answered early takes that for a broken line.
-        handed.taken = handed.taken && wanted.send(some).await;
+        upload.job.while_paused().await;
+        upload.hear();
+        handed.taken = match &wanted {
+            Some(wanted) if handed.taken => wanted.send(some).await,
+            _ => false,
+        };
     }
     Ok(handed)
 }
@@ -300,6 +312,7 @@ impl Upload {
             if other.at == self.at
                 && let Some(feed) = other.feeding.lock().await.remove(names)
             {
+                feed.superseded.cancel();
                 drop(feed.pieces);
                 let _ = feed.task.await;
                 if other.job.id != self.job.id {
@@ -314,7 +327,7 @@ impl Upload {
             let to = Arrival { directory: &directory, name: &name, if_exists };
             office.vault.receive(to, arriving, &*job, &job.cancel_token()).await
         });
-        self.feeding.lock().await.insert(names.to_vec(), Feeding { pieces, next: 0, size, task });
+        self.feeding.lock().await.insert(names.to_vec(), Feeding { pieces, superseded: CancellationToken::new(), next: 0, size, task });
         Ok(())
     }
 
@@ -343,8 +356,8 @@ async fn find(app: &Shared, id: u64) -> Result<(Arc<Office>, Arc<Upload>)> {
 }
 
 async fn body(request: Request) -> Result<Bytes> {
-    let body = axum::body::to_bytes(request.into_body(), SLICE_MAX_BYTES).await;
-    body.map_err(|_| Trouble::invalid("a slice is too large or was cut off; send it again"))
+    let body = axum::body::to_bytes(request.into_body(), BATCH_MAX_BYTES).await;
+    body.map_err(|_| Trouble::invalid("a batch of files is too large or was cut off; send it again"))
 }
 
 fn names(path: &[String]) -> Result<Vec<NodeName>> {

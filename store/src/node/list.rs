@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{FromQueryResult, Value};
-use ticrypt_types::{NodeId, UserId};
+use ticrypt_types::{NodeId, NodeKind, Timestamp, UserId};
 
-use super::{Node, SEALED_TO_OWNER, subtree_cte};
-use crate::column::{Digest, bytes, digest, id, number, placeholders};
+use super::{Node, SEALED_TO_OWNER, kind, subtree_cte};
+use crate::column::{Digest, bytes, count, digest, id, id_or_none, number, placeholders, time};
 use crate::connect::Store;
 use crate::error::StoreError;
 use crate::table::node::nodes;
@@ -53,6 +53,77 @@ const CURRENT: &str = "SELECT m.file_id, m.sequence, m.hash, m.envelope, m.props
      FROM nodes n JOIN manifests m ON m.file_id = n.id AND m.sequence = n.current_sequence AND NOT m.conflict \
      JOIN versions v ON v.id = m.version_id";
 
+/// As much of a node as a listing shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brief {
+    pub id: NodeId,
+    pub parent: Option<NodeId>,
+    pub owner: UserId,
+    pub kind: NodeKind,
+    pub epoch: u64,
+    pub entry: Vec<u8>,
+    pub trashed: Option<Timestamp>,
+    pub created: Timestamp,
+    pub closure_seq: u64,
+    pub rolled_seq: u64,
+    pub head_counter: u64,
+    pub current_sequence: u64,
+}
+
+impl From<Node> for Brief {
+    fn from(node: Node) -> Self {
+        Self {
+            id: node.id,
+            parent: node.parent,
+            owner: node.owner,
+            kind: node.kind,
+            epoch: node.epoch,
+            entry: node.entry,
+            trashed: node.trashed,
+            created: node.created,
+            closure_seq: node.closure_seq,
+            rolled_seq: node.rolled_seq,
+            head_counter: node.head_counter,
+            current_sequence: node.current_sequence,
+        }
+    }
+}
+
+#[derive(FromQueryResult)]
+struct BriefRow {
+    id: Vec<u8>,
+    parent_id: Option<Vec<u8>>,
+    owner_id: Vec<u8>,
+    kind: i64,
+    epoch: i64,
+    entry: Vec<u8>,
+    created_ms: i64,
+    closure_seq: i64,
+    rolled_seq: i64,
+    head_counter: i64,
+    current_sequence: i64,
+}
+
+impl TryFrom<BriefRow> for Brief {
+    type Error = StoreError;
+    fn try_from(row: BriefRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: id("nodes.id", &row.id)?,
+            parent: id_or_none("nodes.parent_id", row.parent_id.as_ref())?,
+            owner: id("nodes.owner_id", &row.owner_id)?,
+            kind: kind(row.kind)?,
+            epoch: count("nodes.epoch", row.epoch)?,
+            entry: row.entry,
+            trashed: None,
+            created: time(row.created_ms),
+            closure_seq: count("nodes.closure_seq", row.closure_seq)?,
+            rolled_seq: count("nodes.rolled_seq", row.rolled_seq)?,
+            head_counter: count("nodes.head_counter", row.head_counter)?,
+            current_sequence: count("nodes.current_sequence", row.current_sequence)?,
+        })
+    }
+}
+
 #[derive(FromQueryResult)]
 struct LeafRow {
     id: Vec<u8>,
@@ -87,15 +158,25 @@ impl Store {
 
     /// Entries of a directory in the order of their ids, those after `after`. Two queries, whatever the directory's size.
     pub async fn list_entries(&self, directory: NodeId, which: Which, after: Option<NodeId>, limit: u64) -> Result<Vec<Entry>, StoreError> {
-        let filter = which.filter();
-        let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
-        let sql = format!("SELECT n.* FROM nodes n WHERE n.parent_id = $1 AND n.id > $2{filter} ORDER BY n.id LIMIT $3");
-        let values: Vec<Value> = vec![bytes(directory.as_bytes()), after.clone().into(), number(limit)?.into()];
-        let rows = self.rows::<nodes::Model>(&sql, values).await?;
+        let rows = self.rows_in(directory, which, after, limit).await?;
         let Some(last) = rows.last().map(|row| row.id.clone()) else { return Ok(Vec::new()) };
-        let sql = format!("{CURRENT} WHERE n.parent_id = $1 AND n.id > $2 AND n.id <= $3{filter}");
-        let current = self.rows::<CurrentRow>(&sql, vec![bytes(directory.as_bytes()), after.into(), last.into()]).await?;
+        let sql = format!("{CURRENT} WHERE n.parent_id = $1 AND n.id > $2 AND n.id <= $3{}", which.filter());
+        let current = self.rows::<CurrentRow>(&sql, vec![bytes(directory.as_bytes()), after_value(after), last.into()]).await?;
         entries(rows, current)
+    }
+
+    /// Live entries of a directory without what is current in files, and only as much of each as a listing shows: thousands of rows cost by
+    /// their columns.
+    pub async fn list_briefs(&self, directory: NodeId, after: Option<NodeId>, limit: u64) -> Result<Vec<Brief>, StoreError> {
+        let sql = "SELECT id, parent_id, owner_id, kind, epoch, entry, created_ms, closure_seq, rolled_seq, head_counter, current_sequence \
+             FROM nodes WHERE parent_id = $1 AND id > $2 AND trashed_ms IS NULL ORDER BY id LIMIT $3";
+        let values = vec![bytes(directory.as_bytes()), after_value(after), number(limit)?.into()];
+        self.rows::<BriefRow>(sql, values).await?.into_iter().map(Brief::try_from).collect()
+    }
+
+    async fn rows_in(&self, directory: NodeId, which: Which, after: Option<NodeId>, limit: u64) -> Result<Vec<nodes::Model>, StoreError> {
+        let sql = format!("SELECT n.* FROM nodes n WHERE n.parent_id = $1 AND n.id > $2{} ORDER BY n.id LIMIT $3", which.filter());
+        self.rows(&sql, vec![bytes(directory.as_bytes()), after_value(after), number(limit)?.into()]).await
     }
 
     /// Nodes by id, in the order of their ids; those that do not exist are left out.
@@ -120,9 +201,8 @@ impl Store {
 
     /// What lies in the trash of somebody's trees, in the order of ids, those after `after`.
     pub async fn trash_of(&self, owner: UserId, after: Option<NodeId>, limit: u64) -> Result<Vec<NodeId>, StoreError> {
-        let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
         let sql = "SELECT id FROM nodes WHERE owner_id = $1 AND trashed_ms IS NOT NULL AND id > $2 ORDER BY id LIMIT $3";
-        let rows = self.rows::<IdRow>(sql, vec![bytes(owner.as_bytes()), after.into(), number(limit)?.into()]).await?;
+        let rows = self.rows::<IdRow>(sql, vec![bytes(owner.as_bytes()), after_value(after), number(limit)?.into()]).await?;
         rows.into_iter().map(|row| id("nodes.id", &row.id)).collect()
     }
 
@@ -149,6 +229,11 @@ impl Store {
         let rows = self.rows::<IdRow>(sql, vec![bytes(node.as_bytes()), number(limit)?.into()]).await?;
         rows.into_iter().map(|row| id("nodes.id", &row.id)).collect()
     }
+}
+
+/// Every id is greater than no bytes.
+fn after_value(after: Option<NodeId>) -> Value {
+    after.map_or(Vec::new(), |id| id.as_bytes().to_vec()).into()
 }
 
 fn entries(rows: Vec<nodes::Model>, current: Vec<CurrentRow>) -> Result<Vec<Entry>, StoreError> {

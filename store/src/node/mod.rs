@@ -11,6 +11,7 @@
 //! A decision also rests on shares. The permit carries the closure counter of its facts, and a write whose counter is not the
 //! newest is stale: nobody writes on a share that ended while they were deciding.
 
+mod count;
 mod create;
 mod delete;
 mod facts;
@@ -27,11 +28,12 @@ use crate::error::StoreError;
 use crate::table::node::nodes;
 use crate::writer::Tx;
 
+pub use count::{Among, Counts};
 pub use create::{CreateNodes, HomeNew, NodeNew};
 pub(crate) use delete::DeletedRow;
 pub use delete::DeletedVersion;
 pub(crate) use facts::verbs;
-pub use list::{Current, Entry, Which};
+pub use list::{Brief, Current, Entry, Which};
 pub use place::{MoveNode, RenameNode, RestoreNode};
 pub use rekey::{NewKeys, Rekey, RekeyNode};
 

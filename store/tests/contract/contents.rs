@@ -3,6 +3,7 @@
 use ticrypt_policy::Permit;
 use ticrypt_policy::permit::VersionPublish;
 use ticrypt_policy::version::{may_abandon, may_publish, may_upload, may_write_chunk};
+use ticrypt_store::node::{Among, Counts};
 use ticrypt_store::version::{Chunk, ContentNew, ContentSource, Published, UploadNew, VersionState};
 use ticrypt_store::{Digest, StoreError, Taken};
 use ticrypt_types::{NodeId, UserId, VersionId};
@@ -141,6 +142,8 @@ pub async fn a_lost_race_stays_as_a_conflict(db: Db) {
         .collect();
     assert_eq!(history, [(2, won, false), (2, lost, true), (1, first, false)]);
     assert!(lab.store.manifest(file, &lost).await.unwrap().unwrap().0.conflict);
+    let counts = lab.store.counts(Among::These(&[file]), NOW).await.unwrap();
+    assert_eq!(counts.into_iter().collect::<Vec<_>>(), [(file, Counts { conflicts: 1, shares: 0 })]);
     assert!(lab.store.manifest(file, &[0; 32]).await.unwrap().is_none());
     // The same manifest twice, one that skips, one that follows another.
     assert!(matches!(

@@ -58,7 +58,7 @@ cases! {
     contents: uploads_from_begin_to_publish, an_upload_that_is_not_complete_or_not_ones_own, small_contents_travel_with_the_node,
         a_lost_race_stays_as_a_conflict, older_versions_come_back, abandoned_uploads_are_swept, walking_over_all_versions;
     shares: a_share_opens_and_its_end_closes, a_decision_from_before_an_end_is_stale, leaving, expiry_closes, new_terms_replace_old_ones,
-        who_shares_what, a_compromised_identity_closes_what_it_reached, what_was_sealed_to_a_lost_identity_is_dead,
+        who_shares_what, counted_alike_by_ids_and_by_place, a_compromised_identity_closes_what_it_reached, what_was_sealed_to_a_lost_identity_is_dead,
         a_new_home_after_a_lost_one;
     copies: every_table_is_copied, a_copy_is_of_one_moment_and_comes_back, logins_do_not_come_back, holds_last_while_they_are_renewed;
     told: both_sides_of_a_share_are_told_but_not_who_acts, what_falls_with_a_share_is_told_to_those_it_hits,

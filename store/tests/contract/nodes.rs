@@ -397,6 +397,15 @@ pub async fn listing_in_pages(db: Db) {
     }
     assert_eq!(seen, ids);
     assert_eq!(lab.store.list_entries(home, Which::Live, None, 100).await.unwrap().len(), 24);
+    let (mut briefs, mut after) = (Vec::new(), None);
+    loop {
+        let page = lab.store.list_briefs(home, after, 10).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        briefs.extend(page);
+    }
+    let entries = lab.store.list_entries(home, Which::Live, None, 100).await.unwrap();
+    assert_eq!(briefs, entries.into_iter().map(|entry| entry.node.into()).collect::<Vec<_>>());
     let stats = lab.store.entries(&[ids[1], lab.node_id(), ids[0]]).await.unwrap();
     assert_eq!(stats.iter().map(|entry| entry.node.id).collect::<Vec<_>>(), ids[..2]);
 }

@@ -6,7 +6,7 @@ use ticrypt_policy::node as rules;
 use ticrypt_policy::node::Home;
 use ticrypt_policy::user::may_rotate_bundle;
 use ticrypt_store::grant::{EndGrant, GrantNew};
-use ticrypt_store::node::CreateNodes;
+use ticrypt_store::node::{Among, Counts, CreateNodes};
 use ticrypt_store::{StoreError, Taken};
 use ticrypt_types::{Timestamp, Verbs};
 
@@ -280,4 +280,31 @@ pub async fn a_new_home_after_a_lost_one(db: Db) {
     assert_eq!(deleted.len(), 2);
     assert!(lab.store.lost_homes(user).await.unwrap().is_empty() && lab.store.node(file).await.unwrap().is_none());
     assert_eq!(lab.store.home(user).await.unwrap().unwrap().id, new.node);
+}
+
+pub async fn counted_alike_by_ids_and_by_place(db: Db) {
+    let lab = db.open().await;
+    let (owner, friend) = (lab.person(), lab.person());
+    let home = lab.home(owner).await;
+    let mut nodes = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        nodes.push(lab.directory(owner, home, name).await);
+    }
+    nodes.sort();
+    let [alone, once, twice, over] = nodes[..] else { panic!("four were made") };
+    lab.share(owner, once, friend, Verbs::VIEW).await;
+    lab.share(owner, twice, friend, Verbs::VIEW).await;
+    lab.share_until(owner, twice, lab.person(), Verbs::VIEW, at(2_000_000)).await;
+    let ended = lab.share(owner, over, friend, Verbs::VIEW).await;
+    lab.end(owner, &ended).await.unwrap();
+    let shares = |shares| Counts { conflicts: 0, shares };
+    for (now, of_twice) in [(at(1_999_999), 2), (at(2_000_000), 1)] {
+        let by_ids = lab.store.counts(Among::These(&nodes), now).await.unwrap();
+        assert_eq!(by_ids.into_iter().collect::<Vec<_>>(), [(once, shares(1)), (twice, shares(of_twice))]);
+        let by_place = lab.store.counts(Among::Directory(home, alone..=twice), now).await.unwrap();
+        assert_eq!(by_place.into_iter().collect::<Vec<_>>(), [(once, shares(1)), (twice, shares(of_twice))]);
+        let a_part = lab.store.counts(Among::Directory(home, alone..=once), now).await.unwrap();
+        assert_eq!(a_part.into_iter().collect::<Vec<_>>(), [(once, shares(1))]);
+    }
+    assert!(lab.store.counts(Among::These(&[]), NOW).await.unwrap().is_empty());
 }

@@ -140,7 +140,15 @@ impl Browser {
 
     /// Chooses a file of this machine.
     pub async fn choose(&self, selector: &str, file: &Path) -> Result<()> {
-        let field = self.driver.find(By::Css(selector)).await?;
+        let (began, field) = (Instant::now(), By::Css(selector));
+        // It need not be seen.
+        let field = loop {
+            match self.driver.find(field.clone()).await {
+                Ok(field) => break field,
+                Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
+                Err(_) => pause().await,
+            }
+        };
         Ok(field.send_keys(file.to_str().context("a path that is not UTF-8")?).await?)
     }
 
@@ -283,6 +291,35 @@ impl Browser {
             }
             pause().await;
         }
+    }
+
+    /// Makes an account active, after comparing its fingerprint.
+    pub async fn activate(&self, name: &str) -> Result<()> {
+        self.go("/people").await?;
+        self.with_row(name, "Activate").await?;
+        self.click("dialog input[name=compared]").await?;
+        self.click("dialog button[type=submit]").await?;
+        self.read(&format!("{name} is active")).await
+    }
+
+    /// Has what a row stands for written into a folder of this machine.
+    pub async fn save_to(&self, key: &str, folder: &Path) -> Result<()> {
+        self.with_row(key, "Save to").await?;
+        self.fill("#folder", folder.to_str().context("a path that is not UTF-8")?).await?;
+        self.click("dialog button[type=submit]").await
+    }
+
+    /// Pauses the next transfer of which so many bytes have gone, once.
+    pub async fn pause_at(&self, bytes: u64) -> Result<()> {
+        let script = format!(
+            "const pause = ({{ detail }}) => {{ \
+               if (detail.bytes < {bytes} || detail.state !== 'running') return; \
+               document.removeEventListener('transfer-state', pause); \
+               document.querySelector('[data-do=pause]').click(); }}; \
+             document.addEventListener('transfer-state', pause);"
+        );
+        self.run(&script).await?;
+        Ok(())
     }
 
     /// Ends it.

@@ -8,11 +8,7 @@ use ticrypt_e2e::person::Person;
 async fn a_fingerprint_is_compared_and_new_keys_are_accepted() {
     let (system, desk, browser) = in_the_vault().await.unwrap();
     let ben = Person::register(&system, "ben", "another passphrase", None).unwrap();
-    browser.go("/people").await.unwrap();
-    browser.with_row("ben", "Activate").await.unwrap();
-    browser.click("dialog input[name=compared]").await.unwrap();
-    browser.click("dialog button[type=submit]").await.unwrap();
-    browser.read("ben is active").await.unwrap();
+    browser.activate("ben").await.unwrap();
     ben.login().unwrap();
 
     // The first share asks to compare, and a click leads there.
@@ -86,11 +82,7 @@ async fn lost_keys_are_replaced_in_the_page() {
     ben.add_deployment(&system).await.unwrap();
     ben.create_account("ben", None).await.unwrap();
     ben.see("form[data-send='/unlock']").await.unwrap();
-    browser.go("/people").await.unwrap();
-    browser.with_row("ben", "Activate").await.unwrap();
-    browser.click("dialog input[name=compared]").await.unwrap();
-    browser.click("dialog button[type=submit]").await.unwrap();
-    browser.read("ben is active").await.unwrap();
+    browser.activate("ben").await.unwrap();
     ben.unlock().await.unwrap();
     ben.click("button[aria-label=Lock]").await.unwrap();
 

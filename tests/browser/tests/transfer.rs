@@ -46,9 +46,7 @@ async fn a_folder_of_a_thousand_files_is_dropped_and_comes_back() {
     browser.see(".tray-card[data-state=done]").await.unwrap();
     let copy = desk.place().join("copy");
     std::fs::create_dir(&copy).unwrap();
-    browser.with_row("/thousand", "Save to").await.unwrap();
-    browser.fill("#folder", copy.to_str().unwrap()).await.unwrap();
-    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.save_to("/thousand", &copy).await.unwrap();
     downloaded(&desk);
     for number in [0, 499, 999] {
         let file = copy.join(format!("thousand/part {}/file {number:04}.txt", number / 100));
@@ -97,7 +95,7 @@ async fn an_interrupted_upload_goes_on_when_the_file_is_dropped_again() {
     let file = desk.place().join("long.bin");
     large(&file, 192);
     // Paused in the middle, then the page is loaded anew: what was picked is forgotten.
-    browser.run("window.seen = new Promise((ok) => addEventListener('x', ok)); document.addEventListener('transfer-state', ({ detail }) => { if (detail.bytes > 60e6 && detail.state === 'running' && !window.stopped) { window.stopped = true; document.querySelector('[data-do=pause]').click(); } })").await.unwrap();
+    browser.pause_at(60_000_000).await.unwrap();
     browser.drop_files("ticrypt-table", &[&file]).await.unwrap();
     browser.see(".tray-card[data-state=paused]").await.unwrap();
     let sent = desk.running.app.desk.running()[0].transfers.list()[0].seen().bytes;
@@ -117,10 +115,52 @@ async fn an_interrupted_upload_goes_on_when_the_file_is_dropped_again() {
     let copy = desk.place().join("copy");
     std::fs::create_dir(&copy).unwrap();
     browser.go("/vault").await.unwrap();
-    browser.with_row("/long.bin", "Save to").await.unwrap();
-    browser.fill("#folder", copy.to_str().unwrap()).await.unwrap();
-    browser.click("dialog button[type=submit]").await.unwrap();
+    // On the way out as well: paused in the middle, nothing under its name yet, and then the whole.
+    browser.pause_at(60_000_000).await.unwrap();
+    browser.save_to("/long.bin", &copy).await.unwrap();
+    browser.see(".tray-card[data-state=paused]").await.unwrap();
+    let seen = desk.running.app.desk.running()[0].transfers.list()[0].seen();
+    assert_eq!(seen.direction, Direction::Download);
+    assert!((60_000_000..192 * MIB).contains(&seen.bytes), "{}", seen.bytes);
+    assert!(!copy.join("long.bin").exists());
+    browser.click(".tray-card[data-state=paused] [data-do=resume]").await.unwrap();
     downloaded(&desk);
     assert!(std::fs::read(&file).unwrap() == std::fs::read(copy.join("long.bin")).unwrap());
+    browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_on_the_disk_is_read_by_the_program_itself() {
+    let (_system, desk, browser) = in_the_vault().await.unwrap();
+    let folder = desk.place().join("archive");
+    std::fs::create_dir_all(folder.join("notes")).unwrap();
+    std::fs::write(folder.join("notes/first.txt"), "first\n").unwrap();
+    large(&folder.join("large.bin"), 128);
+    browser.pause_at(20_000_000).await.unwrap();
+    browser.click("[data-dialog='/vault/put-dialog']").await.unwrap();
+    browser.see("dialog .picker button").await.unwrap();
+    browser.picture("from-disk").await.unwrap();
+    assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new());
+    browser.fill("#source", "/no/such/thing").await.unwrap();
+    let refused = browser.refused("dialog button[type=submit]").await.unwrap();
+    assert!(refused.contains("there is no file or folder /no/such/thing"), "{refused}");
+    browser.fill("#source", folder.to_str().unwrap()).await.unwrap();
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.see(".tray-card[data-state=paused]").await.unwrap();
+    let seen = desk.running.app.desk.running()[0].transfers.list()[0].seen();
+    assert_eq!((seen.direction, seen.title.as_str(), seen.total_bytes), (Direction::Upload, "archive", 128 * MIB + 6));
+    assert!((20_000_000..128 * MIB).contains(&seen.bytes), "{}", seen.bytes);
+
+    // The page is left, and it goes on all the same.
+    browser.go("/transfers").await.unwrap();
+    browser.with_row(&seen.id.to_string(), "Resume").await.unwrap();
+    browser.see(&row(&seen.id.to_string(), " .bg-green-lt")).await.unwrap();
+    let copy = desk.place().join("copy");
+    std::fs::create_dir(&copy).unwrap();
+    browser.go("/vault").await.unwrap();
+    browser.save_to("/archive", &copy).await.unwrap();
+    downloaded(&desk);
+    assert_eq!(std::fs::read_to_string(copy.join("archive/notes/first.txt")).unwrap(), "first\n");
+    assert!(std::fs::read(folder.join("large.bin")).unwrap() == std::fs::read(copy.join("archive/large.bin")).unwrap());
     browser.close().await.unwrap();
 }

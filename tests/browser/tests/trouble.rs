@@ -145,9 +145,7 @@ async fn a_download_without_room_is_told_and_tried_again() {
     std::fs::write(folder.join("large.bin"), &content).unwrap();
     browser.drop_files("ticrypt-table", &[&folder]).await.unwrap();
     browser.see(".tray-card[data-state=done]").await.unwrap();
-    browser.with_row("/results", "Save to").await.unwrap();
-    browser.fill("#folder", disk.path().to_str().unwrap()).await.unwrap();
-    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.save_to("/results", disk.path()).await.unwrap();
     browser.see(".tray-card[data-state=failed]").await.unwrap();
     browser.picture("no-room").await.unwrap();
     browser.go("/transfers").await.unwrap();
@@ -190,10 +188,7 @@ async fn a_loop_and_a_file_that_changes_do_no_harm() {
     let mut made = std::fs::File::create(&file).unwrap();
     made.write_all(&vec![7; 100 << 20]).unwrap();
     browser.go("/vault").await.unwrap();
-    browser
-        .run("document.addEventListener('transfer-state', ({ detail }) => { if (detail.bytes > 20e6 && detail.state === 'running' && !window.stopped) { window.stopped = true; document.querySelector('[data-do=pause]').click(); } })")
-        .await
-        .unwrap();
+    browser.pause_at(20_000_000).await.unwrap();
     browser.drop_files("ticrypt-table", &[&file]).await.unwrap();
     browser.see(".tray-card[data-state=paused]").await.unwrap();
     made.write_all(b"more").unwrap();
