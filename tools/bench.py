@@ -350,7 +350,7 @@ def report(figures, contenders, folder, options):
     within["second_command_s"] = second = statistics.median(elapsed([*ticrypt.program, "whoami"]) for _ in range(20))
     print(f"second command through the agent: {second * 1e3:.0f} ms")
     within["page"] = page = page_bench(folder, options.rounds)
-    print(f"page: first after {page['first_page_ms']:.0f} ms, 10 000 entries after {page['entries_ms']:.0f} ms; 1 GiB by page {page['upload_by_page_s']:.2f} s, by command {page['upload_by_command_s']:.2f} s: {page['upload_ratio']:.2f} of its speed; connect holds {page['idle_mib']} MiB idle, {page['loaded_mib']} MiB after it all")
+    print(f"page: first after {page['first_page_ms']:.0f} ms, 10 000 entries after {page['entries_ms']:.0f} ms; 1 GiB dropped on the page {page['upload_by_page_s']:.2f} s, from disk {page['upload_from_disk_s']:.2f} s, by command {page['upload_by_command_s']:.2f} s: {page['upload_ratio']:.2f} and {page['from_disk_ratio']:.2f} of its speed; connect holds {page['idle_mib']} MiB idle, {page['loaded_mib']} MiB after it all")
     if options.json:
         options.json.write_text(json.dumps({"seconds": figures, "peaks": peaks, "within": within}, indent=1))
 

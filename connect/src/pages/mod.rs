@@ -29,8 +29,6 @@ use crate::Shared;
 use crate::desk::Office;
 use crate::trouble::{LOCKED, Result, Trouble};
 
-pub use vault::shown;
-
 /// What is reached by an address.
 pub fn pages() -> Router<Shared> {
     Router::new()

@@ -8,6 +8,8 @@ use ticrypt_client::vault::VaultPath;
 use ticrypt_client::vault::get::GetOptions;
 use ticrypt_client::vault::plan::IfExists;
 use ticrypt_client::vault::put::PutOptions;
+use ticrypt_types::NodeName;
+use ticrypt_types::name::Harmless;
 
 use super::{Direction, Job, State};
 use crate::desk::{Desk, Office};
@@ -37,17 +39,17 @@ impl Way {
     }
 
     fn title(&self) -> String {
-        let (one, several) = match self {
-            Self::Out { sources, .. } => match sources.as_slice() {
-                [one] => (Some(one.names().last().map_or_else(|| one.to_string(), |name| name.harmless().to_string())), 1),
-                several => (None, several.len()),
-            },
-            Self::In { sources, .. } => match sources.as_slice() {
-                [one] => (Some(crate::pages::shown(&one.file_name().unwrap_or(one.as_os_str()).to_string_lossy())), 1),
-                several => (None, several.len()),
-            },
+        let names: Vec<String> = match self {
+            Self::Out { sources, .. } => sources.iter().map(|path| path.names().last().map_or_else(|| path.to_string(), named)).collect(),
+            Self::In { sources, .. } => {
+                let name = |path: &PathBuf| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+                sources.iter().map(|path| Harmless(&name(path)).to_string()).collect()
+            }
         };
-        one.unwrap_or_else(|| ui::count(several, "item", "items"))
+        match names.as_slice() {
+            [one] => one.clone(),
+            several => ui::count(several.len(), "item", "items"),
+        }
     }
 
     fn place(&self) -> String {
@@ -56,6 +58,10 @@ impl Way {
             Self::In { into, .. } => into.to_string(),
         }
     }
+}
+
+fn named(name: &NodeName) -> String {
+    name.harmless().to_string()
 }
 
 /// Begins it; it goes on by itself.

@@ -17,6 +17,7 @@ use ticrypt_e2e::system::Options;
 
 const ENTRIES: usize = 10_000;
 const MIB: usize = 1024 * 1024;
+const DONE: &str = "document.querySelector('.tray-card[data-state=done]') !== null";
 
 /// Times the page in a real browser and prints one JSON object. `TICRYPT_E2E_PROGRAMS` names the folder of the programs.
 #[derive(Parser)]
@@ -47,18 +48,21 @@ async fn main() -> Result<()> {
     bench.browser.first_administrator(&system, &connect.link).await?;
     let idle_mib = resident_mib(connect.process.id())?;
     let entries = bench.entries(arguments.rounds).await?;
-    let (by_page, by_command) = bench.uploads(arguments.rounds, arguments.mib).await?;
+    let Uploads { by_page, from_disk, by_command } = bench.uploads(arguments.rounds, arguments.mib).await?;
     let loaded_mib = resident_mib(connect.process.id())?;
     connect.process.stop()?;
     bench.browser.close().await?;
-    let (first_page, entries, by_page, by_command) = (median(first_page), median(entries), median(by_page), median(by_command));
+    let (first_page, entries) = (median(first_page), median(entries));
+    let (by_page, from_disk, by_command) = (median(by_page), median(from_disk), median(by_command));
     let figures = json!({
         "first_page_ms": first_page * 1e3,
         "entries_ms": entries * 1e3,
         "upload_mib": arguments.mib,
         "upload_by_page_s": by_page,
+        "upload_from_disk_s": from_disk,
         "upload_by_command_s": by_command,
         "upload_ratio": by_command / by_page,
+        "from_disk_ratio": by_command / from_disk,
         "idle_mib": idle_mib,
         "loaded_mib": loaded_mib,
     });
@@ -69,6 +73,14 @@ async fn main() -> Result<()> {
 struct Bench {
     browser: Browser,
     place: PathBuf,
+}
+
+/// Times of one amount: dropped on the page, chosen on the page and read by the program, by the command line.
+#[derive(Default)]
+struct Uploads {
+    by_page: Vec<Duration>,
+    from_disk: Vec<Duration>,
+    by_command: Vec<Duration>,
 }
 
 struct Connect {
@@ -126,30 +138,42 @@ impl Bench {
         Ok(took)
     }
 
-    /// The same amount by page and by command, in turns.
-    async fn uploads(&self, rounds: usize, mib: usize) -> Result<(Vec<Duration>, Vec<Duration>)> {
-        let (mut by_page, mut by_command) = (Vec::new(), Vec::new());
+    /// The same amount by each way, in turns.
+    async fn uploads(&self, rounds: usize, mib: usize) -> Result<Uploads> {
+        let mut uploads = Uploads::default();
         for round in 0..rounds {
-            for (kind, times) in [("page", &mut by_page), ("command", &mut by_command)] {
+            for kind in ["page", "disk", "command"] {
                 let file = self.place.join(format!("{kind}-{round}.bin"));
                 fill(&file, mib)?;
-                claim_memory();
-                let began = Instant::now();
-                if kind == "page" {
+                if kind != "command" {
                     self.browser.go("/vault").await?;
                     self.shown("document.querySelector('ticrypt-table')?.known === true").await?;
-                    let dropped = Instant::now();
-                    self.browser.drop_files("ticrypt-table", &[&file]).await?;
-                    self.shown("document.querySelector('.tray-card[data-state=done]') !== null").await?;
-                    times.push(dropped.elapsed());
-                } else {
-                    self.put(&file, "/")?;
-                    times.push(began.elapsed());
                 }
+                claim_memory();
+                let began = Instant::now();
+                let times = match kind {
+                    "page" => {
+                        self.browser.drop_files("ticrypt-table", &[&file]).await?;
+                        self.shown(DONE).await?;
+                        &mut uploads.by_page
+                    }
+                    "disk" => {
+                        self.browser.click("[data-dialog='/vault/put-dialog']").await?;
+                        self.browser.fill("#source", &file.display().to_string()).await?;
+                        self.browser.click("dialog button[type=submit]").await?;
+                        self.shown(DONE).await?;
+                        &mut uploads.from_disk
+                    }
+                    _ => {
+                        self.put(&file, "/")?;
+                        &mut uploads.by_command
+                    }
+                };
+                times.push(began.elapsed());
                 std::fs::remove_file(&file)?;
             }
         }
-        Ok((by_page, by_command))
+        Ok(uploads)
     }
 
     /// By the command line, logged in through the page's own agent.
