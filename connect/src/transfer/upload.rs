@@ -212,21 +212,19 @@ async fn slice(State(app): State<Shared>, Path(id): Path<u64>, request: Request)
     if from == 0 {
         upload.start(&app.desk, &office, &names, size, modified).await?;
     }
-    let (wanted, superseded) = {
-        let mut feeding = upload.feeding.lock().await;
-        let feed = feeding.get_mut(&names).filter(|feed| feed.next == from && feed.size == size);
-        let Some(feed) = feed else {
-            hand_over(request, &upload, None).await?;
-            return Err(Trouble::new(axum::http::StatusCode::CONFLICT, OTHER_CONTENT, "the slices came out of order; send the file again"));
-        };
+    let turn = upload.feeding.lock().await.get_mut(&names).filter(|feed| feed.next == from && feed.size == size).map(|feed| {
         // Nobody else's turn until this slice is through.
         feed.next = u64::MAX;
         (feed.pieces.clone(), feed.superseded.clone())
+    });
+    let Some((wanted, superseded)) = turn else {
+        hand_over(request, &upload, None).await?;
+        return Err(Trouble::new(axum::http::StatusCode::CONFLICT, OTHER_CONTENT, "the slices came out of order; send the file again"));
     };
     let handed = tokio::select! {
         handed = hand_over(request, &upload, Some(wanted)) => handed,
         // One that is paused does not notice that its page is gone.
-        () = superseded.cancelled() => Err(Trouble::gone("this file is handed over by another page now")),
+        () = superseded.cancelled() => Err(Trouble::gone("this file is handed over by another page now; follow it there, or under Transfers")),
     };
     {
         let mut feeding = upload.feeding.lock().await;
@@ -270,7 +268,9 @@ async fn hand_over(request: Request, upload: &Upload, wanted: Option<Pieces>) ->
         if handed.bytes > SLICE_MAX_BYTES {
             return Err(Trouble::invalid("a slice is too large; send the file again"));
         }
-        upload.job.while_paused().await;
+        if handed.taken {
+            upload.job.while_paused().await;
+        }
         upload.hear();
         handed.taken = match &wanted {
             Some(wanted) if handed.taken => wanted.send(some).await,
