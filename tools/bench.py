@@ -344,6 +344,8 @@ def report(figures, contenders, folder, options):
     within["age_mb_s"] = age_mb_s = age(folder, options.rounds)
     print(f"\nencrypt only: {seal['seal_mb_s']:.0f} MB/s on {seal['threads']} threads = {seal['ratio']:.2f} of the bare provider, {seal['seal_mb_s'] / age_mb_s:.2f}× age ({age_mb_s:.0f} MB/s)")
     print(f"audit: {audit['events_per_s']:.0f} events/s durable, {audit['events_per_sync']:.0f} events per sync, p99 wait {audit['p99_wait_ms']:.1f} ms; {audit['verified_per_s']:.0f} events/s verified")
+    within["decide"] = decide = inside("decide")
+    print("decisions per second on one core: " + ", ".join(f"{what} {decide[what + '_per_s'] / 1e6:.1f} million" for what in ("open", "write", "list")))
     ticrypt = next(c for c in contenders if c.name == "ticrypt")
     within["logins"] = logins = inside("logins", "--home", ticrypt.home, "--passphrase-file", ticrypt.passphrase)
     print(f"logins: {logins['logins_per_s']:.0f}/s on {logins['connections']} kept-alive connections, client and server on this machine; median {logins['median_ms']:.1f} ms, p99 {logins['p99_ms']:.1f} ms")

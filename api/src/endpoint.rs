@@ -85,6 +85,26 @@ endpoints! {
     BundleRead       Get    "/v1/bundles/{hash}" Json;
     PinReport        Post   "/v1/self/pins" Json;
 
+    UserPermissions  Post   "/v1/users/{user}/permissions" Json;
+
+    RequirementList  Get    "/v1/requirements" Json;
+    RequirementSet   Put    "/v1/requirements/{requirement}" Json;
+    RequirementDelete Delete "/v1/requirements/{requirement}" Json;
+    LevelList        Get    "/v1/levels" Json;
+    LevelSet         Put    "/v1/levels/{level}" Json;
+    LevelDelete      Delete "/v1/levels/{level}" Json;
+    ProjectList      Get    "/v1/projects" Json;
+    ProjectCreate    Post   "/v1/projects" Json;
+    ProjectChange    Post   "/v1/projects/{project}" Json;
+    ProjectDelete    Delete "/v1/projects/{project}" Json;
+    MemberList       Get    "/v1/projects/{project}/members" Json;
+    MemberSet        Post   "/v1/projects/{project}/members" Json;
+    MemberRemove     Delete "/v1/projects/{project}/members/{user}" Json;
+    CertificationList Get   "/v1/certifications" Json;
+    CertificationSet Post   "/v1/certifications" Json;
+    CertificationExpire Post "/v1/certifications/expire" Json;
+    WorkingSet       Post   "/v1/self/working" Json;
+
     HomeCreate       Post   "/v1/vault/home" Cbor;
     VaultRoots       Get    "/v1/vault/roots" Cbor;
     NodeList         Post   "/v1/vault/list" Cbor;

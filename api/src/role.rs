@@ -26,6 +26,8 @@ pub struct Caller {
     pub session: SessionId,
     /// Of the person when the session was made; a loss of rights raises the person's, and this one no longer fits.
     pub epoch: u64,
+    /// When the session began: what came after it is not gained.
+    pub login: Timestamp,
     pub request: RequestId,
     pub address: IpAddr,
     /// The server's time at which the request is decided.

@@ -1,7 +1,7 @@
 //! People: registration, looking somebody up, what administrators see and sign.
 
 use serde::{Deserialize, Serialize};
-use ticrypt_types::{Rank, Timestamp, UserId, UserName, UserState};
+use ticrypt_types::{Permissions, Rank, Timestamp, UserId, UserName, UserState};
 use utoipa::ToSchema;
 
 use crate::wire::{Blob, Hash};
@@ -69,6 +69,8 @@ pub struct UserView {
     /// Record hash of the latest bundle.
     pub fingerprint: Hash,
     pub generation: u32,
+    /// What the system lets them do.
+    pub permissions: Permissions,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema, utoipa::IntoParams)]
@@ -97,6 +99,13 @@ pub struct UserStateRequest {
     /// For a reset: the person's new bundle, which the statement names.
     #[serde(default)]
     pub bundle: Option<Blob>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PermissionsRequest {
+    /// All of them, as they are to be.
+    pub permissions: Permissions,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]

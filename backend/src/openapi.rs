@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use ticrypt_api::endpoint::{BINDING_HEADER, Codec, ENDPOINTS, LAST_EVENT_HEADER, Method, TICKET_HEADER};
-use ticrypt_api::{Endpoint, Problem, deployment, grant, log, node, notification, session, upload, user, version};
+use ticrypt_api::{Endpoint, Problem, certification, deployment, grant, log, node, notification, project, session, upload, user, version};
 use ticrypt_types::Operation;
 use ticrypt_types::operation::{Caller, Effect};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem, PathsBuilder};
@@ -45,6 +45,21 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::UserLookup => (None, shape::<user::UserCard>()),
         O::UserList => (None, shape::<user::UserListReply>()),
         O::UserState => (shape::<user::UserStateRequest>(), shape::<user::UserView>()),
+        O::UserPermissions => (shape::<user::PermissionsRequest>(), None),
+        O::RequirementList => (None, shape::<certification::RequirementListReply>()),
+        O::RequirementSet => (shape::<certification::RequirementSetRequest>(), None),
+        O::LevelList => (None, shape::<certification::LevelListReply>()),
+        O::LevelSet => (shape::<certification::LevelSetRequest>(), None),
+        O::ProjectList => (None, shape::<project::ProjectListReply>()),
+        O::ProjectCreate => (shape::<project::ProjectCreateRequest>(), None),
+        O::ProjectChange => (shape::<project::ProjectChangeRequest>(), None),
+        O::RequirementDelete | O::LevelDelete | O::ProjectDelete | O::MemberRemove => (None, None),
+        O::MemberList => (None, shape::<project::MemberListReply>()),
+        O::MemberSet => (shape::<project::MemberSetRequest>(), None),
+        O::CertificationList => (None, shape::<certification::CertificationListReply>()),
+        O::CertificationSet => (shape::<certification::CertificationSetRequest>(), shape::<certification::CertificationSetReply>()),
+        O::CertificationExpire => (shape::<certification::CertificationExpireRequest>(), None),
+        O::WorkingSet => (shape::<project::WorkingSetRequest>(), shape::<project::WorkingSetReply>()),
         O::BundleRotate => (shape::<user::BundleRotateRequest>(), shape::<user::BundleReply>()),
         O::BundleRead => (None, shape::<user::BundleReply>()),
         O::PinReport => (shape::<user::PinReportRequest>(), None),
@@ -81,7 +96,8 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
 fn queries(operation: Operation) -> Vec<Parameter> {
     match operation {
         Operation::UserList => query::<user::UserListQuery>(),
-        Operation::NodeHistory => query::<node::PageQuery>(),
+        Operation::NodeHistory | Operation::ProjectList | Operation::MemberList => query::<node::PageQuery>(),
+        Operation::CertificationList => query::<certification::CertificationListQuery>(),
         Operation::TrashList => query::<node::TrashQuery>(),
         Operation::NotificationList => query::<notification::NotificationListQuery>(),
         Operation::LogTile => query::<log::TileQuery>(),

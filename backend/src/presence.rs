@@ -28,6 +28,8 @@ pub struct Session {
     pub epoch: u64,
     pub token_hash: [u8; 32],
     pub key: PublicKey,
+    /// When it began: what came after is not gained.
+    pub login: Timestamp,
     pub expires: Timestamp,
     last_seen_ms: AtomicU64,
 }
@@ -41,10 +43,11 @@ impl Session {
         epoch: u64,
         token_hash: [u8; 32],
         key: PublicKey,
+        login: Timestamp,
         expires: Timestamp,
         last_seen: Timestamp,
     ) -> Self {
-        Self { id, user, rank, epoch, token_hash, key, expires, last_seen_ms: AtomicU64::new(last_seen.as_millis()) }
+        Self { id, user, rank, epoch, token_hash, key, login, expires, last_seen_ms: AtomicU64::new(last_seen.as_millis()) }
     }
 
     pub fn last_seen(&self) -> Timestamp {
@@ -69,6 +72,7 @@ impl Session {
             epoch: self.epoch,
             token_hash: self.token_hash,
             key: self.key,
+            login: self.login,
             expires: self.expires,
             last_seen_ms: AtomicU64::new(self.last_seen().as_millis()),
         }

@@ -77,6 +77,20 @@ pub enum Command {
     /// Find people, compare fingerprints; administrators: accounts
     #[command(subcommand)]
     Users(verbs::users::Command),
+    /// Projects: tags with members, and what they ask for
+    #[command(subcommand)]
+    Project(verbs::project::Command),
+    /// Show or change the projects you work in, on every device
+    Work(verbs::work::Arguments),
+    /// Sets of requirements that a project may ask for
+    #[command(subcommand)]
+    Level(verbs::level::Command),
+    /// What people are certified for
+    #[command(subcommand)]
+    Requirement(verbs::requirement::Command),
+    /// Who is certified for what
+    #[command(subcommand)]
+    Certification(verbs::certification::Command),
     /// List and end your sessions
     #[command(subcommand)]
     Sessions(verbs::sessions::Command),

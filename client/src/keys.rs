@@ -22,6 +22,7 @@ use ticrypt_crypto::manifest::ManifestPayload;
 use ticrypt_crypto::record::Record;
 use ticrypt_crypto::signature::EnvelopeBytes;
 use ticrypt_crypto::statement::StatementPayload;
+use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_crypto::{Digest, Envelope, Namespace, PublicKey, Signed};
 use ticrypt_keyring::SessionKey;
 use ticrypt_types::limits::BATCH_MAX_NODES;
@@ -75,6 +76,7 @@ pub enum Batch {
     Revocations(Vec<Revocation>),
     Statements(Vec<StatementPayload>),
     Login(Box<LoginPayload>),
+    WorkingSet(Box<WorkingSetPayload>),
 }
 
 impl Batch {
@@ -86,6 +88,7 @@ impl Batch {
             Self::Revocations(_) => Namespace::Revocation,
             Self::Statements(_) => Namespace::Statement,
             Self::Login(_) => Namespace::Login,
+            Self::WorkingSet(_) => Namespace::WorkingSet,
         }
     }
 
@@ -96,7 +99,7 @@ impl Batch {
             Self::Grants(records) => records.len(),
             Self::Revocations(records) => records.len(),
             Self::Statements(records) => records.len(),
-            Self::Login(_) => 1,
+            Self::Login(_) | Self::WorkingSet(_) => 1,
         }
     }
 
@@ -116,6 +119,7 @@ impl Batch {
             Self::Revocations(records) => all(records),
             Self::Statements(records) => all(records),
             Self::Login(record) => vec![record.to_bytes()],
+            Self::WorkingSet(record) => vec![record.to_bytes()],
         }
     }
 
@@ -135,6 +139,10 @@ impl Batch {
             Namespace::Login => match <[LoginPayload; 1]>::try_from(all(payloads)?) {
                 Ok([login]) => Ok(Self::Login(Box::new(login))),
                 Err(_) => Err(ClientError::invalid("a login is signed alone")),
+            },
+            Namespace::WorkingSet => match <[WorkingSetPayload; 1]>::try_from(all(payloads)?) {
+                Ok([set]) => Ok(Self::WorkingSet(Box::new(set))),
+                Err(_) => Err(ClientError::invalid("a working set is signed alone")),
             },
             Namespace::Bundle | Namespace::BundleRotation | Namespace::SessionBinding => {
                 Err(ClientError::invalid(format!("a {} is not signed on request", namespace.word())))
@@ -156,6 +164,7 @@ impl Batch {
             Self::Revocations(records) => signers(records, |r| (r.deployment, r.issuer, r.issuer_bundle))?,
             Self::Statements(records) => signers(records, |r| (r.deployment, r.issuer, r.issuer_bundle))?,
             Self::Login(record) => signers(std::slice::from_ref(&**record), |r| (r.deployment, r.user, r.bundle))?,
+            Self::WorkingSet(record) => signers(std::slice::from_ref(&**record), |r| (r.deployment, r.user, r.bundle))?,
         };
         if signers.iter().all(|signer| *signer == me) {
             Ok(())

@@ -14,6 +14,7 @@
 pub mod account;
 pub mod agent;
 pub mod audit;
+pub mod certification;
 pub mod clock;
 pub mod deployment;
 pub mod entropy;
@@ -23,6 +24,7 @@ pub mod home;
 pub mod keys;
 pub mod login;
 pub mod mirror;
+pub mod project;
 pub mod receipts;
 pub mod reset;
 pub mod session;

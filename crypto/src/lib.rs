@@ -23,6 +23,7 @@ pub mod record;
 pub mod signature;
 pub mod statement;
 pub mod suite;
+pub mod working_set;
 
 pub use digest::Digest;
 pub use record::RecordError;

@@ -55,10 +55,11 @@ pub enum Namespace {
     Revocation,
     Directory,
     Manifest,
+    WorkingSet,
 }
 
 impl Namespace {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Bundle,
         Self::BundleRotation,
         Self::Statement,
@@ -68,6 +69,7 @@ impl Namespace {
         Self::Revocation,
         Self::Directory,
         Self::Manifest,
+        Self::WorkingSet,
     ];
 
     pub const fn word(self) -> &'static str {
@@ -81,6 +83,7 @@ impl Namespace {
             Self::Revocation => "revocation",
             Self::Directory => "directory",
             Self::Manifest => "manifest",
+            Self::WorkingSet => "working-set",
         }
     }
 }

@@ -10,6 +10,7 @@ use ticrypt_crypto::manifest::ManifestPayload;
 use ticrypt_crypto::record::Record;
 use ticrypt_crypto::signature::Envelope;
 use ticrypt_crypto::statement::StatementPayload;
+use ticrypt_crypto::working_set::WorkingSetPayload;
 
 use crate::Target;
 
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("statement", canonical::<StatementPayload>),
     ("login", canonical::<LoginPayload>),
     ("session_binding", canonical::<SessionBinding>),
+    ("working_set", canonical::<WorkingSetPayload>),
     ("grant", canonical::<GrantPayload>),
     ("revocation", canonical::<Revocation>),
     ("directory", canonical::<HeadPayload>),

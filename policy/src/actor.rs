@@ -1,11 +1,14 @@
 //! The person who asks, as the session says, and whether their account lets them ask for anything.
 
-use ticrypt_types::{Rank, Timestamp, UserId, UserState};
+use std::sync::Arc;
 
+use ticrypt_types::{Permission, Permissions, Rank, Timestamp, UserId, UserState};
+
+use crate::active::ActiveSet;
 use crate::denial::Denial;
 
 /// Who asks: loaded anew for every request, so that what was lost counts at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     pub user: UserId,
     pub rank: Rank,
@@ -15,6 +18,9 @@ pub struct Actor {
     pub epoch: u64,
     /// The epoch the session was begun in.
     pub session_epoch: u64,
+    pub permissions: Permissions,
+    /// The working set, as far as this session holds it.
+    pub active: Arc<ActiveSet>,
 }
 
 impl Actor {
@@ -22,6 +28,12 @@ impl Actor {
     pub fn check(&self, now: Timestamp) -> Result<(), Denial> {
         standing(self.state, self.disabled_until, now)?;
         if self.session_epoch == self.epoch { Ok(()) } else { Err(Denial::SessionOver) }
+    }
+
+    /// Whether the system lets them: only super-admins need no permission (rules §1).
+    pub fn may(&self, permission: Permission) -> Result<(), Denial> {
+        let has = self.rank == Rank::SuperAdmin || self.permissions.contains(permission);
+        if has { Ok(()) } else { Err(Denial::NoPermission { permission }) }
     }
 }
 
@@ -45,7 +57,16 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn actor(n: u8, rank: Rank) -> Actor {
-        Actor { user: id(n), rank, state: UserState::Active, disabled_until: Timestamp::ABSENT, epoch: 1, session_epoch: 1 }
+        Actor {
+            user: id(n),
+            rank,
+            state: UserState::Active,
+            disabled_until: Timestamp::ABSENT,
+            epoch: 1,
+            session_epoch: 1,
+            permissions: Permissions::basic(),
+            active: Arc::default(),
+        }
     }
 
     #[test]

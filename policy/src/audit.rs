@@ -17,10 +17,10 @@ pub fn may_read_entries(actor: &Actor, now: Timestamp) -> Result<Scope, Denial> 
     Ok(Scope::All)
 }
 
-/// What happened to one node: its owner, and whoever holds a living share on it or above. No rank replaces that.
+/// What happened to one node: whoever reaches it, while it is unlocked (features H24). No rank replaces that.
 pub fn may_read_history(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<NodeHistory>, Denial> {
     actor.check(now)?;
-    facts.access(actor, now)?;
+    facts.unlocked(actor, now)?;
     Ok(facts.permit(actor))
 }
 

@@ -1,6 +1,6 @@
 //! Every reason a person may be given for a refusal. The code is stable; the text says what to do.
 
-use ticrypt_types::Timestamp;
+use ticrypt_types::{Permission, RequirementId, Timestamp};
 
 macro_rules! denials {
     ($($(#[$doc:meta])* $variant:ident $({ $($field:ident: $ty:ty),+ })? $code:literal $text:literal;)+) => {
@@ -50,7 +50,54 @@ denials! {
     NoReason "no_reason" "a reason is needed, of at most 500 bytes; write one";
     DateInPast "date_in_past" "that date has passed; choose a later one";
 
+    NoPermission { permission: Permission } "no_permission" "this needs the permission {permission}; ask an administrator for it";
+
+    // projects
+    NotMember "not_member" "you are no member of that project; ask one of its managers";
+    MembershipExpired "membership_expired" "the membership has expired; ask a manager of the project to renew it";
+    Uncertified { requirement: RequirementId } "uncertified" "a certification is missing or has expired: requirement {requirement}; ask whoever certifies for the project";
+    NeedsLogin "needs_login" "that came after this login; log in again to use it";
+    Locked "locked" "its project is not in your working set; change the working set, then try again";
+    OtherLabel "other_label" "you write only where the tags equal your working set; change the working set, then try again";
+    DeadWeight "dead_weight" "a project of your working set is lost to you, so nothing can be written; change the working set";
+    Restricted "restricted" "your membership of the project forbids this; ask one of its managers";
+
+    NotManager "not_manager" "this is for the project's managers; ask one";
+    ParentNotMember "parent_not_member" "whoever joins a project is a member of the one above it; add them there first";
+    ParentExpires "parent_expires" "the membership of the project above ends earlier; choose an earlier date, or renew that first";
+    MemberInactive "member_inactive" "that person's account is not active; ask an administrator to activate it";
+    AlreadyMember "already_member" "they are a member already; say whether to skip or to update those";
+    NoSuchMember "no_such_member" "they are no member; nothing to do";
+    IsPi "is_pi" "that is the project's principal investigator; name another one first";
+    PiNotMember "pi_not_member" "a principal investigator is a member; add them first";
+    ProjectInUse "project_in_use" "something carries the tag of this project, or projects are below it; untag or delete those first";
+    ProjectTooDeep "project_too_deep" "projects would be nested too deeply; choose one nearer to the root";
+    SameTree "same_tree" "a working set has one project of a tree; leave one of them out";
+    TooManyProjects "too_many_projects" "a working set has at most 8 projects; leave some out";
+    LevelInUse "level_in_use" "a project has this level; take it away there first";
+    RequirementInUse "requirement_in_use" "a level asks for this requirement; take it out there first";
+    UnsoundLifespan "unsound_lifespan" "a default lifespan is within the maximum, and neither is zero; choose others";
+    MustExpire "must_expire" "a certification for this requirement expires; give a date";
+    LifespanBeyondMaximum { until: Timestamp } "lifespan_beyond_maximum" "that is beyond the requirement's maximum; choose a date up to {until}";
+    NoLongerCertified "no_longer_certified" "they hold no certification for this; nothing to do";
+
+    // tags
+    TagsApart "tags_apart" "two tags of one tree on one path, neither above the other, could never be active together; choose another place or tag";
+    TagBelow "tag_below" "something inside carries a tag of the same tree that does not go with this one; retag that first";
+    Sideways "sideways" "a tag does not move to a sibling; declassify to the common ancestor, then classify";
+    NotInWorkingSet "not_in_working_set" "the tag's project is not in your working set; change the working set, then try again";
+    SameTags "same_tags" "it is tagged like that already; nothing to do";
+    NeedsProjectManager "needs_project_manager" "only a manager of the project, or its principal investigator, declassifies; ask one";
+
+    // groups
+    NotGroupOwner "not_group_owner" "only the group's owner does this; ask them";
+    GroupPermission { needs: &'static str } "group_permission" "this takes the permission {needs} in the group; ask its owner";
+    GroupOwnerStays "group_owner_stays" "the owner stays as they are; the group is handed over first";
+    SamePermissions "same_permissions" "they have these permissions already; nothing to do";
+    BeyondOwnPermissions "beyond_own_permissions" "one gives only permissions one has; give fewer";
+
     // nodes
+    NoTag "no_tag" "only the owner changes this tag, or a member with the permission for it; ask them";
     NoView "no_view" "the share lets you see names only; ask for view";
     NoDownload "no_download" "the share does not let you download; ask for download";
     NoEdit "no_edit" "the share does not let you edit here; ask for edit on the directory that holds it";

@@ -5,6 +5,7 @@
 
 use ticrypt_types::{GrantId, Timestamp, UserId, Verbs};
 
+use crate::access::Need;
 use crate::actor::Actor;
 use crate::denial::Denial;
 use crate::node::NodeFacts;
@@ -35,9 +36,7 @@ pub struct GrantFacts {
 /// Needs *share*, within one's own verbs and time.
 pub fn may_create_grant(actor: &Actor, facts: &NodeFacts, terms: &GrantTerms, now: Timestamp) -> Result<Permit<GrantCreate>, Denial> {
     actor.check(now)?;
-    if !facts.visible(actor, now)?.contains(Verbs::SHARE) {
-        return Err(Denial::NoShare);
-    }
+    facts.reach(actor, Need::SHARE, now)?;
     facts.out_of_trash()?;
     if terms.recipient == actor.user || terms.recipient == facts.owner {
         return Err(Denial::RecipientHasAll);
@@ -67,7 +66,8 @@ pub fn may_create_grant(actor: &Actor, facts: &NodeFacts, terms: &GrantTerms, no
 /// The owner ends any share of the tree, a sealer those they gave.
 pub fn may_revoke(actor: &Actor, facts: &NodeFacts, grant: &GrantFacts, now: Timestamp) -> Result<Permit<GrantRevoke>, Denial> {
     actor.check(now)?;
-    facts.access(actor, now)?;
+    // Taking away is never locked, nor held up by the trash.
+    facts.known(actor, now)?;
     if facts.owner != actor.user && grant.sealer != actor.user {
         return Err(Denial::NotYours);
     }
@@ -93,7 +93,7 @@ pub fn may_leave(actor: &Actor, facts: &NodeFacts, grant: &GrantFacts, now: Time
 /// Whoever has access sees who else has: readers check writers against it (docs/formats.md §6).
 pub fn may_list_grants(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<GrantList>, Denial> {
     actor.check(now)?;
-    facts.visible(actor, now)?;
+    facts.sight(actor, now)?;
     Ok(facts.permit(actor))
 }
 

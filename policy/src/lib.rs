@@ -9,19 +9,28 @@
 //! store takes one, so a write that nobody decided does not compile. The server greys out nothing and the client
 //! enforces nothing with these; both ask the same function.
 
+pub mod access;
+pub mod active;
 pub mod actor;
 pub mod audit;
+pub mod certification;
 pub mod denial;
 pub mod grant;
+pub mod group;
+pub mod label;
 pub mod node;
 pub mod notification;
 pub mod permit;
+pub mod project;
 pub mod scope;
 pub mod session;
+pub mod tag;
 pub mod user;
 pub mod version;
 
+pub use active::ActiveSet;
 pub use actor::Actor;
 pub use denial::Denial;
+pub use label::{Label, Line};
 pub use permit::{Permit, Verb};
 pub use scope::Scope;

@@ -1,10 +1,12 @@
 //! Directories and files: seeing, arranging, new keys.
 //!
-//! **Access** comes from keys: the owner of the tree has all verbs, anybody else those of their living grants on the node
-//! or above it. No rank replaces a grant. Whoever has no access is told that nothing is there.
+//! **Reaching** a node takes its key, its label and the permission, in that order (`access.rs`).
 //!
 //! **An entry is its directory's.** Renaming, moving, trashing change the signed head of the directory that holds the
-//! node, so they need *edit* there; a share of the node alone does not do.
+//! node, so they need the permission there; a share of the node alone does not do. Names and places are no content: a locked view shows
+//! them, so an entry is changed where its *node* may be written, even if it stands in a directory of lesser label.
+//!
+//! **No write-down** (rules §2): content is written only where the label equals the working set.
 //!
 //! **The epoch rule** (security B5, docs/formats.md §6). Ending a grant on `a` sets `closure_seq(a)` to the next number; new keys of
 //! `n` set `rolled_seq(n)`. A node may be written iff no closure on its path is younger than its own keys:
@@ -12,8 +14,10 @@
 
 use ticrypt_types::{GrantId, NodeId, NodeKind, Timestamp, UserId, Verbs, limits};
 
+use crate::access::{GroupFact, Need};
 use crate::actor::Actor;
 use crate::denial::Denial;
+use crate::label::Label;
 use crate::permit::{
     HomeCreate, MoveTo, NodeCreate, NodeDelete, NodeList, NodeMove, NodeRekey, NodeRename, NodeRestore, NodeStat, NodeTrash, Permit,
     TrashList, Verb,
@@ -34,6 +38,8 @@ pub struct PathStep {
     pub node: NodeId,
     pub closure_seq: u64,
     pub rolled_seq: u64,
+    /// Its keys are not wrapped under those of the directory that holds it (security B3).
+    pub boundary: bool,
 }
 
 /// A grant to the actor, on the node or above it.
@@ -60,7 +66,12 @@ impl GrantFact {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeFacts {
     pub node: NodeId,
+    /// Of the tree; of a group's, the group's owner.
     pub owner: UserId,
+    /// The group whose tree it is in.
+    pub group: Option<GroupFact>,
+    /// Every tag on the path.
+    pub label: Label,
     pub kind: NodeKind,
     /// Rises with every change of the row.
     pub revision: u64,
@@ -77,46 +88,10 @@ pub struct NodeFacts {
 }
 
 impl NodeFacts {
-    /// The verbs the actor has here; of several grants the freest counts.
-    pub fn access(&self, actor: &Actor, now: Timestamp) -> Result<Verbs, Denial> {
-        self.access_by(actor, now, |_| true)
-    }
-
-    /// The verbs on the directory that holds the node: a grant on the node itself does not count. Empty without one.
-    fn access_above(&self, actor: &Actor, now: Timestamp) -> Verbs {
-        self.access_by(actor, now, |grant| grant.node != self.node).unwrap_or(Verbs::NONE)
-    }
-
-    fn access_by(&self, actor: &Actor, now: Timestamp, counts: impl Fn(&GrantFact) -> bool) -> Result<Verbs, Denial> {
-        if self.owner == actor.user {
-            return Ok(Verbs::ALL);
-        }
-        let living = self.grants.iter().filter(|grant| grant.is_living(now) && counts(grant));
-        living.map(|grant| grant.verbs).reduce(Verbs::and).ok_or(Denial::NotFound)
-    }
-
-    /// Whether the actor sees the node: what is in the trash is seen by those who can take it out again.
-    pub(crate) fn visible(&self, actor: &Actor, now: Timestamp) -> Result<Verbs, Denial> {
-        let verbs = self.access(actor, now)?;
-        if self.trashed != Trashed::No && !self.access_above(actor, now).contains(Verbs::EDIT) {
-            return Err(Denial::NotFound);
-        }
-        Ok(verbs)
-    }
-
     /// The root of a tree whose owner asks and lost the keys: every seal of it to them has ended, the last by a reset.
     fn is_lost_root(&self, actor: &Actor) -> bool {
         let mut seals = self.grants.iter().filter(|grant| grant.node == self.node).peekable();
         self.owner == actor.user && self.parent.is_none() && seals.peek().is_some() && seals.all(|grant| grant.ended)
-    }
-
-    /// Whether one of the actor's living grants has this record hash and these verbs: what a writer names as authority.
-    /// The owner names none.
-    pub fn stands_on(&self, actor: &Actor, authority: Option<&[u8; 32]>, verbs: Verbs, now: Timestamp) -> bool {
-        match authority {
-            None => self.owner == actor.user,
-            Some(hash) => self.grants.iter().any(|grant| grant.hash == *hash && grant.is_living(now) && grant.verbs.contains(verbs)),
-        }
     }
 
     /// The youngest closure on the path; new keys must be made after it.
@@ -134,24 +109,22 @@ impl NodeFacts {
         self.path.get(1..).is_none_or(open)
     }
 
-    /// Access with *edit*, out of the trash, under an open epoch.
-    pub(crate) fn may_write(&self, actor: &Actor, now: Timestamp) -> Result<(), Denial> {
-        if !self.visible(actor, now)?.contains(Verbs::EDIT) {
-            return Err(Denial::NoEdit);
-        }
+    /// Content comes into the node: the permission, the label at the working set, out of the trash, under an open epoch.
+    pub(crate) fn may_write(&self, actor: &Actor, need: Need, now: Timestamp) -> Result<(), Denial> {
+        self.reach(actor, need, now)?;
+        actor.active.is_at(&self.label, now)?;
         self.out_of_trash()?;
         if self.is_open() { Ok(()) } else { Err(Denial::EpochClosed) }
     }
 
-    /// The same for the entry of the node in the directory that holds it.
-    fn may_change_entry(&self, actor: &Actor, now: Timestamp) -> Result<(), Denial> {
-        self.visible(actor, now)?;
+    /// The entry of the node in the directory that holds it changes.
+    fn may_change_entry(&self, actor: &Actor, need: Need, now: Timestamp) -> Result<(), Denial> {
+        self.unlocked(actor, now)?;
         if self.parent.is_none() {
             return Err(Denial::IsRoot);
         }
-        if !self.access_above(actor, now).contains(Verbs::EDIT) {
-            return Err(Denial::NoEdit);
-        }
+        self.reach_entry(actor, need, now)?;
+        actor.active.is_at(&self.label, now)?;
         if self.is_open_above() { Ok(()) } else { Err(Denial::EpochClosed) }
     }
 
@@ -160,6 +133,14 @@ impl NodeFacts {
             Trashed::No => Ok(()),
             Trashed::Itself => Err(Denial::InTrash),
             Trashed::Above => Err(Denial::AboveInTrash),
+        }
+    }
+
+    fn is_thrown_away(&self) -> Result<(), Denial> {
+        match self.trashed {
+            Trashed::Itself => Ok(()),
+            Trashed::Above => Err(Denial::AboveInTrash),
+            Trashed::No => Err(Denial::NotInTrash),
         }
     }
 
@@ -197,16 +178,17 @@ pub fn may_create_home(actor: &Actor, home: Home, now: Timestamp) -> Result<Perm
     }
 }
 
-/// Whoever has any access sees names, types, times; that is what a list key opens.
+/// Whoever has any access sees names, types, times; that is what a list key opens. How much is shown, [`NodeFacts::sight`] says.
 pub fn may_stat(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<NodeStat>, Denial> {
     actor.check(now)?;
-    facts.visible(actor, now)?;
+    facts.sight(actor, now)?;
     Ok(facts.permit(actor))
 }
 
+/// What lies in a locked directory is not listed.
 pub fn may_list(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<NodeList>, Denial> {
     actor.check(now)?;
-    facts.visible(actor, now)?;
+    facts.unlocked(actor, now)?;
     facts.directory()?;
     Ok(facts.permit(actor))
 }
@@ -214,20 +196,27 @@ pub fn may_list(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Perm
 /// What was put into the trash from a directory: shown to those who can take it out again.
 pub fn may_list_trash(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<TrashList>, Denial> {
     actor.check(now)?;
-    let verbs = facts.visible(actor, now)?;
+    facts.unlocked(actor, now)?;
     facts.directory()?;
-    if !verbs.contains(Verbs::EDIT) {
-        return Err(Denial::NoEdit);
-    }
+    facts.reach(actor, Need::REMOVE, now)?;
     Ok(facts.permit(actor))
 }
 
+/// What is to be made in a directory: a member of a group may have leave for the one and not for the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Making {
+    pub files: bool,
+    pub directories: bool,
+}
+
 /// New entries in a directory.
-pub fn may_create(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<NodeCreate>, Denial> {
+pub fn may_create(actor: &Actor, facts: &NodeFacts, making: Making, now: Timestamp) -> Result<Permit<NodeCreate>, Denial> {
     actor.check(now)?;
-    facts.visible(actor, now)?;
+    facts.unlocked(actor, now)?;
     facts.directory()?;
-    facts.may_write(actor, now)?;
+    for (_, need) in [(making.files, Need::ADD), (making.directories, Need::DIRECTORIES)].into_iter().filter(|(made, _)| *made) {
+        facts.may_write(actor, need, now)?;
+    }
     // The path counts the directory itself, and so does the limit.
     if facts.path.len() >= limits::DEPTH_MAX {
         return Err(Denial::TooDeep);
@@ -237,26 +226,36 @@ pub fn may_create(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Pe
 
 pub fn may_rename(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<NodeRename>, Denial> {
     actor.check(now)?;
-    facts.may_change_entry(actor, now)?;
+    facts.may_change_entry(actor, Need::RENAME, now)?;
     facts.out_of_trash()?;
     Ok(facts.permit(actor))
 }
 
-/// Out of one directory into another of the same owner. The permit's revision is the node's.
+/// Out of one directory into another of the same owner. It keeps its whole label; what the new place adds comes to it. The permit's revision is
+/// the node's.
 pub fn may_move(actor: &Actor, facts: &NodeFacts, target: &NodeFacts, now: Timestamp) -> Result<Permit<NodeMove>, Denial> {
     actor.check(now)?;
-    facts.visible(actor, now)?;
-    target.visible(actor, now)?;
-    facts.may_change_entry(actor, now)?;
+    facts.unlocked(actor, now)?;
+    target.unlocked(actor, now)?;
+    facts.may_change_entry(actor, Need::REMOVE, now)?;
     facts.out_of_trash()?;
     target.directory()?;
-    if facts.owner != target.owner {
+    if facts.owner != target.owner || facts.group.map(|group| group.group) != target.group.map(|group| group.group) {
         return Err(Denial::OtherOwner);
     }
     if target.path.iter().any(|step| step.node == facts.node) {
         return Err(Denial::IntoItself);
     }
-    target.may_write(actor, now)?;
+    let need = if facts.kind == NodeKind::File { Need::ADD } else { Need::DIRECTORIES };
+    target.reach(actor, need, now)?;
+    // Into a place of greater label it would be classified, which is a step of its own.
+    if !target.label.is_within(&facts.label) {
+        return Err(Denial::OtherLabel);
+    }
+    target.out_of_trash()?;
+    if !target.is_open() {
+        return Err(Denial::EpochClosed);
+    }
     if target.path.len() >= limits::DEPTH_MAX {
         return Err(Denial::TooDeep);
     }
@@ -267,26 +266,24 @@ pub fn may_move(actor: &Actor, facts: &NodeFacts, target: &NodeFacts, now: Times
 
 pub fn may_trash(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<NodeTrash>, Denial> {
     actor.check(now)?;
-    facts.may_change_entry(actor, now)?;
+    facts.may_change_entry(actor, Need::REMOVE, now)?;
     facts.out_of_trash()?;
     Ok(facts.permit(actor))
 }
 
 pub fn may_restore(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<NodeRestore>, Denial> {
     actor.check(now)?;
-    facts.may_change_entry(actor, now)?;
-    match facts.trashed {
-        Trashed::Itself => Ok(facts.permit(actor)),
-        Trashed::Above => Err(Denial::AboveInTrash),
-        Trashed::No => Err(Denial::NotInTrash),
-    }
+    facts.may_change_entry(actor, Need::REMOVE, now)?;
+    facts.is_thrown_away()?;
+    Ok(facts.permit(actor))
 }
 
-/// For good, by the owner alone (rules §7): out of the trash, or a whole tree that they can never open again.
+/// For good (rules §7): by the owner alone, or in a group by who removes its entries; out of the trash, or a whole tree that its
+/// owner can never open again.
 pub fn may_delete(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<NodeDelete>, Denial> {
     actor.check(now)?;
-    facts.visible(actor, now)?;
-    if facts.owner != actor.user {
+    facts.unlocked(actor, now)?;
+    if facts.group.is_none() && facts.owner != actor.user {
         return Err(Denial::NotOwner);
     }
     if facts.is_lost_root(actor) {
@@ -295,22 +292,26 @@ pub fn may_delete(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Pe
     if facts.parent.is_none() {
         return Err(Denial::IsRoot);
     }
-    match facts.trashed {
-        Trashed::Itself => Ok(facts.permit(actor)),
-        Trashed::Above => Err(Denial::AboveInTrash),
-        Trashed::No => Err(Denial::NotInTrash),
-    }
+    facts.reach_entry(actor, Need::REMOVE, now)?;
+    actor.active.is_at(&facts.label, now)?;
+    facts.is_thrown_away()?;
+    Ok(facts.permit(actor))
 }
 
 /// New keys of a node: whoever edits the directory that holds it, once that directory has new keys itself; of a root, its owner.
-/// What is in the trash gets new keys as well, since it comes back under them.
+/// What is in the trash gets new keys as well, since it comes back under them. No content moves, so the label need only be unlocked.
 pub fn may_rekey(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<NodeRekey>, Denial> {
     actor.check(now)?;
-    facts.visible(actor, now)?;
+    facts.unlocked(actor, now)?;
     match facts.parent {
-        Some(_) => facts.may_change_entry(actor, now)?,
         None if facts.owner != actor.user => return Err(Denial::NoEdit),
         None => {}
+        Some(_) => {
+            facts.reach_entry(actor, Need::EDIT, now)?;
+            if !facts.is_open_above() {
+                return Err(Denial::EpochClosed);
+            }
+        }
     }
     Ok(facts.permit(actor))
 }

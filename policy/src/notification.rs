@@ -46,7 +46,7 @@ mod tests {
                 (UserState::Active, 101, 1, Denial::Disabled { until: at(101) }),
                 (UserState::Active, 0, 0, Denial::SessionOver),
             ] {
-                let lost = Actor { state, disabled_until: at(until), session_epoch, ..me };
+                let lost = Actor { state, disabled_until: at(until), session_epoch, ..me.clone() };
                 assert_eq!(may_list_notifications(&lost, now), Err(denial));
                 assert_eq!(may_read_notifications(&lost, now), Err(denial));
                 assert_eq!(may_follow_events(&lost, now), Err(denial));

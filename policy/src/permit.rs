@@ -6,7 +6,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use ticrypt_types::{GrantId, NodeId, Operation, SessionId, UserId, VersionId};
+use ticrypt_types::{GrantId, LevelId, NodeId, Operation, ProjectId, RequirementId, SessionId, UserId, VersionId};
 
 /// A verb one may be permitted, as a type without values.
 pub trait Verb {
@@ -79,6 +79,20 @@ pub struct MoveTo {
     pub target: NodeId,
 }
 
+/// Somebody in a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberOn {
+    pub project: ProjectId,
+    pub user: UserId,
+}
+
+/// Somebody's certification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CertificationOn {
+    pub requirement: RequirementId,
+    pub user: UserId,
+}
+
 macro_rules! verbs {
     ($($(#[$doc:meta])* $name:ident on $on:ty = $operation:ident;)+) => {$(
         $(#[$doc])*
@@ -104,6 +118,21 @@ verbs! {
     /// An administrator accepts a new identity of somebody who lost theirs.
     UserReset on UserId = UserState;
     BundleRotate on UserId = BundleRotate;
+    UserPermissions on UserId = UserPermissions;
+
+    RequirementSet on RequirementId = RequirementSet;
+    RequirementDelete on RequirementId = RequirementDelete;
+    LevelSet on LevelId = LevelSet;
+    LevelDelete on LevelId = LevelDelete;
+    ProjectCreate on ProjectId = ProjectCreate;
+    ProjectChange on ProjectId = ProjectChange;
+    ProjectDelete on ProjectId = ProjectDelete;
+    /// The permit's revision is the membership's, 0 for none.
+    MemberSet on MemberOn = MemberSet;
+    MemberRemove on MemberOn = MemberRemove;
+    CertificationSet on CertificationOn = CertificationSet;
+    CertificationExpire on CertificationOn = CertificationExpire;
+    WorkingSet on UserId = WorkingSet;
 
     SessionLogin on UserId = SessionLogin;
     SessionEnd on SessionId = SessionEnd;

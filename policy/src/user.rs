@@ -3,12 +3,13 @@
 //! Whom one may modify: equal or lower rank, never oneself, and only with a rank above *user*. Promotion goes up to one's own rank,
 //! demotion takes a strictly higher one, but super-admins change super-admins. The last active super-admin stays.
 
-use ticrypt_types::{Rank, Timestamp, UserId, UserState, limits};
+use ticrypt_types::{Permission, Permissions, Rank, Timestamp, UserId, UserState, limits};
 
 use crate::actor::Actor;
 use crate::denial::Denial;
 use crate::permit::{
-    Bootstrap, BundleRotate, Permit, UserActivate, UserDeactivate, UserDisable, UserLookup, UserRank, UserRegister, UserReset, Verb,
+    Bootstrap, BundleRotate, Permit, UserActivate, UserDeactivate, UserDisable, UserLookup, UserPermissions, UserRank, UserRegister,
+    UserReset, Verb,
 };
 use crate::scope::Scope;
 
@@ -123,6 +124,25 @@ pub fn may_set_rank(actor: &Actor, facts: &UserFacts, rank: Rank, now: Timestamp
     Ok(permit(actor, facts))
 }
 
+/// What somebody may do by the system's leave. One gives and takes only what one has oneself.
+pub fn may_set_permissions(
+    actor: &Actor,
+    facts: &UserFacts,
+    had: Permissions,
+    wanted: Permissions,
+    now: Timestamp,
+) -> Result<Permit<UserPermissions>, Denial> {
+    may_modify(actor, facts, now)?;
+    actor.may(Permission::UserPermissions)?;
+    if had == wanted {
+        return Err(Denial::NoChange);
+    }
+    for permission in had.changed(wanted).iter() {
+        actor.may(permission)?;
+    }
+    Ok(permit(actor, facts))
+}
+
 /// Accepting a new identity of somebody who lost theirs (security B12).
 pub fn may_reset(actor: &Actor, facts: &UserFacts, now: Timestamp) -> Result<Permit<UserReset>, Denial> {
     may_modify(actor, facts, now)?;
@@ -212,6 +232,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn one_gives_and_takes_only_permissions_one_has() {
+        let (give, create, certify) = (Permission::UserPermissions, Permission::ProjectCreate, Permission::ProjectCertify);
+        let set = |permissions: &[Permission]| permissions.iter().copied().collect::<Permissions>();
+        let me = Actor { permissions: set(&[give, create]), ..actor(1, Rank::Admin) };
+        let them = facts(2, Rank::User);
+        let missing = |permission| Some(Denial::NoPermission { permission });
+        for (had, wanted, expected) in [
+            (set(&[]), set(&[create]), None),
+            (set(&[create]), set(&[]), None),
+            (set(&[certify]), set(&[certify, create]), None),
+            (set(&[]), set(&[certify]), missing(certify)),
+            (set(&[certify]), set(&[]), missing(certify)),
+            (set(&[create]), set(&[create]), Some(Denial::NoChange)),
+        ] {
+            assert_eq!(may_set_permissions(&me, &them, had, wanted, NOW).err(), expected, "{had:?} {wanted:?}");
+        }
+        let without = Actor { permissions: set(&[create]), ..me.clone() };
+        assert_eq!(may_set_permissions(&without, &them, set(&[]), set(&[create]), NOW).err(), missing(give));
+        assert_eq!(may_set_permissions(&me, &facts(1, Rank::User), set(&[]), set(&[create]), NOW), Err(Denial::Oneself));
+        assert!(may_set_permissions(&actor(1, Rank::SuperAdmin), &them, set(&[]), Permissions::all(), NOW).is_ok());
     }
 
     #[test]

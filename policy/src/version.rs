@@ -1,7 +1,8 @@
 //! Contents: uploading, publishing, opening.
 
-use ticrypt_types::{NodeKind, Timestamp, UserId, Verbs, VersionId};
+use ticrypt_types::{NodeKind, Timestamp, UserId, VersionId};
 
+use crate::access::Need;
 use crate::actor::Actor;
 use crate::denial::Denial;
 use crate::node::NodeFacts;
@@ -19,14 +20,14 @@ pub struct UploadFacts {
 /// On a file: a new version. On a directory: a new file in it. Writing either way.
 pub fn may_upload(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<UploadBegin>, Denial> {
     actor.check(now)?;
-    facts.may_write(actor, now)?;
+    facts.may_write(actor, upload_need(facts), now)?;
     Ok(facts.permit(actor))
 }
 
 /// Makes an uploaded version current, or an old one current again.
 pub fn may_publish(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<VersionPublish>, Denial> {
     actor.check(now)?;
-    facts.may_write(actor, now)?;
+    facts.may_write(actor, Need::EDIT, now)?;
     file(facts)?;
     Ok(facts.permit(actor))
 }
@@ -45,30 +46,32 @@ pub fn may_abandon(actor: &Actor, facts: &UploadFacts, now: Timestamp) -> Result
 
 /// The content key leaves the server: needs *view*.
 pub fn may_open(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<ContentOpen>, Denial> {
-    readable(actor, facts, Verbs::VIEW, Denial::NoView, now)?;
+    readable(actor, facts, Need::VIEW, now)?;
     Ok(facts.permit(actor))
 }
 
 /// Opening to keep a copy: needs *download*.
 pub fn may_download(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<ContentDownload>, Denial> {
-    readable(actor, facts, Verbs::DOWNLOAD, Denial::NoDownload, now)?;
+    readable(actor, facts, Need::DOWNLOAD, now)?;
     Ok(facts.permit(actor))
 }
 
 /// A file's manifests, without its content keys: whoever sees the file.
 pub fn may_list_versions(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<VersionList>, Denial> {
     actor.check(now)?;
-    facts.visible(actor, now)?;
+    facts.unlocked(actor, now)?;
     file(facts)?;
     Ok(facts.permit(actor))
 }
 
-fn readable(actor: &Actor, facts: &NodeFacts, verb: Verbs, without: Denial, now: Timestamp) -> Result<(), Denial> {
+fn readable(actor: &Actor, facts: &NodeFacts, need: Need, now: Timestamp) -> Result<(), Denial> {
     actor.check(now)?;
-    if !facts.visible(actor, now)?.contains(verb) {
-        return Err(without);
-    }
+    facts.reach(actor, need, now)?;
     file(facts)
+}
+
+fn upload_need(facts: &NodeFacts) -> Need {
+    if facts.kind == NodeKind::File { Need::EDIT } else { Need::ADD }
 }
 
 fn file(facts: &NodeFacts) -> Result<(), Denial> {
@@ -89,7 +92,7 @@ mod tests {
     use super::*;
     use crate::actor::tests::{actor, id};
     use crate::node::tests::{NOW, all_verbs, facts, grant};
-    use ticrypt_types::Rank;
+    use ticrypt_types::{Rank, Verbs};
 
     #[test]
     fn each_content_verb_needs_its_bit() {

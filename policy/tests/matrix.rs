@@ -4,12 +4,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fmt::Write;
+use std::sync::Arc;
 
+use ticrypt_policy::access::GroupFact;
+use ticrypt_policy::active::{ActiveSet, Membership, Standing, StandingLine};
 use ticrypt_policy::grant::{GrantFacts, GrantTerms, may_create_grant, may_leave, may_list_grants, may_revoke};
 use ticrypt_policy::node::{GrantFact, NodeFacts, PathStep, Trashed};
 use ticrypt_policy::user::{self, UserFacts};
-use ticrypt_policy::{Actor, Denial, audit, node, notification, session, version};
-use ticrypt_types::{GrantId, NodeId, NodeKind, Rank, Timestamp, UserId, UserState, Verbs};
+use ticrypt_policy::{Actor, Denial, Label, Line, audit, node, notification, session, version};
+use ticrypt_types::{
+    GrantId, GroupId, GroupPermissions, MemberRole, NodeId, NodeKind, Permissions, ProjectId, Rank, Restrictions, Span, Timestamp, UserId,
+    UserState, Verbs,
+};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
 
@@ -38,11 +44,20 @@ fn place(n: u8) -> NodeId {
 }
 
 fn actor(n: u8, rank: Rank) -> Actor {
-    Actor { user: user(n), rank, state: UserState::Active, disabled_until: Timestamp::ABSENT, epoch: 1, session_epoch: 1 }
+    Actor {
+        user: user(n),
+        rank,
+        state: UserState::Active,
+        disabled_until: Timestamp::ABSENT,
+        epoch: 1,
+        session_epoch: 1,
+        permissions: Permissions::basic(),
+        active: Arc::default(),
+    }
 }
 
 fn step(n: u8, closure_seq: u64) -> PathStep {
-    PathStep { node: place(n), closure_seq, rolled_seq: 1 }
+    PathStep { node: place(n), closure_seq, rolled_seq: 1, boundary: false }
 }
 
 fn grant(on: u8, verbs: Verbs) -> GrantFact {
@@ -72,6 +87,8 @@ fn states(kind: NodeKind) -> Vec<(&'static str, NodeFacts)> {
     let live = NodeFacts {
         node: place(10),
         owner: user(9),
+        group: None,
+        label: Label::UNLOCKED,
         kind,
         revision: 1,
         head_counter: 1,
@@ -137,7 +154,7 @@ fn directories() {
     let rules = [
         ("stat", rule(|me, facts| word(node::may_stat(me, facts, NOW)))),
         ("list", rule(|me, facts| word(node::may_list(me, facts, NOW)))),
-        ("create", rule(|me, facts| word(node::may_create(me, facts, NOW)))),
+        ("create", rule(|me, facts| word(node::may_create(me, facts, node::Making { files: true, directories: true }, NOW)))),
         ("upload", rule(|me, facts| word(version::may_upload(me, facts, NOW)))),
         ("rename", rule(|me, facts| word(node::may_rename(me, facts, NOW)))),
         ("move", rule(move |me, facts| word(node::may_move(me, facts, &target(facts), NOW)))),
@@ -164,7 +181,7 @@ fn files() {
         ("trash", rule(|me, facts| word(node::may_trash(me, facts, NOW)))),
         ("delete", rule(|me, facts| word(node::may_delete(me, facts, NOW)))),
         ("list", rule(|me, facts| word(node::may_list(me, facts, NOW)))),
-        ("create", rule(|me, facts| word(node::may_create(me, facts, NOW)))),
+        ("create", rule(|me, facts| word(node::may_create(me, facts, node::Making { files: true, directories: true }, NOW)))),
     ];
     golden("file.txt", &node_table(NodeKind::File, &rules));
 }
@@ -285,4 +302,117 @@ fn accounts_and_lists() {
     }
     let text: String = text.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     golden("account.txt", &text);
+}
+
+/// A project of the federal tree, held or lost.
+fn standing(n: u8, held: bool) -> Standing {
+    let span = Span { since: Timestamp::ABSENT, until: Timestamp::ABSENT };
+    let membership = held.then_some(Membership { span, role: MemberRole::User, restrictions: Restrictions::NONE });
+    Standing { project: ProjectId::from_random([n; 16]), membership, is_pi: false, demands: vec![] }
+}
+
+fn label(line: &[u8]) -> Label {
+    let line = Line::new(line.iter().map(|n| ProjectId::from_random([*n; 16])).collect());
+    Label::of(line).unwrap()
+}
+
+/// Federal is 1, Florida 2 and Texas 3, both below it.
+fn working_sets() -> Vec<(&'static str, ActiveSet)> {
+    let set = |steps: &[(u8, bool)]| {
+        let line = StandingLine::new(steps.iter().map(|(n, held)| standing(*n, *held)).collect());
+        ActiveSet::new(NOW, vec![line]).unwrap()
+    };
+    vec![
+        ("nothing", ActiveSet::empty(NOW)),
+        ("federal", set(&[(1, true)])),
+        ("florida", set(&[(1, true), (2, true)])),
+        ("texas", set(&[(1, true), (3, true)])),
+        ("florida, lost", set(&[(1, true), (2, false)])),
+        ("federal, lost above florida", set(&[(1, false), (2, true)])),
+    ]
+}
+
+/// Role, working set, class of thing (features H8), verb.
+#[test]
+fn working_sets_and_tagged_things() {
+    let member = |permissions| Some(GroupFact { group: GroupId::from_random([7; 16]), permissions });
+    let all = [("user", Rank::User), ("super-admin", Rank::SuperAdmin)];
+    let things: [(&str, &[u8], bool); 6] = [
+        ("group, untagged", &[], true),
+        ("group, tagged federal", &[1], true),
+        ("group, tagged florida", &[1, 2], true),
+        ("shared, tagged florida", &[1, 2], false),
+        ("shared, tagged texas", &[1, 3], false),
+        ("shared, untagged", &[], false),
+    ];
+    let mut text = String::new();
+    for (thing, tags, in_group) in things {
+        writeln!(text, "== {thing}").unwrap();
+        let keys: Vec<(&str, u8, Option<GroupFact>, Vec<GrantFact>)> = if in_group {
+            vec![
+                ("no member", 9, member(None), vec![]),
+                ("member", 9, member(Some(GroupPermissions::USER)), vec![]),
+                ("manager", 9, member(Some(GroupPermissions::MANAGER)), vec![]),
+                ("group owner", 1, member(Some(GroupPermissions::ALL)), vec![]),
+            ]
+        } else {
+            vec![
+                ("no share", 9, None, vec![]),
+                ("share above", 9, None, vec![grant(11, Verbs::ALL)]),
+                ("share, view", 9, None, vec![grant(10, Verbs::VIEW)]),
+                ("share, all", 9, None, vec![grant(10, Verbs::ALL)]),
+                ("owner", 1, None, vec![]),
+            ]
+        };
+        for (rank_word, rank) in all {
+            for (key, owner, group, grants) in &keys {
+                for (working, active) in working_sets() {
+                    let me = Actor { active: Arc::new(active), ..actor(1, rank) };
+                    let facts = |kind| NodeFacts {
+                        node: place(10),
+                        owner: user(*owner),
+                        group: *group,
+                        label: label_or_unlocked(tags),
+                        kind,
+                        revision: 1,
+                        head_counter: 1,
+                        epoch: 1,
+                        parent: Some(place(11)),
+                        trashed: Trashed::No,
+                        // Tagged itself, in a directory that is not.
+                        path: vec![PathStep { boundary: !tags.is_empty(), ..step(10, 0) }, step(11, 0)],
+                        grants: grants.clone(),
+                        rights: 0,
+                    };
+                    let (file, directory) = (facts(NodeKind::File), facts(NodeKind::Directory));
+                    let making = |files| node::Making { files, directories: !files };
+                    let sight = |facts: &NodeFacts| match facts.sight(&me, NOW) {
+                        Ok(sight) => format!("{sight:?}").to_lowercase(),
+                        Err(denial) => denial.code().to_owned(),
+                    };
+                    let cells = [
+                        ("file", sight(&file)),
+                        ("directory", sight(&directory)),
+                        ("list", word(node::may_list(&me, &directory, NOW)).to_owned()),
+                        ("view", word(version::may_open(&me, &file, NOW)).to_owned()),
+                        ("download", word(version::may_download(&me, &file, NOW)).to_owned()),
+                        ("write", word(version::may_publish(&me, &file, NOW)).to_owned()),
+                        ("add file", word(node::may_create(&me, &directory, making(true), NOW)).to_owned()),
+                        ("add directory", word(node::may_create(&me, &directory, making(false), NOW)).to_owned()),
+                        ("rename", word(node::may_rename(&me, &file, NOW)).to_owned()),
+                        ("trash", word(node::may_trash(&me, &file, NOW)).to_owned()),
+                        ("history", word(audit::may_read_history(&me, &file, NOW)).to_owned()),
+                    ];
+                    let cells: String = cells.iter().map(|(name, cell)| format!(" {name}:{cell}")).collect();
+                    writeln!(text, "{:<24} in {working:<28}{cells}", format!("{key}, {rank_word}")).unwrap();
+                }
+            }
+        }
+        text.push('\n');
+    }
+    golden("label.txt", &text);
+}
+
+fn label_or_unlocked(tags: &[u8]) -> Label {
+    if tags.is_empty() { Label::UNLOCKED } else { label(tags) }
 }

@@ -19,8 +19,10 @@
 //! | noun | reads | writes |
 //! |---|---|---|
 //! | [`setting`] | `setting`, `clock_mark`, `closure_seq` | `set_setting`, `remove_setting`, `advance_clock`, `next_closure_seq` |
-//! | [`user`] | `user`, `user_by_name`, `users`, `user_facts`, `has_users`, `bundle`, `bundles_of`, `newest_bundle`, `statements_of` | `bootstrap`, `register`, `activate`, `deactivate`, `disable`, `set_rank`, `reset`, `rotate`, `close_reachable` |
+//! | [`user`] | `user`, `user_by_name`, `users`, `user_facts`, `has_users`, `bundle`, `bundles_of`, `newest_bundle`, `statements_of` | `bootstrap`, `register`, `activate`, `deactivate`, `disable`, `set_rank`, `set_permissions`, `reset`, `rotate`, `close_reachable` |
 //! | [`session`] | `session`, `session_by_token`, `sessions`, `login_facts` | `begin_session`, `fail_login`, `touch_session`, `end_session` |
+//! | [`project`] | `project`, `projects`, `project_facts`, `members`, `member`, `member_facts`, `standing`, `working_set`, `active_set`, `actor` | `create_project`, `change_project`, `delete_project`, `set_member`, `remove_member`, `set_working_set` |
+//! | [`certification`] | `requirement`, `requirements`, `levels`, `level_facts`, `requirement_facts`, `certifications`, `certification` | `set_requirement`, `delete_requirement`, `set_level`, `delete_level`, `certify`, `expire_certification` |
 //! | [`node`] | `node`, `node_facts`, `home`, `lost_homes`, `list_entries`, `directory_leaves`, `trash_of`, `subtree` | `create_home`, `create_nodes`, `rename`, `move_nodes`, `trash`, `restore`, `delete`, `rekey` |
 //! | [`version`] | `upload`, `chunks`, `small_contents`, `versions`, `histories`, `contents_of`, `manifest` | `begin_uploads`, `record_chunk`, `publish`, `abandon`, `abandon_stale`, `forget_abandoned` |
 //! | [`grant`] | `grant`, `grant_by_hash`, `grants_on`, `grants_resting_on`, `shared_with`, `shared_by`, `dead_by`, `dead_on`, `expired` | `insert_grant`, `end_grants`, `leave_grant`, `end_expired` |
@@ -33,6 +35,7 @@
 
 pub mod audit;
 pub mod blobs;
+pub mod certification;
 pub mod check;
 mod column;
 mod connect;
@@ -42,6 +45,7 @@ pub mod hold;
 mod migrations;
 pub mod node;
 pub mod notification;
+pub mod project;
 mod retired;
 pub mod session;
 pub mod setting;

@@ -3,7 +3,7 @@
 use sea_orm::EntityTrait;
 use ticrypt_policy::permit::{SessionEnd, SessionLogin};
 use ticrypt_policy::session::LoginFacts;
-use ticrypt_policy::{Actor, Permit, Scope};
+use ticrypt_policy::{Permit, Scope};
 use ticrypt_types::{SessionId, Timestamp, UserId};
 
 use crate::column::{Digest, bytes, count, digest, id, number, time};
@@ -64,21 +64,9 @@ impl TryFrom<sessions::Model> for Session {
 }
 
 impl Session {
-    /// Neither ended nor past its time. Whether its epoch still counts is for [`Actor::check`].
+    /// Neither ended nor past its time. Whether its epoch still counts is for [`ticrypt_policy::Actor::check`].
     pub fn is_living(&self, now: Timestamp) -> bool {
         self.ended.is_none() && now < self.expires
-    }
-
-    /// Who asks, as the rules want it.
-    pub fn actor(&self, user: &User) -> Actor {
-        Actor {
-            user: user.id,
-            rank: user.rank,
-            state: user.state,
-            disabled_until: user.disabled_until,
-            epoch: user.epoch,
-            session_epoch: self.epoch,
-        }
     }
 }
 

@@ -22,9 +22,11 @@ use ticrypt_types::Timestamp;
 use crate::connect::{Backend, Options, Store, rows, run};
 use crate::error::StoreError;
 use crate::table::audit::audit_index;
+use crate::table::certification::{certifications, level_requirements, levels, requirements};
 use crate::table::grant::grants;
 use crate::table::node::{nodes, retired};
 use crate::table::notification::{notification_reads, notifications};
+use crate::table::project::{members, project_levels, projects, working_sets};
 use crate::table::session::sessions;
 use crate::table::setting::settings;
 use crate::table::user::{bundles, statements, users};
@@ -59,6 +61,14 @@ tables!(
     audit_index,
     notifications,
     notification_reads,
+    requirements,
+    levels,
+    level_requirements,
+    projects,
+    project_levels,
+    members,
+    certifications,
+    working_sets,
 );
 
 #[derive(FromQueryResult)]

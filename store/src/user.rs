@@ -3,11 +3,13 @@
 //! Every loss of rights raises the account's epoch and ends its sessions in the same transaction.
 
 use sea_orm::{EntityTrait, FromQueryResult, Value};
-use ticrypt_policy::permit::{Bootstrap, BundleRotate, UserActivate, UserDeactivate, UserDisable, UserRank, UserRegister, UserReset};
+use ticrypt_policy::permit::{
+    Bootstrap, BundleRotate, UserActivate, UserDeactivate, UserDisable, UserPermissions, UserRank, UserRegister, UserReset,
+};
 use ticrypt_policy::user::UserFacts;
 use ticrypt_policy::{Permit, Scope};
 use ticrypt_types::user::InactiveCause;
-use ticrypt_types::{NotificationKind, Rank, Timestamp, UserId, UserName, UserState};
+use ticrypt_types::{NotificationKind, Permissions, Rank, Timestamp, UserId, UserName, UserState};
 
 use crate::column::{Digest, bytes, count, digest, id, number, time};
 use crate::connect::Store;
@@ -37,6 +39,10 @@ pub struct User {
     pub failed_logins: u32,
     pub last_failure: Timestamp,
     pub last_login: Timestamp,
+    /// What the system lets them do.
+    pub permissions: Permissions,
+    /// Counts changes of the working set.
+    pub working_revision: u64,
 }
 
 /// An account to be made.
@@ -71,6 +77,10 @@ pub struct Statement {
     pub at: Timestamp,
 }
 
+fn permissions(bits: i64) -> Result<Permissions, StoreError> {
+    Permissions::from_bits(count("users.permissions", bits)?).ok_or(StoreError::Corrupt("users.permissions"))
+}
+
 impl TryFrom<users::Model> for User {
     type Error = StoreError;
     fn try_from(row: users::Model) -> Result<Self, StoreError> {
@@ -90,6 +100,8 @@ impl TryFrom<users::Model> for User {
             failed_logins: u32::try_from(row.failed_logins).map_err(|_| StoreError::Corrupt("users.failed_logins"))?,
             last_failure: time(row.last_failure_ms),
             last_login: time(row.last_login_ms),
+            permissions: permissions(row.permissions)?,
+            working_revision: count("users.working_revision", row.working_revision)?,
         })
     }
 }
@@ -237,6 +249,12 @@ impl Store {
         self.write(move |tx| Box::pin(async move { tx.set_rank(permit, rank, statement).await })).await
     }
 
+    pub async fn set_permissions(&self, permit: Permit<UserPermissions>, permissions: Permissions) -> Result<(), StoreError> {
+        let set = "permissions = $3";
+        let bits = number(permissions.bits())?;
+        self.write(move |tx| Box::pin(async move { tx.change_user(permit.on(), permit.revision(), set, vec![bits.into()]).await })).await
+    }
+
     /// A new identity after the old one was lost: the account's grants are dead, its sessions end.
     pub async fn reset(&self, permit: Permit<UserReset>, bundle: Bundle, statement: Statement) -> Result<(), StoreError> {
         self.write(move |tx| Box::pin(async move { tx.reset(permit, bundle, statement).await })).await
@@ -376,6 +394,8 @@ impl Tx {
             failed_logins: 0,
             last_failure_ms: 0,
             last_login_ms: 0,
+            permissions: number(Permissions::basic().bits())?,
+            working_revision: 0,
         };
         insert_all::<users::Entity, users::ActiveModel>(&self.conn, vec![row]).await?;
         self.insert_bundle(permitted, bundle).await

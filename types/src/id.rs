@@ -158,6 +158,16 @@ ids! {
     VersionId,
     /// A node's keys, sealed to somebody.
     GrantId,
+    /// A project: a tag, and the people who may reach what carries it.
+    ProjectId,
+    /// A set of requirements a project may ask for.
+    LevelId,
+    /// Something a person is certified for.
+    RequirementId,
+    /// A key pair with a directory, and the people who hold it.
+    GroupId,
+    /// People who share a quota.
+    TeamId,
     /// One request; stands in the answer, in the log line and in the audit row.
     RequestId,
 }

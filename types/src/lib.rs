@@ -3,21 +3,29 @@
 //! Everything else in the workspace speaks in these words. No I/O, no clock, no randomness of its own: an id is
 //! made from bytes somebody else drew.
 
+pub mod group;
 pub mod id;
 pub mod limits;
 pub mod name;
 pub mod notification;
 pub mod operation;
+pub mod permission;
+pub mod project;
 pub mod secret;
 pub mod time;
+pub mod title;
 pub mod user;
 pub mod vault;
 
-pub use id::{DeploymentId, GrantId, NodeId, RequestId, SessionId, UserId, VersionId};
+pub use group::GroupPermissions;
+pub use id::{DeploymentId, GrantId, GroupId, LevelId, NodeId, ProjectId, RequestId, RequirementId, SessionId, TeamId, UserId, VersionId};
 pub use name::{NodeName, UserName};
 pub use notification::NotificationKind;
 pub use operation::Operation;
+pub use permission::{Permission, Permissions};
+pub use project::{MemberRole, Restrictions};
 pub use secret::Secret;
-pub use time::Timestamp;
+pub use time::{Span, Timestamp};
+pub use title::{Colour, Tag, Title};
 pub use user::{Rank, UserState};
 pub use vault::{NodeKind, Verbs};

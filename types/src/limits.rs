@@ -29,6 +29,17 @@ pub const SMALL_CONTENT_MAX_BYTES: usize = 64 * 1024;
 pub const DIRECTORY_MAX_ENTRIES: u64 = 50_000;
 /// A directory deeper than this below its root is refused.
 pub const DEPTH_MAX: usize = 256;
+/// A project deeper than this below Unlocked is refused.
+pub const PROJECT_DEPTH_MAX: usize = 16;
+/// Projects in one working set, or tags on one path: one from each tree.
+pub const LABEL_LINES_MAX: usize = 8;
+pub const TITLE_MAX_BYTES: usize = 100;
+/// What is written in a tag, in characters: it stands on every line of a list.
+pub const TAG_MAX_CHARS: usize = 24;
+/// What is said about a project, a level or a requirement.
+pub const DESCRIPTION_MAX_BYTES: usize = 2_000;
+/// Items of one bulk action.
+pub const BULK_MAX_ITEMS: usize = 10_000;
 /// Chunks of one version: 8 TiB.
 pub const CHUNKS_MAX: u64 = 1 << 20;
 

@@ -74,6 +74,30 @@ operations! {
     /// A client tells that a pinned key no longer matches.
     PinReport "pin.report" Changes Session;
 
+    /// What an administrator lets somebody do.
+    UserPermissions "user.permissions" Changes Session;
+
+    // projects, what they ask for, who is in them
+    RequirementList "requirement.list" Reads Session;
+    RequirementSet "requirement.set" Changes Session;
+    RequirementDelete "requirement.delete" Changes Session;
+    LevelList "level.list" Reads Session;
+    LevelSet "level.set" Changes Session;
+    LevelDelete "level.delete" Changes Session;
+    ProjectList "project.list" Reads Session;
+    ProjectCreate "project.create" Changes Session;
+    ProjectChange "project.change" Changes Session;
+    ProjectDelete "project.delete" Changes Session;
+    MemberList "member.list" Reads Session;
+    MemberSet "member.set" Changes Session;
+    MemberRemove "member.remove" Changes Session;
+    CertificationList "certification.list" Reads Session;
+    /// Gives or renews one.
+    CertificationSet "certification.set" Changes Session;
+    CertificationExpire "certification.expire" Changes Session;
+    /// The projects a person works in, in all sessions.
+    WorkingSet "working.set" Changes Session;
+
     // directories and files
     HomeCreate "home.create" Changes Session;
     VaultRoots "vault.roots" HandsOut Session;

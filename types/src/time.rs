@@ -48,6 +48,25 @@ impl Timestamp {
     }
 }
 
+/// A stretch of time in which something held: from `since` on, and before `until` ([`Timestamp::ABSENT`]: still).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub since: Timestamp,
+    pub until: Timestamp,
+}
+
+impl Span {
+    /// Whether it held at every moment from `from` to `now`, both included.
+    pub fn covers(&self, from: Timestamp, now: Timestamp) -> bool {
+        self.since <= from && !self.until.is_expired(now)
+    }
+
+    /// Whether it held at some moment from `from` to `now`, both included.
+    pub fn meets(&self, from: Timestamp, now: Timestamp) -> bool {
+        self.since <= now && !self.until.is_expired(from)
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with milliseconds, by the civil-from-days rule of the proleptic Gregorian calendar.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,6 +99,24 @@ mod tests {
         ] {
             assert_eq!(Timestamp::from_millis(ms).to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_span_has_its_first_moment_and_not_its_last() {
+        let at = Timestamp::from_millis;
+        let span = Span { since: at(10), until: at(20) };
+        for (from, now, covers, meets) in [
+            (5, 9, false, false),
+            (5, 10, false, true),
+            (10, 10, true, true),
+            (10, 19, true, true),
+            (10, 20, false, true),
+            (19, 30, false, true),
+            (20, 30, false, false),
+        ] {
+            assert_eq!((span.covers(at(from), at(now)), span.meets(at(from), at(now))), (covers, meets), "{from} {now}");
+        }
+        assert!(Span { until: Timestamp::ABSENT, ..span }.covers(at(10), at(u64::MAX)));
     }
 
     #[test]

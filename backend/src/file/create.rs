@@ -10,7 +10,7 @@ use ticrypt_api::{ApiError, Blob, Hash};
 use ticrypt_crypto::Signed;
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_policy::Permit;
-use ticrypt_policy::node::may_create;
+use ticrypt_policy::node::{Making, may_create};
 use ticrypt_policy::permit::NodeCreate;
 use ticrypt_store::node::{CreateNodes, NodeNew};
 use ticrypt_types::{NodeId, Operation};
@@ -48,7 +48,9 @@ impl FileRole {
     async fn plan_create(&self, caller: &Caller, request: CreateRequest, children: Vec<NodeId>) -> Result<Planned, FileError> {
         let who = self.who(caller).await?;
         let facts = self.facts_of(&who.actor, request.directory).await?;
-        let permit = decided(may_create(&who.actor, &facts, caller.now), &facts.path)?;
+        let is_directory = |node: &NewNode| node.head.is_some();
+        let making = Making { files: !request.nodes.iter().all(is_directory), directories: request.nodes.iter().any(is_directory) };
+        let permit = decided(may_create(&who.actor, &facts, making, caller.now), &facts.path)?;
         let place = self.place(request.directory).await?;
         let (deployment, now, at) = (self.deployment, caller.now, epoch(facts.epoch)?);
         let CreateRequest { directory, head: head_bytes, nodes } = request;

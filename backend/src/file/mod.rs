@@ -122,14 +122,7 @@ impl FileRole {
 
     async fn account(&self, caller: &Caller) -> Result<(Actor, ticrypt_store::Digest), FileError> {
         let user = self.store.user(caller.user).await?.ok_or(FileError::Corrupt("a session without an account"))?;
-        let actor = Actor {
-            user: user.id,
-            rank: user.rank,
-            state: user.state,
-            disabled_until: user.disabled_until,
-            epoch: user.epoch,
-            session_epoch: caller.epoch,
-        };
+        let actor = self.store.actor(&user, caller.epoch, caller.login).await?;
         Ok((actor, user.bundle))
     }
 }

@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn stale_nodes_come_from_the_top_down() {
         let node = |n: u8| NodeId::from_random([n; 16]);
-        let step = |n, closure_seq, rolled_seq| PathStep { node: node(n), closure_seq, rolled_seq };
+        let step = |n, closure_seq, rolled_seq| PathStep { node: node(n), closure_seq, rolled_seq, boundary: false };
         // From the node (1) up to the root (4): 3 was closed at 5 and has new keys, 2 and 1 not yet.
         let path = [step(1, 0, 4), step(2, 0, 0), step(3, 5, 5), step(4, 0, 0)];
         assert_eq!(stale(&path), [node(2), node(1)]);

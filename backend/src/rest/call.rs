@@ -65,6 +65,7 @@ impl Call {
             rank: session.rank,
             session: session.id,
             epoch: session.epoch,
+            login: session.login,
             request: self.request,
             address: self.connection.peer.ip(),
             now: self.now,

@@ -89,12 +89,17 @@ impl Rest {
             if !row.is_living(now) {
                 return Err(session_over());
             }
-            row.actor(&user).check(now).map_err(|denial| refuse(denial, now))?;
+            self.store
+                .actor(&user, row.epoch, row.created)
+                .await
+                .map_err(|error| store_failed(error, now))?
+                .check(now)
+                .map_err(|denial| refuse(denial, now))?;
             let key = PublicKey::from_bytes(&row.session_key).map_err(|_| {
                 tracing::error!("the key of a stored session is not a key; run check");
                 ApiError::broken()
             })?;
-            let session = Session::new(row.id, row.user, user.rank, row.epoch, *hash, key, row.expires, row.last_seen);
+            let session = Session::new(row.id, row.user, user.rank, row.epoch, *hash, key, row.created, row.expires, row.last_seen);
             if let Some(session) = self.presence.admit(session, generation) {
                 return Ok(session);
             }
@@ -105,14 +110,7 @@ impl Rest {
     /// The account of who asks as it is now, for decisions about people.
     pub async fn actor(&self, session: &Session, now: Timestamp) -> Result<(Actor, ticrypt_store::user::User), ApiError> {
         let user = self.store.user(session.user).await.map_err(|error| store_failed(error, now))?.ok_or_else(session_over)?;
-        let actor = Actor {
-            user: user.id,
-            rank: user.rank,
-            state: user.state,
-            disabled_until: user.disabled_until,
-            epoch: user.epoch,
-            session_epoch: session.epoch,
-        };
+        let actor = self.store.actor(&user, session.epoch, session.login).await.map_err(|error| store_failed(error, now))?;
         Ok((actor, user))
     }
 }

@@ -8,7 +8,9 @@
 
 pub mod bundle;
 pub mod call;
+pub mod certification;
 pub mod challenge;
+mod change;
 pub mod chunk;
 pub mod deployment;
 pub mod event;
@@ -16,13 +18,17 @@ pub mod identify;
 pub mod identities;
 pub mod limit;
 pub mod log;
+pub mod member;
 pub mod notification;
+pub mod permission;
 pub mod pin;
+pub mod project;
 pub mod route;
 pub mod session;
 pub mod statement;
 pub mod user;
 pub mod vault;
+mod working_set;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -249,6 +249,25 @@ impl Rest {
             Operation::BundleRotate => self.rotate_bundle(call).await,
             Operation::BundleRead => self.read_bundle(call).await,
             Operation::PinReport => self.report_pin(call).await,
+            Operation::UserPermissions => self.set_permissions(call).await,
+
+            Operation::RequirementList => self.list_requirements(call).await,
+            Operation::RequirementSet => self.set_requirement(call).await,
+            Operation::RequirementDelete => self.delete_requirement(call).await,
+            Operation::LevelList => self.list_levels(call).await,
+            Operation::LevelSet => self.set_level(call).await,
+            Operation::LevelDelete => self.delete_level(call).await,
+            Operation::ProjectList => self.list_projects(call).await,
+            Operation::ProjectCreate => self.create_project(call).await,
+            Operation::ProjectChange => self.change_project(call).await,
+            Operation::ProjectDelete => self.delete_project(call).await,
+            Operation::MemberList => self.list_members(call).await,
+            Operation::MemberSet => self.set_member(call).await,
+            Operation::MemberRemove => self.remove_member(call).await,
+            Operation::CertificationList => self.list_certifications(call).await,
+            Operation::CertificationSet => self.certify(call).await,
+            Operation::CertificationExpire => self.expire_certification(call).await,
+            Operation::WorkingSet => self.set_working_set(call).await,
 
             Operation::HomeCreate
             | Operation::VaultRoots

@@ -111,7 +111,7 @@ impl Rest {
             self.audit.fact(event, outcome_of(&error)).await?;
             return Err(error);
         }
-        let session = Session::new(id, user.id, user.rank, user.epoch, hash, claimed.session_key, expires, call.now);
+        let session = Session::new(id, user.id, user.rank, user.epoch, hash, claimed.session_key, call.now, expires, call.now);
         // Not admitted when somebody lost something meanwhile: the next request loads it, or finds it ended.
         self.presence.admit(session, generation);
         if let Some(before) = call.connection.rebind_by_login(id) {

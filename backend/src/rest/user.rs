@@ -241,6 +241,7 @@ pub(super) fn view(user: &User, generation: u32) -> UserView {
         last_login_ms: present(user.last_login),
         fingerprint: Hash(user.bundle),
         generation,
+        permissions: user.permissions,
     }
 }
 

@@ -21,8 +21,8 @@ use ticrypt_api::role::{Caller, Chunks, Epochs};
 use ticrypt_api::{ApiError, ErrorKind};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::chunk::{ChunkError, StoredChunk};
+use ticrypt_policy::Denial;
 use ticrypt_policy::version::may_write_chunk;
-use ticrypt_policy::{Actor, Denial};
 use ticrypt_store::blobs::{BlobError, ChunkKey, ChunkStore};
 use ticrypt_store::version::Chunk;
 use ticrypt_store::{Store, StoreError};
@@ -123,14 +123,7 @@ impl StorageRole {
         let _busy = self.busy.begin(version, number).ok_or(StorageError::Busy)?;
         let upload = self.store.upload(version).await?.ok_or(Denial::UploadOver)?;
         let user = self.store.user(caller.user).await?.ok_or(StorageError::Session)?;
-        let actor = Actor {
-            user: user.id,
-            rank: user.rank,
-            state: user.state,
-            disabled_until: user.disabled_until,
-            epoch: user.epoch,
-            session_epoch: caller.epoch,
-        };
+        let actor = self.store.actor(&user, caller.epoch, caller.login).await?;
         let permit = may_write_chunk(&actor, &upload.facts(), caller.now)?;
         let recorded = self.store.chunks(version, number, 1).await?;
         // Hashing 8 MiB takes longer than an async thread should be held.

@@ -2,20 +2,31 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
+use ticrypt_api::certification::{
+    CertificationExpireRequest, CertificationSetReply, CertificationSetRequest, LevelAbout, LevelSetRequest, RequirementAbout,
+    RequirementSetRequest,
+};
 use ticrypt_api::endpoint::Codec;
 use ticrypt_api::grant::{GrantCreateRequest, GrantFilter, GrantLeaveRequest, GrantListRequest, GrantRevokeRequest, NewGrant};
 use ticrypt_api::log::EntriesRequest;
 use ticrypt_api::node::*;
 use ticrypt_api::notification::NotificationReadRequest;
-use ticrypt_api::session::ChallengeRequest;
+use ticrypt_api::project::{
+    MemberSetRequest, ProjectAbout, ProjectChangeRequest, ProjectCreateRequest, ProjectListReply, WorkingSetRequest,
+};
+use ticrypt_api::session::{ChallengeReply, ChallengeRequest};
 use ticrypt_api::upload::{NewUpload, UploadBeginReply, UploadBeginRequest};
-use ticrypt_api::user::{BundleRotateRequest, PinReportRequest, UserStateRequest};
+use ticrypt_api::user::{BundleRotateRequest, PermissionsRequest, PinReportRequest, UserStateRequest};
 use ticrypt_api::version::{OpenItem, OpenReply, OpenRequest, PublishRequest, VersionListRequest};
 use ticrypt_api::{Blob, Endpoint, Hash, wire};
 use ticrypt_crypto::grant::GrantPayload;
 use ticrypt_crypto::statement::Action;
+use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_crypto::{Digest, Envelope};
-use ticrypt_types::{NodeId, NodeKind, Operation, Rank, SessionId, Verbs, VersionId};
+use ticrypt_types::{
+    LevelId, MemberRole, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Rank, RequirementId, Restrictions, SessionId,
+    Verbs, VersionId,
+};
 
 use crate::people::{change, log_in, register, registration, statement, try_log_in};
 use crate::records::{
@@ -35,6 +46,8 @@ const ROOT: usize = 7;
 struct Subject {
     person: Person,
     wire: Wire,
+    /// The session of the wire.
+    session: Option<SessionId>,
 }
 
 /// A file as its owner remembers it.
@@ -62,6 +75,10 @@ pub struct World {
     leave_grant: GrantPayload,
     friends_grant: GrantPayload,
     spare_session: SessionId,
+    /// The owner's, who manages it; the grantee is a member.
+    project: ProjectId,
+    /// The project asks for it.
+    requirement: RequirementId,
     count: u32,
 }
 
@@ -97,14 +114,17 @@ impl World {
         let mut spare_session = None;
         let mut subjects = Vec::new();
         for (index, person) in people.into_iter().enumerate() {
-            let wire = match index {
-                NOBODY | PENDING => server.wire().await,
-                _ => log_in(&server, &person).await.0,
+            let (wire, session) = match index {
+                NOBODY | PENDING => (server.wire().await, None),
+                _ => {
+                    let (wire, session) = log_in(&server, &person).await;
+                    (wire, Some(session))
+                }
             };
             if index == OWNER {
                 spare_session = Some(log_in(&server, &person).await.1);
             }
-            subjects.push(Subject { person, wire });
+            subjects.push(Subject { person, wire, session });
         }
         let inactive = &subjects[INACTIVE];
         change(&server, &mut root_wire, &subjects[ROOT].person, &inactive.person, Action::Deactivate).await;
@@ -120,7 +140,7 @@ impl World {
     /// The owner's tree and its shares.
     async fn furnish(server: Server, mut subjects: Vec<Subject>, friend: Person, spare_session: SessionId) -> Self {
         let mut at_home = subjects.remove(OWNER);
-        let Subject { person: owner, wire } = &mut at_home;
+        let Subject { person: owner, wire, .. } = &mut at_home;
         let owner = &*owner;
         let grantee = &subjects[GRANTEE].person;
         let mut home = Directory::new(new_node(), None, owner.user);
@@ -180,7 +200,10 @@ impl World {
             let () = wire.ask(Operation::GrantCreate, &[], &request).await.unwrap();
         }
         subjects.insert(OWNER, at_home);
+        let (project, requirement) = Self::project(&mut subjects).await;
         Self {
+            project,
+            requirement,
             server,
             subjects,
             friend,
@@ -200,6 +223,29 @@ impl World {
             spare_session,
             count: 0,
         }
+    }
+
+    /// The owner may run projects and has one, which asks for something.
+    async fn project(subjects: &mut [Subject]) -> (ProjectId, RequirementId) {
+        let (owner, grantee) = (subjects[OWNER].person.user, subjects[GRANTEE].person.user);
+        let given = [Permission::ProjectCreate, Permission::ProjectManage, Permission::ProjectCertify].into_iter();
+        let permissions = given.fold(Permissions::basic(), Permissions::with);
+        let root = &mut subjects[ROOT].wire;
+        let () = root.ask(Operation::UserPermissions, &[&owner.to_string()], &PermissionsRequest { permissions }).await.unwrap();
+        let requirement = RequirementId::from_random(records::random());
+        let () = root.ask(Operation::RequirementSet, &[&requirement.to_string()], &new_requirement()).await.unwrap();
+        let level = LevelId::from_random(records::random());
+        let () = root.ask(Operation::LevelSet, &[&level.to_string()], &new_level(vec![requirement])).await.unwrap();
+        let project = ProjectId::from_random(records::random());
+        let request = ProjectCreateRequest { project, parent: None, about: about(Some(level)) };
+        let wire = &mut subjects[OWNER].wire;
+        let () = wire.ask(Operation::ProjectCreate, &[], &request).await.unwrap();
+        // The owner is to run it, which takes being certified oneself.
+        for user in [owner, grantee] {
+            let _: CertificationSetReply = wire.ask(Operation::CertificationSet, &[], &certification(requirement, user)).await.unwrap();
+        }
+        let () = wire.ask(Operation::MemberSet, &[&project.to_string()], &member(grantee)).await.unwrap();
+        (project, requirement)
     }
 
     /// Lets one subject do one thing; the status, and the code of a refusal.
@@ -265,7 +311,72 @@ impl World {
             | Operation::TrashList
             | Operation::NotificationList
             | Operation::EventFollow
-            | Operation::SessionLogin => page(),
+            | Operation::SessionLogin
+            | Operation::RequirementList
+            | Operation::LevelList
+            | Operation::ProjectList
+            | Operation::CertificationList => page(),
+            Operation::UserPermissions => {
+                let target = Person::new(self.server.deployment(), &name);
+                register(&mut self.server.wire().await, &target, None).await;
+                let permissions = Permissions::basic().with(Permission::ProjectCreate);
+                body(to(&target.user), operation, &PermissionsRequest { permissions })
+            }
+            Operation::RequirementSet => body(to(&RequirementId::from_random(records::random())), operation, &new_requirement()),
+            Operation::LevelSet => body(to(&LevelId::from_random(records::random())), operation, &new_level(vec![])),
+            Operation::RequirementDelete => {
+                let id = RequirementId::from_random(records::random());
+                let root = &mut self.subjects[ROOT].wire;
+                let () = root.ask(Operation::RequirementSet, &[&id.to_string()], &new_requirement()).await.unwrap();
+                to(&id)
+            }
+            Operation::LevelDelete => {
+                let id = LevelId::from_random(records::random());
+                let root = &mut self.subjects[ROOT].wire;
+                let () = root.ask(Operation::LevelSet, &[&id.to_string()], &new_level(vec![])).await.unwrap();
+                to(&id)
+            }
+            Operation::ProjectCreate => {
+                let project = ProjectId::from_random(records::random());
+                body(page(), operation, &ProjectCreateRequest { project, parent: None, about: about(None) })
+            }
+            Operation::ProjectChange => {
+                let root = &mut self.subjects[ROOT].wire;
+                let list: ProjectListReply = root.ask(Operation::ProjectList, &[], &()).await.unwrap();
+                let now = list.projects.into_iter().find(|found| found.project == self.project).unwrap();
+                let request = ProjectChangeRequest { revision: now.revision, about: now.about, pi: now.pi };
+                body(to(&self.project), operation, &request)
+            }
+            Operation::ProjectDelete => {
+                let project = ProjectId::from_random(records::random());
+                let request = ProjectCreateRequest { project, parent: None, about: about(None) };
+                let () = self.subjects[OWNER].wire.ask(Operation::ProjectCreate, &[], &request).await.unwrap();
+                to(&project)
+            }
+            Operation::MemberList => to(&self.project),
+            Operation::MemberSet => body(to(&self.project), operation, &member(self.friend.user)),
+            Operation::MemberRemove => {
+                let request = member(self.friend.user);
+                let () = self.subjects[OWNER].wire.ask(Operation::MemberSet, &[&self.project.to_string()], &request).await.unwrap();
+                Attempt { parameters: vec![self.project.to_string(), self.friend.user.to_string()], ..page() }
+            }
+            Operation::CertificationSet => body(page(), operation, &certification(self.requirement, self.friend.user)),
+            Operation::CertificationExpire => {
+                let request = certification(self.requirement, self.friend.user);
+                let _: CertificationSetReply = self.subjects[OWNER].wire.ask(Operation::CertificationSet, &[], &request).await.unwrap();
+                body(page(), operation, &CertificationExpireRequest { requirement: self.requirement, user: self.friend.user })
+            }
+            // Who is a member became one after logging in: nobody's working set changes, and the answer tells who could.
+            Operation::WorkingSet => {
+                let (deployment, name, user) = (self.server.deployment(), me.name.clone(), me.user);
+                let session = self.subjects[subject].session.unwrap_or(self.spare_session);
+                let asked = ChallengeRequest { name };
+                let reply: ChallengeReply = self.server.wire().await.ask(Operation::SessionChallenge, &[], &asked).await.unwrap();
+                let (bundle, at) = (me.bundle.hash(), self.server.now());
+                let projects = vec![self.project];
+                let record = WorkingSetPayload { deployment, user, bundle, session, challenge: reply.challenge.0, projects, at };
+                body(page(), operation, &WorkingSetRequest { working_set: me.sign(&record) })
+            }
             Operation::UserRegister => {
                 let person = Person::new(self.server.deployment(), &name);
                 body(page(), operation, &registration(&person, None))
@@ -420,6 +531,34 @@ impl World {
         let version = Envelope::parse(manifest).unwrap().claimed::<ticrypt_crypto::manifest::ManifestPayload>().unwrap().version;
         (version, opened.files[0].ticket.as_ref().unwrap().ticket.clone())
     }
+}
+
+fn about(level: Option<LevelId>) -> ProjectAbout {
+    let (name, tag, colour) = ("A project".parse().unwrap(), "project".parse().unwrap(), "#1f77b4".parse().unwrap());
+    ProjectAbout { name, tag, colour, description: String::new(), level }
+}
+
+fn new_requirement() -> RequirementSetRequest {
+    let about = RequirementAbout {
+        name: "Training".parse().unwrap(),
+        description: String::new(),
+        must_expire: false,
+        default_lifespan_ms: None,
+        maximum_lifespan_ms: None,
+    };
+    RequirementSetRequest { revision: 0, about }
+}
+
+fn new_level(requirements: Vec<RequirementId>) -> LevelSetRequest {
+    LevelSetRequest { revision: 0, about: LevelAbout { name: "Level".parse().unwrap(), description: String::new(), requirements } }
+}
+
+fn member(user: ticrypt_types::UserId) -> MemberSetRequest {
+    MemberSetRequest { user, role: MemberRole::User, restrictions: Restrictions::NONE, expires_ms: None, update: true }
+}
+
+fn certification(requirement: RequirementId, user: ticrypt_types::UserId) -> CertificationSetRequest {
+    CertificationSetRequest { requirement, user, expires_ms: None }
 }
 
 fn body<T: Serialize>(attempt: Attempt, operation: Operation, request: &T) -> Attempt {

@@ -15,4 +15,5 @@ mod clock;
 mod crash;
 mod events;
 mod logs;
+mod projects;
 mod sessions;

@@ -108,6 +108,8 @@ impl World {
             disabled_until: Timestamp::ABSENT,
             epoch: 1,
             session_epoch: 1,
+            permissions: ticrypt_types::Permissions::basic(),
+            active: std::sync::Arc::default(),
         };
         let facts = self.store.user_facts(person.user, at).await.unwrap().unwrap();
         self.store.activate(may_activate(&admin, &facts, at).unwrap(), statement).await.unwrap();
@@ -172,6 +174,7 @@ pub fn caller(person: &Person) -> Caller {
         rank: Rank::User,
         session: person.session,
         epoch: 1,
+        login: Timestamp::from_millis(NOW),
         request: RequestId::from_random(random()),
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         now: Timestamp::from_millis(NOW),

@@ -2,16 +2,21 @@
 
 pub mod agent;
 pub mod audit;
+pub mod certification;
 pub mod completion;
 pub mod deployment;
 pub mod key;
+pub mod level;
 pub mod lock;
 pub mod login;
 pub mod logout;
 pub mod man;
 pub mod notifications;
+pub mod project;
 pub mod register;
+pub mod requirement;
 pub mod sessions;
 pub mod status;
 pub mod users;
 pub mod whoami;
+pub mod work;

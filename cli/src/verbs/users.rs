@@ -10,7 +10,7 @@ use ticrypt_client::{ClientError, Session, clock, home};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::bundle::{BUNDLE_MAX_LEN, Fingerprint};
 use ticrypt_crypto::statement::Action;
-use ticrypt_types::{Rank, Timestamp, UserName, UserState};
+use ticrypt_types::{Permission, Permissions, Rank, Timestamp, UserName, UserState};
 
 use crate::context::Context;
 use crate::passphrase::ask_line;
@@ -56,6 +56,10 @@ pub enum Command {
         #[arg(value_parser = rank)]
         rank: Rank,
     },
+    /// Administrators: see, give and take what the system lets a person do
+    ///
+    /// A permission opens nothing: keys and projects are asked besides. You give and take only what you have yourself.
+    Permissions(PermissionChange),
     /// Administrators: accept the new keys of a person who lost theirs; what they stored stays closed
     ///
     /// The person makes keys with `ticrypt key reset` and gives you the bundle. Let them read you its fingerprint, in person or by
@@ -89,6 +93,17 @@ pub struct Disable {
     /// End an earlier one
     #[arg(long, conflicts_with = "until")]
     end: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PermissionChange {
+    name: UserName,
+    /// Permissions to give, e.g. `project.create`
+    #[arg(long, num_args = 1.., value_name = "PERMISSION")]
+    give: Vec<Permission>,
+    /// Permissions to take away
+    #[arg(long, num_args = 1.., value_name = "PERMISSION")]
+    take: Vec<Permission>,
 }
 
 #[derive(Debug, Args)]
@@ -153,6 +168,7 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
             change(&disable.name, Action::DisableUntil(until), String::new(), &session, context).await
         }
         Command::Role { name, rank } => change(&name, Action::Role(rank), String::new(), &session, context).await,
+        Command::Permissions(change) => permissions(change, &session, context).await,
         Command::Reset(reset) => self::reset(reset, &session, context).await,
     }
 }
@@ -205,6 +221,30 @@ async fn change(name: &UserName, action: Action, reason: String, session: &Sessi
     session.users.change_state(&*session.keys, StateChange { view, action, reason, new_bundle: None }, None).await?;
     context.output.hint("Done; the statement is in the key log.");
     Ok(())
+}
+
+async fn permissions(change: PermissionChange, session: &Session, context: &Context) -> anyhow::Result<()> {
+    #[derive(Serialize)]
+    struct Held {
+        permission: &'static str,
+        category: &'static str,
+        held: bool,
+    }
+    let view = session.users.find(&change.name).await?;
+    let mut permissions = change.give.iter().copied().fold(view.permissions, Permissions::with);
+    permissions = permissions.iter().filter(|permission| !change.take.contains(permission)).collect();
+    if permissions != view.permissions {
+        session.users.set_permissions(view.user, permissions).await?;
+    }
+    let rows = Permission::ALL.iter().map(|permission| Held {
+        permission: permission.word(),
+        category: permission.category().word(),
+        held: permissions.contains(*permission),
+    });
+    let mark = |held: bool| if held { "yes" } else { "no" };
+    context.output.table(&rows.collect::<Vec<_>>(), &["PERMISSION", "HELD", "CATEGORY"], |row| {
+        vec![row.permission.to_owned(), mark(row.held).to_owned(), row.category.to_owned()]
+    })
 }
 
 async fn reset(reset: Reset, session: &Session, context: &Context) -> anyhow::Result<()> {

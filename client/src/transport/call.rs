@@ -97,7 +97,7 @@ impl Transport {
         let parameters: Vec<String> = parameters.iter().map(|parameter| percent(parameter)).collect();
         let filled = endpoint.fill(&parameters.iter().map(String::as_str).collect::<Vec<_>>());
         let body = match endpoint.method {
-            Method::Post if matches!(endpoint.codec, Codec::Json | Codec::Cbor) => wire::encode(endpoint.codec, request)
+            Method::Post | Method::Put if matches!(endpoint.codec, Codec::Json | Codec::Cbor) => wire::encode(endpoint.codec, request)
                 .map_err(|e| ClientError::broken(format!("the request {} cannot be written", operation.name())).because(e))?,
             _ => Vec::new(),
         };

@@ -1,10 +1,10 @@
 //! What administrators do: list, and sign statements about accounts (docs/formats.md §3).
 
-use ticrypt_api::user::{UserListQuery, UserListReply, UserStateRequest, UserView};
+use ticrypt_api::user::{PermissionsRequest, UserListQuery, UserListReply, UserStateRequest, UserView};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::bundle::{Bundle, Fingerprint};
 use ticrypt_crypto::statement::{Action, StatementPayload};
-use ticrypt_types::{Operation, UserName, UserState};
+use ticrypt_types::{Operation, Permissions, UserId, UserName, UserState};
 
 use super::Users;
 use crate::clock;
@@ -44,6 +44,12 @@ impl Users {
     pub async fn find(&self, name: &UserName) -> Result<UserView> {
         let found = self.list(None).await?.into_iter().find(|view| view.name == *name);
         found.ok_or_else(|| ClientError::not_found(format!("there is no account {name}; run `ticrypt users list`")))
+    }
+
+    /// What the system lets somebody do, whole.
+    pub async fn set_permissions(&self, user: UserId, permissions: Permissions) -> Result<()> {
+        let request = PermissionsRequest { permissions };
+        self.transport.call(Operation::UserPermissions, &[&user.to_string()], &(), &request).await
     }
 
     /// Accepts the keys that a person made by a reset (docs/formats.md §2, reason 3), after their fingerprint was compared with the person.

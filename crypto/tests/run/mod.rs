@@ -17,6 +17,7 @@ use ticrypt_crypto::manifest::ManifestPayload;
 use ticrypt_crypto::record::Record;
 use ticrypt_crypto::signature::{Namespace, Payload};
 use ticrypt_crypto::statement::StatementPayload;
+use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_crypto::{Digest, Envelope, PublicKey, Signed, batch};
 use ticrypt_types::NodeId;
 
@@ -131,6 +132,7 @@ fn record(v: &Inputs<'_>) -> Result<(), String> {
         "statement" => parse::<StatementPayload>(bytes),
         "login" => parse::<LoginPayload>(bytes),
         "session-binding" => parse::<SessionBinding>(bytes),
+        "working-set" => parse::<WorkingSetPayload>(bytes),
         "grant" => parse::<GrantPayload>(bytes),
         "revocation" => parse::<Revocation>(bytes),
         "entry" => parse::<Entry>(bytes),

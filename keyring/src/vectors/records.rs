@@ -110,6 +110,11 @@ pub(super) fn manifest(sequence: u64, predecessor: C, size: u64, count: u64, roo
     ])
 }
 
+/// Ids one after the other, each a byte string.
+fn bytes_of(ids: &[[u8; 16]]) -> Vec<u8> {
+    ids.iter().flat_map(|id| [&head(2, 16)[..], id].concat()).collect()
+}
+
 fn input(kind: &str, record: &[C]) -> Value {
     json!({ "type": kind, "bytes": hex(&bytes(record)) })
 }
@@ -285,6 +290,37 @@ fn rules(files: &mut Files) {
             }),
         ],
     );
+    let projects = |names: &[&str]| {
+        let mut ids: Vec<[u8; 16]> = names.iter().map(|name| id(name)).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let list = |ids: &[[u8; 16]]| C::Raw([head(4, ids.len() as u64), bytes_of(ids)].concat());
+    let two = projects(&["federal", "care"]);
+    let nine = projects(&["a", "b", "c", "d", "e", "f", "g", "h", "i"]);
+    let asked =
+        rec(vec![idc("deployment"), idc("r.tal"), hash("bundle"), idc("session"), hash("challenge"), list(&two), C::U(1_700_000_000_000)]);
+    base(
+        "working-set",
+        "a working set of two projects",
+        "§4 working-set",
+        &asked,
+        vec![
+            ("projects out of order", "§4 ascending, none twice", 6, list(&[two[1], two[0]])),
+            ("a project twice", "§4 ascending, none twice", 6, list(&[two[0], two[0]])),
+            ("nine projects", "§4 at most 8 projects", 6, list(&nine)),
+            ("a list that is longer than it says", "§0 elements are positional", 6, C::Raw([&head(4, 1)[..], &bytes_of(&two)].concat())),
+            ("a list of indefinite length", "§0 definite-length array", 6, C::Raw([&[0x9f][..], &bytes_of(&two), &[0xff]].concat())),
+            ("a list that promises four milliards", "§0 well-formed CBOR", 6, C::Raw(head(4, u64::from(u32::MAX)))),
+        ],
+    );
+    file.good("record", "a working set of no project", "§4 working-set", input("working-set", &with(&asked, 6, list(&[]))));
+    let mut base = |kind: &str, name: &str, rule: &str, record: &[C], faults: Vec<(&str, &str, usize, C)>| {
+        file.good("record", name, rule, input(kind, record));
+        for (name, rule, index, item) in faults {
+            file.bad("record", name, rule, input(kind, &with(record, index, item)));
+        }
+    };
     base(
         "grant",
         "a grant by the owner",

@@ -6,6 +6,7 @@ mod m0001_people;
 mod m0002_vault;
 mod m0003_audit;
 mod m0004_notifications;
+mod m0005_projects;
 
 use sea_orm_migration::prelude::*;
 
@@ -13,7 +14,13 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_people::Step), Box::new(m0002_vault::Step), Box::new(m0003_audit::Step), Box::new(m0004_notifications::Step)]
+        vec![
+            Box::new(m0001_people::Step),
+            Box::new(m0002_vault::Step),
+            Box::new(m0003_audit::Step),
+            Box::new(m0004_notifications::Step),
+            Box::new(m0005_projects::Step),
+        ]
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ticrypt_policy::Label;
 use ticrypt_policy::node::{GrantFact, NodeFacts, PathStep, Trashed};
 use ticrypt_types::{NodeId, UserId, Verbs, limits};
 
@@ -78,7 +79,7 @@ fn assemble(node: NodeId, rows: &BTreeMap<NodeId, Node>, grants: &BTreeMap<NodeI
         if row.trashed.is_some() && trashed == Trashed::No {
             trashed = Trashed::Above;
         }
-        path.push(PathStep { node: row.id, closure_seq: row.closure_seq, rolled_seq: row.rolled_seq });
+        path.push(PathStep { node: row.id, closure_seq: row.closure_seq, rolled_seq: row.rolled_seq, boundary: false });
         held.extend(grants.get(&row.id).into_iter().flatten().copied());
         // A cycle is refused when moving; should one be there all the same, the walk ends.
         step = row.parent.filter(|_| path.len() <= limits::DEPTH_MAX + 1).and_then(|parent| rows.get(&parent));
@@ -86,6 +87,8 @@ fn assemble(node: NodeId, rows: &BTreeMap<NodeId, Node>, grants: &BTreeMap<NodeI
     Some(NodeFacts {
         node,
         owner: own.owner,
+        group: None,
+        label: Label::UNLOCKED,
         kind: own.kind,
         revision: own.revision,
         head_counter: own.head_counter,

@@ -1,9 +1,11 @@
 //! The tables as rows, one file per noun. Rows stay inside this crate; what leaves it has types of its own.
 
 pub(crate) mod audit;
+pub(crate) mod certification;
 pub(crate) mod grant;
 pub(crate) mod node;
 pub(crate) mod notification;
+pub(crate) mod project;
 pub(crate) mod session;
 pub(crate) mod setting;
 pub(crate) mod user;

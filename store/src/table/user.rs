@@ -16,6 +16,8 @@ super::table!(users "users" {
     failed_logins: i64,
     last_failure_ms: i64,
     last_login_ms: i64,
+    permissions: i64,
+    working_revision: i64,
 });
 
 super::table!(bundles "bundles" {

@@ -7,7 +7,7 @@ use ticrypt_store::node::{CreateNodes, EntryNew, HeadNew, HomeNew, NodeNew};
 use ticrypt_store::user::{Bundle, Statement, UserNew};
 use ticrypt_store::version::{ContentNew, ContentSource, ManifestNew};
 use ticrypt_store::{Digest, Options, Store, StoreError};
-use ticrypt_types::{GrantId, NodeId, NodeKind, Rank, SessionId, Timestamp, UserId, UserState, Verbs, VersionId};
+use ticrypt_types::{GrantId, NodeId, NodeKind, Permissions, Rank, SessionId, Timestamp, UserId, UserState, Verbs, VersionId};
 
 pub struct Db {
     pub url: String,
@@ -28,12 +28,24 @@ pub struct Lab {
 
 pub const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
+/// Whatever kinds are made.
+pub const MAKING: node_rules::Making = node_rules::Making { files: true, directories: true };
+
 pub fn at(ms: u64) -> Timestamp {
     Timestamp::from_millis(ms)
 }
 
 pub fn actor(user: UserId) -> Actor {
-    Actor { user, rank: Rank::User, state: UserState::Active, disabled_until: Timestamp::ABSENT, epoch: 1, session_epoch: 1 }
+    Actor {
+        user,
+        rank: Rank::User,
+        state: UserState::Active,
+        disabled_until: Timestamp::ABSENT,
+        epoch: 1,
+        session_epoch: 1,
+        permissions: Permissions::basic(),
+        active: Default::default(),
+    }
 }
 
 /// A head on top of the directory's newest.
@@ -128,17 +140,19 @@ impl Lab {
         user
     }
 
+    /// Somebody with an active account; a super-admin is there already.
+    pub async fn active(&self, name: &str) -> UserId {
+        let user = self.registered(name).await;
+        let root = Actor { rank: Rank::SuperAdmin, ..actor(UserId::from_random(self.draw())) };
+        let facts = self.store.user_facts(user, NOW).await.unwrap().unwrap();
+        self.store.activate(user_rules::may_activate(&root, &facts, NOW).unwrap(), self.statement(user, 1)).await.unwrap();
+        user
+    }
+
     /// The actor of an account as it stands now.
     pub async fn actor(&self, user: UserId) -> Actor {
         let user = self.store.user(user).await.unwrap().unwrap();
-        Actor {
-            user: user.id,
-            rank: user.rank,
-            state: user.state,
-            disabled_until: user.disabled_until,
-            epoch: user.epoch,
-            session_epoch: user.epoch,
-        }
+        self.store.actor(&user, user.epoch, NOW).await.unwrap()
     }
 
     pub fn person(&self) -> UserId {
@@ -217,7 +231,7 @@ impl Lab {
 
     pub async fn create(&self, by: UserId, directory: NodeId, nodes: Vec<NodeNew>) -> Result<(), StoreError> {
         let facts = self.store.node_fact(by, directory).await?.unwrap();
-        let permit = node_rules::may_create(&actor(by), &facts, NOW).unwrap();
+        let permit = node_rules::may_create(&actor(by), &facts, MAKING, NOW).unwrap();
         let mut head = next_head(&self.store, directory).await;
         let mut nodes = nodes;
         for node in &mut nodes {

@@ -11,6 +11,7 @@ mod lab;
 mod nodes;
 mod people;
 mod postgres;
+mod projects;
 mod rekey;
 mod schema;
 mod shares;
@@ -57,6 +58,8 @@ cases! {
         deleting_for_good_tells_whose_chunks_go, facts_of_many_nodes, listing_in_pages, permits_go_stale;
     contents: uploads_from_begin_to_publish, an_upload_that_is_not_complete_or_not_ones_own, small_contents_travel_with_the_node,
         a_lost_race_stays_as_a_conflict, older_versions_come_back, abandoned_uploads_are_swept, walking_over_all_versions;
+    projects: a_project_and_its_line, memberships_go_on_or_begin_anew, what_a_level_asks_is_kept_with_its_time, certifications_go_on_or_begin_anew,
+        working_sets_belong_to_people, decisions_about_projects_go_stale, lists_of_projects_and_people;
     shares: a_share_opens_and_its_end_closes, a_decision_from_before_an_end_is_stale, leaving, expiry_closes, new_terms_replace_old_ones,
         who_shares_what, counted_alike_by_ids_and_by_place, a_compromised_identity_closes_what_it_reached, what_was_sealed_to_a_lost_identity_is_dead,
         a_new_home_after_a_lost_one;

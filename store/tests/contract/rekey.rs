@@ -6,7 +6,7 @@ use ticrypt_store::grant::GrantNew;
 use ticrypt_store::node::{EntryNew, NewKeys, Rekey, RekeyNode, Which};
 use ticrypt_types::{NodeId, NodeKind, UserId, Verbs};
 
-use crate::lab::{Db, Lab, NOW, actor, at};
+use crate::lab::{Db, Lab, MAKING, NOW, actor, at};
 
 /// Everything a client makes anew for one node, from what the store shows it.
 async fn whole(lab: &Lab, by: UserId, node: NodeId) -> Rekey {
@@ -88,7 +88,7 @@ pub async fn new_keys_open_again(db: Db) {
     lab.store.rekey(whole(&lab, owner, shared).await).await.unwrap();
     let facts = lab.facts(owner, shared).await;
     assert!(facts.is_open() && facts.epoch == 2);
-    assert!(may_create(&actor(owner), &facts, NOW).is_ok());
+    assert!(may_create(&actor(owner), &facts, MAKING, NOW).is_ok());
     assert!(!lab.facts(owner, file).await.is_open(), "what is below is rolled when it is written");
     assert_eq!(lab.store.closed_below(home, 10).await.unwrap().len(), 2);
     for (entry, live) in [(file, true), (thrown, false)] {

@@ -37,7 +37,7 @@ pub async fn a_newer_schema_is_refused(db: Db) {
         .unwrap();
     for refused in [store.migrate().await, store.check_schema().await] {
         let error = refused.unwrap_err();
-        assert!(matches!(error, StoreError::SchemaNewer { found: 5, known: 4 }), "{error:?}");
+        assert!(matches!(error, StoreError::SchemaNewer { found: 6, known: 5 }), "{error:?}");
         assert!(error.to_string().contains("use the newer program"));
     }
 }
@@ -51,6 +51,14 @@ pub async fn an_older_schema_is_named_and_migrated_with_its_data(db: Db) {
     // Back to what the first step made, as a deployment of that day would have it.
     let conn = raw(&db.url).await;
     for table in [
+        "working_sets",
+        "certifications",
+        "members",
+        "project_levels",
+        "projects",
+        "level_requirements",
+        "levels",
+        "requirements",
         "notification_reads",
         "notifications",
         "audit_index",
@@ -64,15 +72,19 @@ pub async fn an_older_schema_is_named_and_migrated_with_its_data(db: Db) {
     ] {
         conn.execute_unprepared(&format!("DROP TABLE {table}")).await.unwrap();
     }
+    for column in ["permissions", "working_revision"] {
+        conn.execute_unprepared(&format!("ALTER TABLE users DROP COLUMN {column}")).await.unwrap();
+    }
     conn.execute_unprepared("DELETE FROM seaql_migrations WHERE version <> 'm0001_people'").await.unwrap();
     lab.store.close().await.unwrap();
 
     let store = Store::connect(&db.url, &Options::default()).await.unwrap();
     let error = store.check_schema().await.unwrap_err();
-    assert!(matches!(error, StoreError::SchemaOlder { found: 1, known: 4 }), "{error:?}");
+    assert!(matches!(error, StoreError::SchemaOlder { found: 1, known: 5 }), "{error:?}");
     store.migrate().await.unwrap();
-    assert_eq!(store.schema_version().await.unwrap(), 4);
-    assert_eq!(store.user(user).await.unwrap().unwrap().name.as_str(), "first");
+    assert_eq!(store.schema_version().await.unwrap(), 5);
+    let first = store.user(user).await.unwrap().unwrap();
+    assert_eq!((first.name.as_str(), first.permissions), ("first", ticrypt_types::Permissions::basic()));
     assert_eq!(store.setting("kept").await.unwrap().unwrap(), b"value");
     assert_eq!(store.bundles_of(user).await.unwrap().len(), 1);
     assert_eq!(store.statements_of(user).await.unwrap().len(), 1);

@@ -10,7 +10,7 @@ use ticrypt_store::node::{CreateNodes, Which};
 use ticrypt_store::version::Published;
 use ticrypt_store::{Options, Store, StoreError};
 
-use crate::lab::{Db, NOW, actor};
+use crate::lab::{Db, MAKING, NOW, actor};
 
 pub async fn a_failed_write_undoes_itself_only(db: Db) {
     let lab = db.open().await;
@@ -67,7 +67,7 @@ pub async fn two_creates_with_one_name(db: Db) {
     let home = lab.home(owner).await;
     let mut writes = Vec::new();
     for _ in 0..2 {
-        let permit = may_create(&actor(owner), &lab.facts(owner, home).await, NOW).unwrap();
+        let permit = may_create(&actor(owner), &lab.facts(owner, home).await, MAKING, NOW).unwrap();
         let create = CreateNodes { head: lab.next_head(home).await, nodes: vec![lab.file_new(home, "one name", None)], created: NOW };
         writes.push(lab.store.create_nodes(permit, create));
     }

@@ -1,6 +1,7 @@
 //! The parts of `make bench` that no program on the command line can time from outside. Each prints one JSON object.
 
 mod audit;
+mod decide;
 mod logins;
 mod seal;
 
@@ -37,6 +38,11 @@ enum What {
         #[arg(long)]
         dir: PathBuf,
     },
+    /// Decides about a tagged thing eight directories deep, on one core.
+    Decide {
+        #[arg(long, default_value_t = 5_000_000)]
+        rounds: u32,
+    },
     /// Logs people in on kept-alive connections to a running server whose limits allow it.
     Logins {
         #[command(flatten)]
@@ -52,6 +58,7 @@ fn main() -> Result<()> {
     match Cli::parse().what {
         What::Seal { mib, threads } => seal::run(mib, threads),
         What::Audit { events, callers, dir } => audit::run(events, callers, &dir),
+        What::Decide { rounds } => decide::run(rounds),
         What::Logins { place, connections, seconds } => logins::run(&place, connections, seconds),
     }
 }

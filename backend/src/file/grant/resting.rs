@@ -90,14 +90,8 @@ impl FileRole {
         let mut ends = Vec::with_capacity(fallen.len());
         for grant in fallen {
             let owner = self.store.user(grant.owner).await?.ok_or(FileError::Corrupt("a tree without its owner's account"))?;
-            let actor = Actor {
-                user: owner.id,
-                rank: owner.rank,
-                state: UserState::Active,
-                disabled_until: Timestamp::ABSENT,
-                epoch: owner.epoch,
-                session_epoch: owner.epoch,
-            };
+            let actor =
+                Actor { state: UserState::Active, disabled_until: Timestamp::ABSENT, ..self.store.actor(&owner, owner.epoch, at).await? };
             let facts = self.facts_of(&actor, grant.node).await?;
             ends.push(EndGrant { permit: may_revoke(&actor, &facts, &grant.facts(), at)?, revocation: revocation.to_vec(), by });
         }

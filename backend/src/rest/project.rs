@@ -1,0 +1,133 @@
+//! Projects: listing, making, changing, deleting.
+
+use ticrypt_api::ApiError;
+use ticrypt_api::node::PageQuery;
+use ticrypt_api::project::{OwnStanding, ProjectAbout, ProjectChangeRequest, ProjectCreateRequest, ProjectListReply, ProjectView};
+use ticrypt_policy::active::StandingLine;
+use ticrypt_policy::project::{ProjectFacts, may_change_project, may_create_project, may_delete_project};
+use ticrypt_policy::{Actor, Denial};
+use ticrypt_store::StoreError;
+use ticrypt_store::project::{Project, ProjectAbout as Stored};
+use ticrypt_types::{Permission, ProjectId, Timestamp};
+
+use super::Rest;
+use super::call::{Answer, Call};
+use super::change::{description, event, page_cut, page_limit, page_start, present, unknown_page};
+use crate::refusal::{refuse, store_failed};
+
+impl Rest {
+    /// One's own projects; all of them for who sees all.
+    pub(super) async fn list_projects(&self, call: &Call) -> Result<Answer, ApiError> {
+        let query: PageQuery = call.query()?;
+        let session = call.session()?;
+        let (actor, user) = self.actor(session, call.now).await?;
+        actor.check(call.now).map_err(|denial| refuse(denial, call.now))?;
+        let failed = |error| store_failed(error, call.now);
+        let of = actor.may(Permission::ProjectViewAll).is_err().then_some(actor.user);
+        let after = page_start(query.page.as_deref())?.map(|id| ProjectId::try_from(id.as_slice()).map_err(|_| unknown_page()));
+        let limit = page_limit(query.limit);
+        let mut rows = self.store.projects(of, after.transpose()?, limit as u64 + 1).await.map_err(failed)?;
+        let next = page_cut(&mut rows, limit, |project| project.id.to_bytes().to_vec());
+        let ids: Vec<ProjectId> = rows.iter().map(|project| project.id).collect();
+        let standing = self.store.standing(user.id, &ids).await.map_err(failed)?;
+        let projects = rows.into_iter().map(|project| view(&actor, standing.get(&project.id), project, session.login, call.now)).collect();
+        Answer::of(call, &ProjectListReply { projects, next })
+    }
+
+    pub(super) async fn create_project(&self, call: &Call) -> Result<Answer, ApiError> {
+        let request: ProjectCreateRequest = call.body()?;
+        let about = stored(request.about)?;
+        let (actor, _) = self.actor(call.session()?, call.now).await?;
+        let parent = match request.parent {
+            Some(parent) => Some(self.project_facts(&actor, parent, call.now).await?),
+            None => None,
+        };
+        let decided = match parent {
+            Some(Err(denial)) => Err(denial),
+            Some(Ok(facts)) => may_create_project(&actor, request.project, Some(&facts), call.now),
+            None => may_create_project(&actor, request.project, None, call.now),
+        };
+        let parent_bytes = request.parent.map(|parent| parent.to_bytes());
+        let subjects: Vec<[u8; 16]> = std::iter::once(request.project.to_bytes()).chain(parent_bytes).collect();
+        let row = event(call, &subjects, &[("name", about.name.to_string())]);
+        let act = |permit| self.store.create_project(permit, request.parent, about, call.now);
+        self.change(call, row, decided, act).await
+    }
+
+    pub(super) async fn change_project(&self, call: &Call) -> Result<Answer, ApiError> {
+        let project: ProjectId = call.parameter(0)?;
+        let request: ProjectChangeRequest = call.body()?;
+        let about = stored(request.about)?;
+        let (actor, _) = self.actor(call.session()?, call.now).await?;
+        let pi_is_member = match request.pi {
+            Some(pi) => self.store.member(project, pi).await.map_err(|error| store_failed(error, call.now))?.is_some(),
+            None => true,
+        };
+        let facts = self.project_facts(&actor, project, call.now).await?;
+        let decided = facts.and_then(|facts| {
+            let permit = may_change_project(&actor, &facts, pi_is_member, call.now)?;
+            Ok((permit, facts.revision))
+        });
+        let row = event(call, &[project.to_bytes()], &[("name", about.name.to_string())]);
+        self.change(call, row, decided, |(permit, revision)| async move {
+            // What was read is what is changed: whoever else changed it meanwhile is not overwritten.
+            if revision != request.revision {
+                return Err(StoreError::Stale("project"));
+            }
+            self.store.change_project(permit, about, request.pi, call.now).await
+        })
+        .await
+    }
+
+    pub(super) async fn delete_project(&self, call: &Call) -> Result<Answer, ApiError> {
+        let project: ProjectId = call.parameter(0)?;
+        let (actor, _) = self.actor(call.session()?, call.now).await?;
+        let facts = self.project_facts(&actor, project, call.now).await?;
+        let decided = facts.and_then(|facts| may_delete_project(&actor, &facts, call.now));
+        let row = event(call, &[project.to_bytes()], &[]);
+        self.change(call, row, decided, |permit| self.store.delete_project(permit)).await
+    }
+
+    /// What the rules need of a project; one that does not exist is refused like one that is hidden.
+    pub(super) async fn project_facts(
+        &self,
+        actor: &Actor,
+        project: ProjectId,
+        now: Timestamp,
+    ) -> Result<Result<ProjectFacts, Denial>, ApiError> {
+        let facts = self.store.project_facts(actor.user, project).await.map_err(|error| store_failed(error, now))?;
+        Ok(facts.ok_or(Denial::NotFound))
+    }
+}
+
+fn stored(about: ProjectAbout) -> Result<Stored, ApiError> {
+    let ProjectAbout { name, tag, colour, description: text, level } = about;
+    Ok(Stored { name, tag, colour, description: description(text)?, level })
+}
+
+fn view(actor: &Actor, line: Option<&StandingLine>, project: Project, login: Timestamp, now: Timestamp) -> ProjectView {
+    let own = line.and_then(|line| Some((line, line.steps().last()?.membership?)));
+    let own = own.map(|(line, membership)| {
+        let missing = line.holds(login, now).err();
+        OwnStanding {
+            role: membership.role,
+            restrictions: membership.restrictions,
+            expires_ms: present(membership.span.until),
+            manages: line.manages(now, now),
+            missing: missing.map(|denial| denial.code().to_owned()),
+            advice: missing.map(|denial| denial.to_string()),
+            working: actor.active.working().names(project.id),
+        }
+    });
+    let parent = project.parent();
+    let Stored { name, tag, colour, description, level } = project.about;
+    ProjectView {
+        project: project.id,
+        parent,
+        about: ProjectAbout { name, tag, colour, description, level },
+        pi: project.pi,
+        revision: project.revision,
+        created_ms: project.created,
+        own,
+    }
+}

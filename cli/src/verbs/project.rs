@@ -1,0 +1,333 @@
+//! `ticrypt project`: making projects, and who is in them.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use ticrypt_api::project::{MemberSetRequest, MemberView, ProjectAbout, ProjectView};
+use ticrypt_client::project::{self, Projects};
+use ticrypt_client::{ClientError, Session, certification};
+use ticrypt_types::{Colour, MemberRole, Restrictions, Tag, Timestamp, Title, UserId, UserName};
+
+use crate::context::Context;
+use crate::verbs::work::moment;
+
+/// What a tag is coloured like if nobody says.
+const COLOUR: &str = "#6b7280";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the projects you see, as trees
+    List,
+    /// Show a project and how you stand in it
+    Show { project: String },
+    /// Make a project; you become its first member, a manager and its principal investigator
+    Create(Create),
+    /// Change name, tag, colour, description, level or principal investigator
+    Change(Change),
+    /// Delete a project that tags nothing and has none below it
+    Delete { project: String },
+    /// List the members you may see
+    Members { project: String },
+    /// Add people, or change the terms of members
+    ///
+    /// Whoever is in a project is in the one above it: with --above they are added there too, as users. They can work in it after their next
+    /// login.
+    Add(Add),
+    /// Take people out; what is below is suspended for them, and what they have open is cut
+    Remove {
+        project: String,
+        #[arg(required = true, value_name = "PERSON")]
+        people: Vec<UserName>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Create {
+    /// What it is called
+    name: Title,
+    /// The project above it; without, it begins a tree of its own
+    #[arg(long, value_name = "PROJECT")]
+    below: Option<String>,
+    #[command(flatten)]
+    about: About,
+}
+
+#[derive(Debug, Args)]
+pub struct Change {
+    project: String,
+    #[arg(long)]
+    name: Option<Title>,
+    #[command(flatten)]
+    about: About,
+    /// Ask for no certification any more; what the projects above ask for is asked all the same
+    #[arg(long, conflicts_with = "level")]
+    no_level: bool,
+    /// The principal investigator, a member
+    #[arg(long, value_name = "PERSON")]
+    pi: Option<UserName>,
+}
+
+#[derive(Debug, Args)]
+struct About {
+    /// Shown beside what carries it, at most 24 characters [default: the name, cut]
+    #[arg(long, value_name = "TEXT")]
+    tag: Option<Tag>,
+    /// Of the tag, like #1f77b4
+    #[arg(long, value_name = "COLOUR")]
+    colour: Option<Colour>,
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// What its members are certified for
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Add {
+    project: String,
+    #[arg(required = true, value_name = "PERSON")]
+    people: Vec<UserName>,
+    /// They add and remove members, and may declassify
+    #[arg(long)]
+    manager: bool,
+    /// What is withheld from them: `no-view`, `no-download`, `no-edit`, `no-transfer`
+    #[arg(long, num_args = 1.., value_name = "RESTRICTION", value_parser = restriction)]
+    restrict: Vec<Restrictions>,
+    /// When the membership ends by itself, as `30d` or `2027-01-31`
+    #[arg(long, value_name = "WHEN")]
+    expires: Option<String>,
+    /// Change the terms of those who are members already, instead of leaving them as they are
+    #[arg(long)]
+    update: bool,
+    /// Add them to the projects above as well, where they are no members
+    #[arg(long)]
+    above: bool,
+}
+
+fn restriction(word: &str) -> Result<Restrictions, &'static str> {
+    Restrictions::from_words([word]).ok_or("`no-view`, `no-download`, `no-edit` or `no-transfer`")
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    path: String,
+    #[serde(flatten)]
+    view: &'a ProjectView,
+}
+
+#[derive(Serialize)]
+struct Done {
+    person: UserName,
+    result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
+    let session = context.session().await?;
+    match command {
+        Command::List => list(&Projects::load(&session).await?, context),
+        Command::Show { project } => show(&project, &session, context).await,
+        Command::Create(create) => self::create(create, &session, context).await,
+        Command::Change(change) => self::change(change, &session, context).await,
+        Command::Delete { project } => {
+            let projects = Projects::load(&session).await?;
+            Ok(project::delete(&session, projects.find(&project)?.project).await?)
+        }
+        Command::Members { project } => {
+            let projects = Projects::load(&session).await?;
+            members(&project::members(&session, projects.find(&project)?.project).await?, context)
+        }
+        Command::Add(add) => self::add(add, &session, context).await,
+        Command::Remove { project, people } => remove(&project, people, &session, context).await,
+    }
+}
+
+/// What one may do in a project, in words.
+fn standing(view: &ProjectView) -> String {
+    let Some(own) = &view.own else { return "no member".to_owned() };
+    let mut words = vec![own.role.to_string()];
+    words.extend(own.restrictions.words().into_iter().map(str::to_owned));
+    if let Some(missing) = &own.missing {
+        words.push(missing.replace('_', " "));
+    }
+    words.join(", ")
+}
+
+fn list(projects: &Projects, context: &Context) -> anyhow::Result<()> {
+    let order = projects.in_order();
+    let rows: Vec<(usize, Listed<'_>)> =
+        order.into_iter().map(|(depth, view)| (depth, Listed { path: projects.path(view), view })).collect();
+    if context.output.is_json() {
+        let values: Vec<&Listed<'_>> = rows.iter().map(|(_, row)| row).collect();
+        return context.output.table(&values, &[], |_| Vec::new());
+    }
+    if rows.is_empty() {
+        context
+            .output
+            .hint("You are in no project. A project's manager adds you; with the permission, `ticrypt project create` makes one.");
+    }
+    let lines: Vec<Vec<String>> = rows
+        .iter()
+        .map(|(depth, row)| {
+            let works = row.view.own.as_ref().is_some_and(|own| own.working);
+            let mark = if works { "*" } else { " " };
+            let about = &row.view.about;
+            vec![format!("{mark} {}{}", "  ".repeat(*depth), about.name), about.tag.to_string(), standing(row.view)]
+        })
+        .collect();
+    context.output.table(&lines, &["  NAME", "TAG", "YOU"], Clone::clone)
+}
+
+async fn show(text: &str, session: &Session, context: &Context) -> anyhow::Result<()> {
+    let projects = Projects::load(session).await?;
+    let view = projects.find(text)?;
+    let mut fields = vec![
+        ("path", projects.path(view)),
+        ("id", view.project.to_string()),
+        ("tag", format!("{} {}", view.about.tag, view.about.colour)),
+        ("description", view.about.description.clone()),
+        ("you", standing(view)),
+    ];
+    if let Some(level) = view.about.level {
+        let levels = certification::levels(session).await?;
+        let name = levels.iter().find(|one| one.level == level).map_or_else(|| level.to_string(), |one| one.about.name.to_string());
+        fields.push(("level", name));
+    }
+    if let Some(advice) = view.own.as_ref().and_then(|own| own.advice.clone()) {
+        fields.push(("advice", advice));
+    }
+    context.output.record(&Listed { path: projects.path(view), view }, &fields)
+}
+
+async fn create(create: Create, session: &Session, context: &Context) -> anyhow::Result<()> {
+    let projects = Projects::load(session).await?;
+    let parent = create.below.as_deref().map(|below| projects.find(below).map(|view| view.project)).transpose()?;
+    let tag = match create.about.tag {
+        Some(tag) => tag,
+        None => cut(&create.name)?,
+    };
+    let colour = match create.about.colour {
+        Some(colour) => colour,
+        None => COLOUR.parse()?,
+    };
+    let level = level(create.about.level.as_deref(), session).await?;
+    let about = ProjectAbout { name: create.name, tag, colour, description: create.about.description.unwrap_or_default(), level };
+    let made = project::create(session, parent, about).await?;
+    context.output.hint("Made. Log in again to work in it.");
+    context.output.result(&made, |out| writeln!(out, "{made}"))
+}
+
+/// As much of the name as fits into a tag.
+fn cut(name: &Title) -> Result<Tag, ClientError> {
+    let text: String = name.as_str().chars().take(ticrypt_types::limits::TAG_MAX_CHARS).collect();
+    text.trim_end().parse().map_err(|_| ClientError::invalid("the name makes no tag; give one with --tag"))
+}
+
+async fn level(text: Option<&str>, session: &Session) -> anyhow::Result<Option<ticrypt_types::LevelId>> {
+    match text {
+        Some(text) => Ok(Some(certification::level(session, text).await?.level)),
+        None => Ok(None),
+    }
+}
+
+async fn change(change: Change, session: &Session, context: &Context) -> anyhow::Result<()> {
+    let projects = Projects::load(session).await?;
+    let view = projects.find(&change.project)?;
+    let given = level(change.about.level.as_deref(), session).await?;
+    let before = view.about.clone();
+    let about = ProjectAbout {
+        name: change.name.unwrap_or(before.name),
+        tag: change.about.tag.unwrap_or(before.tag),
+        colour: change.about.colour.unwrap_or(before.colour),
+        description: change.about.description.unwrap_or(before.description),
+        level: if change.no_level { None } else { given.or(before.level) },
+    };
+    let pi = match change.pi {
+        Some(name) => Some(session.users.lookup(&name).await?.user),
+        None => view.pi,
+    };
+    project::change(session, view, about, pi).await?;
+    context.output.hint("Changed.");
+    Ok(())
+}
+
+fn members(members: &[MemberView], context: &Context) -> anyhow::Result<()> {
+    context.output.table(members, &["NAME", "ROLE", "RESTRICTIONS", "EXPIRES"], |member| {
+        let role = if member.is_pi { format!("{}, principal investigator", member.role) } else { member.role.to_string() };
+        let expires = member.expires_ms.map_or_else(|| "never".to_owned(), |at: Timestamp| at.to_string());
+        vec![member.name.to_string(), role, member.restrictions.words().join(" "), expires]
+    })
+}
+
+async fn add(add: Add, session: &Session, context: &Context) -> anyhow::Result<()> {
+    let projects = Projects::load(session).await?;
+    let view = projects.find(&add.project)?;
+    let expires_ms = add.expires.as_deref().map(moment).transpose()?;
+    let role = if add.manager { MemberRole::Manager } else { MemberRole::User };
+    let restrictions = add.restrict.iter().copied().fold(Restrictions::NONE, Restrictions::and);
+    let terms = |user| MemberSetRequest { user, role, restrictions, expires_ms, update: add.update };
+    // From the root down, since each takes the one above.
+    let mut above = Vec::new();
+    let mut parent = view.parent.filter(|_| add.above);
+    while let Some(project) = parent {
+        above.insert(0, project);
+        parent = projects.get(project).and_then(|view| view.parent);
+    }
+    let mut done = Vec::new();
+    for name in add.people {
+        let result = async {
+            let user: UserId = session.users.lookup(&name).await?.user;
+            for project in &above {
+                let plain = MemberSetRequest { user, role: MemberRole::User, restrictions: Restrictions::NONE, expires_ms, update: false };
+                ignore_members(project::set_member(session, *project, &plain).await)?;
+            }
+            project::set_member(session, view.project, &terms(user)).await
+        };
+        let result = result.await;
+        done.push(outcome(name, result, "added"));
+    }
+    report(done, context)
+}
+
+/// Whoever is a member above stays as they are there.
+fn ignore_members(result: Result<(), ClientError>) -> Result<(), ClientError> {
+    match result {
+        Err(error) if error.code() == "already_member" => Ok(()),
+        result => result,
+    }
+}
+
+async fn remove(text: &str, people: Vec<UserName>, session: &Session, context: &Context) -> anyhow::Result<()> {
+    let projects = Projects::load(session).await?;
+    let project = projects.find(text)?.project;
+    let members = project::members(session, project).await?;
+    let mut done = Vec::new();
+    for name in people {
+        let result = match members.iter().find(|member| member.name == name) {
+            Some(member) => project::remove_member(session, project, member.user).await,
+            None => Err(ClientError::not_found("they are no member that you can see")),
+        };
+        done.push(outcome(name, result, "removed"));
+    }
+    report(done, context)
+}
+
+fn outcome(person: UserName, result: Result<(), ClientError>, word: &'static str) -> Done {
+    match result {
+        Ok(()) => Done { person, result: word, message: None },
+        Err(error) if error.code() == "already_member" => Done { person, result: "skipped", message: Some(error.to_string()) },
+        Err(error) => Done { person, result: "failed", message: Some(error.to_string()) },
+    }
+}
+
+/// Each person's result; that one failed is told when all were tried.
+fn report(done: Vec<Done>, context: &Context) -> anyhow::Result<()> {
+    context.output.table(&done, &["PERSON", "RESULT", ""], |one| {
+        vec![one.person.to_string(), one.result.to_owned(), one.message.clone().unwrap_or_default()]
+    })?;
+    let failed = done.iter().filter(|one| one.result == "failed").count();
+    if failed > 0 {
+        return Err(ClientError::refused("partly", format!("{failed} of {} failed; see above", done.len())).into());
+    }
+    Ok(())
+}

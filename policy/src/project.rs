@@ -1,0 +1,215 @@
+//! Projects: making them, and who is in them (rules §2).
+//!
+//! A project is run by its managers and its principal investigator, as far as they hold it themselves; managers of a parent do not run its children.
+//! Project administrators run any, and see no data by it. What is run here is decided as things stand now; only what *data* a
+//! session reaches is frozen at the login.
+
+use ticrypt_types::{MemberRole, Permission, ProjectId, Restrictions, Timestamp, UserId, limits};
+
+use crate::active::{ActiveSet, StandingLine};
+use crate::actor::Actor;
+use crate::denial::Denial;
+use crate::permit::{MemberOn, MemberRemove, MemberSet, Permit, ProjectChange, ProjectCreate, ProjectDelete, Verb, WorkingSet};
+
+/// What is known of a project, for one actor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectFacts {
+    pub project: ProjectId,
+    pub revision: u64,
+    /// How the actor stands in it and above it.
+    pub line: StandingLine,
+    pub pi: Option<UserId>,
+    /// Something carries its tag, or a project is below it.
+    pub in_use: bool,
+}
+
+impl ProjectFacts {
+    fn is_member(&self) -> bool {
+        self.line.steps().last().is_some_and(|standing| standing.membership.is_some())
+    }
+
+    /// Whether the actor runs the project: its managers with the permission, or who administrates projects.
+    pub fn is_run_by(&self, actor: &Actor, permission: Permission, now: Timestamp) -> Result<(), Denial> {
+        if actor.may(Permission::ProjectAdministrate).is_ok() {
+            return Ok(());
+        }
+        self.visible(actor)?;
+        if !self.line.manages(now, now) {
+            return Err(Denial::NotManager);
+        }
+        actor.may(permission)
+    }
+
+    /// Its members see it, expired ones included, and who sees all.
+    fn visible(&self, actor: &Actor) -> Result<(), Denial> {
+        if self.is_member() || actor.may(Permission::ProjectViewAll).is_ok() { Ok(()) } else { Err(Denial::NotFound) }
+    }
+}
+
+pub fn may_see_project(actor: &Actor, facts: &ProjectFacts, now: Timestamp) -> Result<(), Denial> {
+    actor.check(now)?;
+    facts.visible(actor)
+}
+
+/// Members of a project see themselves; each other only by permission (features H21); its managers see all.
+pub fn may_list_members(actor: &Actor, facts: &ProjectFacts, now: Timestamp) -> Result<(), Denial> {
+    actor.check(now)?;
+    facts.visible(actor)?;
+    if facts.line.manages(now, now) || actor.may(Permission::ProjectViewAll).is_ok() {
+        return Ok(());
+    }
+    actor.may(Permission::ProjectMembers)
+}
+
+/// A project of its own tree, or below another by a manager of that. The creator becomes member, manager and principal investigator.
+/// The permit's revision is the parent's, which is not to be deleted meanwhile.
+pub fn may_create_project(
+    actor: &Actor,
+    project: ProjectId,
+    parent: Option<&ProjectFacts>,
+    now: Timestamp,
+) -> Result<Permit<ProjectCreate>, Denial> {
+    actor.check(now)?;
+    let Some(parent) = parent else {
+        actor.may(Permission::ProjectCreate)?;
+        return Ok(Permit::new(actor.user, project, 0, 0));
+    };
+    parent.visible(actor)?;
+    // Whoever makes it is a member of it, hence of all above: administrating does not do.
+    if !parent.line.manages(now, now) {
+        return Err(Denial::NotManager);
+    }
+    actor.may(Permission::ProjectChild)?;
+    if parent.line.steps().len() >= limits::PROJECT_DEPTH_MAX {
+        return Err(Denial::ProjectTooDeep);
+    }
+    Ok(Permit::new(actor.user, project, parent.revision, 0))
+}
+
+/// Name, tag, colour, description, level, and the principal investigator, who is a member.
+pub fn may_change_project(
+    actor: &Actor,
+    facts: &ProjectFacts,
+    pi_is_member: bool,
+    now: Timestamp,
+) -> Result<Permit<ProjectChange>, Denial> {
+    actor.check(now)?;
+    facts.is_run_by(actor, Permission::ProjectManage, now)?;
+    if !pi_is_member {
+        return Err(Denial::PiNotMember);
+    }
+    Ok(Permit::new(actor.user, facts.project, facts.revision, 0))
+}
+
+pub fn may_delete_project(actor: &Actor, facts: &ProjectFacts, now: Timestamp) -> Result<Permit<ProjectDelete>, Denial> {
+    actor.check(now)?;
+    facts.is_run_by(actor, Permission::ProjectManage, now)?;
+    if facts.in_use {
+        return Err(Denial::ProjectInUse);
+    }
+    Ok(Permit::new(actor.user, facts.project, facts.revision, 0))
+}
+
+/// Somebody else in a project, as they are and as they are to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberFacts {
+    pub user: UserId,
+    pub is_active: bool,
+    /// Their membership of the project above, as it ends: `None` for no living one. Of a root project: never ends.
+    pub above: Option<Timestamp>,
+    /// Their membership of the project itself, expired or not.
+    pub is_member: bool,
+    /// Of that membership; 0 for none.
+    pub revision: u64,
+}
+
+impl MemberFacts {
+    fn permit<V: Verb<On = MemberOn>>(&self, actor: &Actor, facts: &ProjectFacts) -> Permit<V> {
+        Permit::new(actor.user, MemberOn { project: facts.project, user: self.user }, self.revision, 0)
+    }
+}
+
+/// The terms of a membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberTerms {
+    pub role: MemberRole,
+    pub restrictions: Restrictions,
+    /// [`Timestamp::ABSENT`]: never.
+    pub expires: Timestamp,
+    /// What to do with somebody who is a member already: update them, or refuse.
+    pub update: bool,
+}
+
+/// Adds somebody, or changes their membership. Nobody adds or changes themselves.
+pub fn may_set_member(
+    actor: &Actor,
+    facts: &ProjectFacts,
+    member: &MemberFacts,
+    terms: &MemberTerms,
+    now: Timestamp,
+) -> Result<Permit<MemberSet>, Denial> {
+    actor.check(now)?;
+    facts.is_run_by(actor, Permission::ProjectManage, now)?;
+    if member.user == actor.user {
+        return Err(Denial::Oneself);
+    }
+    if !member.is_active {
+        return Err(Denial::MemberInactive);
+    }
+    if member.is_member && !terms.update {
+        return Err(Denial::AlreadyMember);
+    }
+    if terms.expires.is_expired(now) {
+        return Err(Denial::DateInPast);
+    }
+    match member.above {
+        None => Err(Denial::ParentNotMember),
+        Some(until) if until != Timestamp::ABSENT && (terms.expires == Timestamp::ABSENT || terms.expires > until) => {
+            Err(Denial::ParentExpires)
+        }
+        Some(_) => Ok(member.permit(actor, facts)),
+    }
+}
+
+/// Takes somebody out; one also leaves by oneself. The principal investigator stays until another one is named.
+pub fn may_remove_member(
+    actor: &Actor,
+    facts: &ProjectFacts,
+    member: &MemberFacts,
+    now: Timestamp,
+) -> Result<Permit<MemberRemove>, Denial> {
+    actor.check(now)?;
+    if member.user == actor.user {
+        facts.visible(actor)?;
+    } else {
+        facts.is_run_by(actor, Permission::ProjectManage, now)?;
+    }
+    if !member.is_member {
+        return Err(Denial::NoSuchMember);
+    }
+    if facts.pi == Some(member.user) { Err(Denial::IsPi) } else { Ok(member.permit(actor, facts)) }
+}
+
+/// The working set that these lines make, each to a project that is held since the login; at most one of each tree. The permit's revision is
+/// that of the working set before.
+pub fn may_set_working(
+    actor: &Actor,
+    lines: Vec<StandingLine>,
+    before: u64,
+    login: Timestamp,
+    now: Timestamp,
+) -> Result<(Permit<WorkingSet>, ActiveSet), Denial> {
+    actor.check(now)?;
+    if lines.len() > limits::LABEL_LINES_MAX {
+        return Err(Denial::TooManyProjects);
+    }
+    for line in &lines {
+        // A project one is no member of answers like one that does not exist.
+        line.holds(login, now).map_err(|denial| if denial == Denial::NotMember { Denial::NotFound } else { denial })?;
+    }
+    let set = ActiveSet::new(login, lines).ok_or(Denial::SameTree)?;
+    Ok((Permit::new(actor.user, actor.user, before, 0), set))
+}
+
+#[cfg(test)]
+mod tests;
