@@ -49,7 +49,7 @@ impl Standing {
             return Err(Denial::MembershipExpired);
         }
         let asked = self.demands.iter().filter(|demand| demand.in_force.meets(login, now));
-        let uncertified = |demand: &Demand| !demand.certified.is_some_and(|span| !span.until.is_expired(now));
+        let uncertified = |demand: &Demand| demand.certified.is_none_or(|span| span.until.is_expired(now));
         if let Some(demand) = asked.clone().find(|demand| uncertified(demand)) {
             return Err(Denial::Uncertified { requirement: demand.requirement });
         }

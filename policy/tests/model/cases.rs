@@ -14,9 +14,9 @@ const TAGGERS: [&str; 4] = ["held", "manager", "manager, no-edit", "lost"];
 
 pub fn project(parent: Option<usize>, standing: &str) -> Project {
     let restrictions = match standing {
-        "no-view" => vec![Restriction::NoView],
-        "no-download" => vec![Restriction::NoDownload],
-        "no-edit" | "manager, no-edit" => vec![Restriction::NoEdit],
+        "no-view" => vec![Restriction::View],
+        "no-download" => vec![Restriction::Download],
+        "no-edit" | "manager, no-edit" => vec![Restriction::Edit],
         _ => vec![],
     };
     Project {

@@ -71,9 +71,9 @@ fn standing(at: usize, of: &Project) -> Standing {
     let role = if of.is_manager { MemberRole::Manager } else { MemberRole::User };
     let restrictions = of.restrictions.iter().fold(Restrictions::NONE, |all, one| {
         all.and(match one {
-            Restriction::NoView => Restrictions::NO_VIEW,
-            Restriction::NoDownload => Restrictions::NO_DOWNLOAD,
-            Restriction::NoEdit => Restrictions::NO_EDIT,
+            Restriction::View => Restrictions::NO_VIEW,
+            Restriction::Download => Restrictions::NO_DOWNLOAD,
+            Restriction::Edit => Restrictions::NO_EDIT,
         })
     });
     let demand = match of.requirement {

@@ -177,9 +177,9 @@ fn restricted_by(world: &World, label: Label, verb: &Verb) -> bool {
 /// Rules §3: "cannot view" implies the others. Settled: what is listed, and the history, are seen even so.
 fn forbids(restriction: Restriction, verb: &Verb) -> bool {
     match restriction {
-        Restriction::NoView => !matches!(verb, Verb::List | Verb::History),
-        Restriction::NoDownload => matches!(verb, Verb::Download),
-        Restriction::NoEdit => changes_content(verb) || changes_entry(verb) || matches!(verb, Verb::Retag(_)),
+        Restriction::View => !matches!(verb, Verb::List | Verb::History),
+        Restriction::Download => matches!(verb, Verb::Download),
+        Restriction::Edit => changes_content(verb) || changes_entry(verb) || matches!(verb, Verb::Retag(_)),
     }
 }
 

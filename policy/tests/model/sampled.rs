@@ -64,10 +64,10 @@ fn world(dice: &mut Dice) -> World {
             is_manager: dice.below(2) == 0,
             is_pi: dice.below(4) == 0,
             restrictions: match dice.below(8) {
-                0 => vec![Restriction::NoView],
-                1 => vec![Restriction::NoDownload],
-                2 => vec![Restriction::NoEdit],
-                3 => vec![Restriction::NoDownload, Restriction::NoEdit],
+                0 => vec![Restriction::View],
+                1 => vec![Restriction::Download],
+                2 => vec![Restriction::Edit],
+                3 => vec![Restriction::Download, Restriction::Edit],
                 _ => vec![],
             },
         })

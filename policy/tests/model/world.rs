@@ -39,11 +39,12 @@ pub enum Requirement {
     DroppedSinceLogin,
 }
 
+/// What is withheld.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Restriction {
-    NoView,
-    NoDownload,
-    NoEdit,
+    View,
+    Download,
+    Edit,
 }
 
 /// How the person comes by the keys.
