@@ -59,9 +59,7 @@ impl Standing {
         }
         Ok(membership)
     }
-}
 
-impl Standing {
     fn is_manager(&self) -> bool {
         self.is_pi || self.membership.is_some_and(|own| own.role == MemberRole::Manager)
     }
@@ -85,10 +83,12 @@ impl StandingLine {
         holds(&self.0, login, now)
     }
 
-    /// Whether the person is an unexpired member all along, and a manager at the end; certified or not.
-    pub fn is_managed(&self, now: Timestamp) -> bool {
+    /// Whether the person certifies for a requirement here: the project at the end asks for it, itself or by an ancestor, and they are an
+    /// unexpired member all along and its manager. Certified or not, since who certifies may certify themselves.
+    pub fn certifies_for(&self, requirement: RequirementId, now: Timestamp) -> bool {
+        let mut asked = self.0.iter().flat_map(|standing| &standing.demands).filter(|demand| demand.in_force.covers(now, now));
         let lives = |standing: &Standing| standing.membership.is_some_and(|own| !own.span.until.is_expired(now));
-        self.0.iter().all(lives) && self.0.last().is_some_and(Standing::is_manager)
+        asked.any(|demand| demand.requirement == requirement) && self.0.iter().all(lives) && self.0.last().is_some_and(Standing::is_manager)
     }
 
     /// Whether the person manages the project at the end: it is held, by a manager or the project's PI.

@@ -10,6 +10,7 @@ use crate::denial::Denial;
 use crate::permit::{
     CertificationExpire, CertificationOn, CertificationSet, LevelDelete, LevelSet, Permit, RequirementDelete, RequirementSet,
 };
+use crate::scope::Scope;
 
 /// How long a certification for a requirement may last, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +137,15 @@ pub fn may_expire_certification(
     Ok(Permit::new(actor.user, CertificationOn { requirement: facts.requirement, user: holder.user }, 0, 0))
 }
 
+/// Which certifications a list tells of: one's own, or everybody's if who certifies asks for `all`.
+pub fn may_list_certifications(actor: &Actor, all: bool, now: Timestamp) -> Result<Scope, Denial> {
+    actor.check(now)?;
+    if !all {
+        return Ok(Scope::Own(actor.user));
+    }
+    actor.may(Permission::ProjectCertify).map(|()| Scope::All)
+}
+
 fn edits_levels(actor: &Actor, now: Timestamp) -> Result<(), Denial> {
     actor.check(now)?;
     actor.may(Permission::LevelEdit)
@@ -206,6 +216,16 @@ mod tests {
                 assert_eq!(may_expire_certification(&me, &facts, &holder, NOW), Err(Denial::NoLongerCertified));
             }
         }
+    }
+
+    #[test]
+    fn one_sees_ones_own_certifications_and_who_certifies_sees_all() {
+        let mut me = actor(1, Rank::User);
+        assert_eq!(may_list_certifications(&me, false, NOW), Ok(Scope::Own(id(1))));
+        let denied = Denial::NoPermission { permission: Permission::ProjectCertify };
+        assert_eq!(may_list_certifications(&me, true, NOW), Err(denied));
+        me.permissions = Permissions::NONE.with(Permission::ProjectCertify);
+        assert_eq!(may_list_certifications(&me, true, NOW), Ok(Scope::All));
     }
 
     #[test]

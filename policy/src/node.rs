@@ -119,11 +119,11 @@ impl NodeFacts {
 
     /// The entry of the node in the directory that holds it changes.
     fn may_change_entry(&self, actor: &Actor, need: Need, now: Timestamp) -> Result<(), Denial> {
-        self.unlocked(actor, now)?;
+        let (_, restrictions) = self.unlocked(actor, now)?;
         if self.parent.is_none() {
             return Err(Denial::IsRoot);
         }
-        self.reach_entry(actor, need, now)?;
+        need.meets(self.access_above(actor, now), restrictions)?;
         actor.active.is_at(&self.label, now)?;
         if self.is_open_above() { Ok(()) } else { Err(Denial::EpochClosed) }
     }
@@ -196,9 +196,9 @@ pub fn may_list(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Perm
 /// What was put into the trash from a directory: shown to those who can take it out again.
 pub fn may_list_trash(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<TrashList>, Denial> {
     actor.check(now)?;
-    facts.unlocked(actor, now)?;
+    let (access, restrictions) = facts.unlocked(actor, now)?;
     facts.directory()?;
-    facts.reach(actor, Need::REMOVE, now)?;
+    Need::REMOVE.meets(access, restrictions)?;
     Ok(facts.permit(actor))
 }
 
@@ -214,7 +214,9 @@ pub fn may_create(actor: &Actor, facts: &NodeFacts, making: Making, now: Timesta
     actor.check(now)?;
     facts.unlocked(actor, now)?;
     facts.directory()?;
-    for (_, need) in [(making.files, Need::ADD), (making.directories, Need::DIRECTORIES)].into_iter().filter(|(made, _)| *made) {
+    // What makes neither changes the directory's head all the same.
+    let needs = [(making.files || !making.directories, Need::ADD), (making.directories, Need::DIRECTORIES)];
+    for (_, need) in needs.into_iter().filter(|(asked, _)| *asked) {
         facts.may_write(actor, need, now)?;
     }
     // The path counts the directory itself, and so does the limit.
@@ -231,8 +233,7 @@ pub fn may_rename(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Pe
     Ok(facts.permit(actor))
 }
 
-/// Out of one directory into another of the same owner. It keeps its whole label; what the new place adds comes to it. The permit's revision is
-/// the node's.
+/// Out of one directory into another of the same owner, of no greater label. The permit's revision is the node's.
 pub fn may_move(actor: &Actor, facts: &NodeFacts, target: &NodeFacts, now: Timestamp) -> Result<Permit<NodeMove>, Denial> {
     actor.check(now)?;
     facts.unlocked(actor, now)?;

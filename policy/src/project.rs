@@ -10,6 +10,7 @@ use crate::active::{ActiveSet, StandingLine};
 use crate::actor::Actor;
 use crate::denial::Denial;
 use crate::permit::{MemberOn, MemberRemove, MemberSet, Permit, ProjectChange, ProjectCreate, ProjectDelete, Verb, WorkingSet};
+use crate::scope::Scope;
 
 /// What is known of a project, for one actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +60,21 @@ pub fn may_list_members(actor: &Actor, facts: &ProjectFacts, now: Timestamp) -> 
         return Ok(());
     }
     actor.may(Permission::ProjectMembers)
+}
+
+/// Which projects a list tells of: one's own, or all for who sees all.
+pub fn may_list_projects(actor: &Actor, now: Timestamp) -> Result<Scope, Denial> {
+    actor.check(now)?;
+    Ok(if actor.may(Permission::ProjectViewAll).is_ok() { Scope::All } else { Scope::Own(actor.user) })
+}
+
+/// Which members a list tells of: whoever may not see the others sees themselves.
+pub fn members_in_sight(actor: &Actor, facts: &ProjectFacts, now: Timestamp) -> Result<Scope, Denial> {
+    match may_list_members(actor, facts, now) {
+        Ok(()) => Ok(Scope::All),
+        Err(Denial::NoPermission { .. }) => Ok(Scope::Own(actor.user)),
+        Err(denial) => Err(denial),
+    }
 }
 
 /// A project of its own tree, or below another by a manager of that. The creator becomes member, manager and principal investigator.

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{EntityTrait, FromQueryResult, Value};
-use ticrypt_policy::Permit;
 use ticrypt_policy::certification::{LevelFacts, Lifespan, RequirementFacts};
 use ticrypt_policy::permit::{CertificationExpire, CertificationSet, LevelDelete, LevelSet, RequirementDelete, RequirementSet};
+use ticrypt_policy::{Permit, Scope};
 use ticrypt_types::{LevelId, ProjectId, RequirementId, Timestamp, Title, UserId, UserName};
 
 use crate::column::{bytes, count, id, number, time};
@@ -160,23 +160,17 @@ impl Store {
         let sql = "SELECT project_id FROM members WHERE user_id = $1";
         let rows = self.rows::<ProjectRow>(sql, vec![bytes(actor.as_bytes())]).await?;
         let projects = rows.iter().map(|row| id("members.project_id", &row.project_id)).collect::<Result<Vec<ProjectId>, _>>()?;
-        let standing = self.standing(actor, &projects).await?;
-        // Whether the person is certified does not matter here: who certifies may certify themselves.
-        let asks = |line: &ticrypt_policy::active::StandingLine| {
-            let demands = line.steps().iter().flat_map(|step| &step.demands);
-            demands.filter(|demand| demand.in_force.covers(now, now)).any(|demand| demand.requirement == requirement)
-        };
-        Ok(standing.values().any(|line| asks(line) && line.is_managed(now)))
+        Ok(self.standing(actor, &projects).await?.values().any(|line| line.certifies_for(requirement, now)))
     }
 
     async fn is_used(&self, sql: &str, by: Value) -> Result<bool, StoreError> {
         Ok(self.rows::<Used>(sql, vec![by]).await?.first().is_some_and(|row| row.n > 0))
     }
 
-    /// By requirement and name, those after (`requirement`, `name`); of one person, or of everybody.
+    /// By requirement and name, those after (`requirement`, `name`).
     pub async fn certifications(
         &self,
-        of: Option<UserId>,
+        scope: Scope,
         after: Option<(RequirementId, UserName)>,
         limit: u64,
     ) -> Result<Vec<Certification>, StoreError> {
@@ -188,7 +182,7 @@ impl Store {
              FROM certifications c JOIN users u ON u.id = c.user_id \
              WHERE (c.requirement_id > $1 OR (c.requirement_id = $1 AND u.name > $2))",
         );
-        if let Some(user) = of {
+        if let Scope::Own(user) = scope {
             values.push(bytes(user.as_bytes()));
             sql.push_str(" AND c.user_id = $4");
         }
@@ -215,8 +209,8 @@ impl Store {
         self.write(move |tx| Box::pin(async move { tx.set_level(permit, level, at).await })).await
     }
 
-    pub async fn delete_level(&self, permit: Permit<LevelDelete>) -> Result<(), StoreError> {
-        self.write(move |tx| Box::pin(async move { tx.delete_level(permit).await })).await
+    pub async fn delete_level(&self, permit: Permit<LevelDelete>, at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.delete_level(permit, at).await })).await
     }
 
     /// Gives a certification, or renews one: before its end it goes on without a gap.
@@ -325,7 +319,7 @@ impl Tx {
         insert_all::<level_requirements::Entity, level_requirements::ActiveModel>(&self.conn, vec![row]).await
     }
 
-    async fn delete_level(&self, permit: Permit<LevelDelete>) -> Result<(), StoreError> {
+    async fn delete_level(&self, permit: Permit<LevelDelete>, at: Timestamp) -> Result<(), StoreError> {
         let level = bytes(permit.on().as_bytes());
         let used = "SELECT COUNT(*) AS n FROM projects WHERE level_id = $1";
         if self.row::<Used>(used, vec![level.clone()]).await?.is_some_and(|row| row.n > 0) {
@@ -333,10 +327,9 @@ impl Tx {
         }
         let sql = "DELETE FROM levels WHERE id = $1 AND revision = $2";
         self.run_or_stale("level", sql, vec![level.clone(), number(permit.revision())?.into()]).await?;
-        // What it asked for stays, ended or not: sessions that began while a project had it are still asked.
-        let ended = "DELETE FROM level_requirements WHERE level_id = $1 AND until_ms = 0 \
-                     AND level_id NOT IN (SELECT level_id FROM project_levels)";
-        self.run(ended, vec![level]).await.map(drop)
+        // Kept with its end: sessions that began while a project had the level are still asked.
+        let ended = "UPDATE level_requirements SET until_ms = $2 WHERE level_id = $1 AND until_ms = 0";
+        self.run(ended, vec![level, at.to_i64().into()]).await.map(drop)
     }
 
     async fn certify(&self, permit: Permit<CertificationSet>, expires: Timestamp, at: Timestamp) -> Result<(), StoreError> {

@@ -18,6 +18,9 @@ pub enum Taken {
     Manifest,
     GrantId,
     Home,
+    ProjectId,
+    LevelId,
+    RequirementId,
 }
 
 impl Taken {
@@ -34,6 +37,9 @@ impl Taken {
             Self::Manifest => "manifest",
             Self::GrantId => "grant id",
             Self::Home => "home",
+            Self::ProjectId => "project id",
+            Self::LevelId => "level id",
+            Self::RequirementId => "requirement id",
         }
     }
 }
@@ -115,6 +121,9 @@ fn taken(text: &str) -> Option<Taken> {
         ("manifests.file_id", "manifests_", Taken::Manifest),
         ("grants.id", "grants_pkey", Taken::GrantId),
         ("grants.hash", "grants_hash", Taken::GrantId),
+        ("projects.id", "\"projects_pkey", Taken::ProjectId),
+        ("levels.id", "\"levels_pkey", Taken::LevelId),
+        ("requirements.id", "\"requirements_pkey", Taken::RequirementId),
     ];
     KNOWN.iter().find(|(sqlite, postgres, _)| text.contains(sqlite) || text.contains(postgres)).map(|(_, _, taken)| *taken)
 }
@@ -132,6 +141,9 @@ mod tests {
             ("duplicate key value violates unique constraint \"nodes_pkey\"", Some(Taken::NodeId)),
             ("UNIQUE constraint failed: small_chunks.version_id", Some(Taken::Chunk)),
             ("duplicate key value violates unique constraint \"versions_pkey\"", Some(Taken::VersionId)),
+            ("UNIQUE constraint failed: projects.id", Some(Taken::ProjectId)),
+            ("duplicate key value violates unique constraint \"requirements_pkey\"", Some(Taken::RequirementId)),
+            ("duplicate key value violates unique constraint \"level_requirements_pkey\"", None),
             ("UNIQUE constraint failed: nothing.known", None),
         ] {
             assert_eq!(taken(text), expected, "{text}");

@@ -38,8 +38,6 @@ pub const TITLE_MAX_BYTES: usize = 100;
 pub const TAG_MAX_CHARS: usize = 24;
 /// What is said about a project, a level or a requirement.
 pub const DESCRIPTION_MAX_BYTES: usize = 2_000;
-/// Items of one bulk action.
-pub const BULK_MAX_ITEMS: usize = 10_000;
 /// Chunks of one version: 8 TiB.
 pub const CHUNKS_MAX: u64 = 1 << 20;
 

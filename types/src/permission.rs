@@ -1,7 +1,7 @@
 //! The closed set of permissions (rules §1): what a person may do by the system's leave, whatever their rank.
 //!
 //! A permission opens nothing: keys and projects are asked besides. The list is append-only, since the place of a permission in it is
-//! its bit in the database; a permission enters with the rule that asks for it. A person's set is stamped by a user profile.
+//! its bit in the database.
 
 use std::fmt;
 use std::str::FromStr;

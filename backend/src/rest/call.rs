@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use ticrypt_api::endpoint::{Codec, Method};
 use ticrypt_api::role::{Caller, Event, Opened, Reply};
 use ticrypt_api::{ApiError, Endpoint, ErrorKind, wire};
-use ticrypt_types::limits::{BATCH_BODY_MAX_BYTES, CHUNK_BYTES, CHUNK_OVERHEAD_BYTES, CONTROL_BODY_MAX_BYTES};
+use ticrypt_types::limits::{BATCH_BODY_MAX_BYTES, CHUNK_BYTES, CHUNK_OVERHEAD_BYTES, CLOCK_SKEW_MAX_MS, CONTROL_BODY_MAX_BYTES};
 use ticrypt_types::{Operation, RequestId, Timestamp, UserId};
 
 use crate::connection::Connection;
@@ -87,6 +87,11 @@ impl Call {
             detail: Vec::new(),
             at: self.now,
         }
+    }
+
+    /// How far a signer's time is off the server's, in milliseconds, if that is too far for what was signed just now.
+    pub fn skew_ms(&self, at: Timestamp) -> Option<u64> {
+        Some(at.millis_since(self.now).max(self.now.millis_since(at))).filter(|off_ms| *off_ms > CLOCK_SKEW_MAX_MS)
     }
 
     pub fn operation(&self) -> Operation {

@@ -8,16 +8,17 @@ use ticrypt_api::certification::{
 };
 use ticrypt_policy::certification::{
     HolderFacts, LevelFacts, Lifespan, RequirementFacts, may_certify, may_delete_level, may_delete_requirement, may_expire_certification,
-    may_set_level, may_set_requirement,
+    may_list_certifications, may_set_level, may_set_requirement,
 };
 use ticrypt_policy::{Actor, Denial};
 use ticrypt_store::StoreError;
 use ticrypt_store::certification::{Certification, Level, Requirement};
-use ticrypt_types::{LevelId, Permission, RequirementId, Timestamp, UserId, UserName, UserState};
+use ticrypt_types::{LevelId, RequirementId, Timestamp, UserId, UserName, UserState};
 
 use super::Rest;
 use super::call::{Answer, Call};
-use super::change::{description, event, page_cut, page_limit, page_start, present, unknown_page};
+use super::change::{description, event, present};
+use super::page;
 use crate::refusal::{refuse, store_failed};
 
 impl Rest {
@@ -78,22 +79,19 @@ impl Rest {
         let actor = self.acting(call).await?;
         let facts = self.store.level_facts(id).await.map_err(|error| store_failed(error, call.now))?;
         let decided = facts.ok_or(Denial::NotFound).and_then(|facts| may_delete_level(&actor, &facts, call.now));
-        self.change(call, event(call, &[id.to_bytes()], &[]), decided, |permit| self.store.delete_level(permit)).await
+        self.change(call, event(call, &[id.to_bytes()], &[]), decided, |permit| self.store.delete_level(permit, call.now)).await
     }
 
     /// One's own; everybody's for who certifies.
     pub(super) async fn list_certifications(&self, call: &Call) -> Result<Answer, ApiError> {
         let query: CertificationListQuery = call.query()?;
         let actor = self.acting(call).await?;
-        if query.all {
-            actor.may(Permission::ProjectCertify).map_err(|denial| refuse(denial, call.now))?;
-        }
-        let after = page_start(query.page.as_deref())?.map(page_place).transpose()?;
-        let limit = page_limit(query.limit);
-        let of = (!query.all).then_some(actor.user);
-        let rows = self.store.certifications(of, after, limit as u64 + 1).await;
+        let scope = may_list_certifications(&actor, query.all, call.now).map_err(|denial| refuse(denial, call.now))?;
+        let after = page::start(query.page.as_deref())?.map(page_place).transpose()?;
+        let limit = page::limit(query.limit);
+        let rows = self.store.certifications(scope, after, limit as u64 + 1).await;
         let mut rows = rows.map_err(|error| store_failed(error, call.now))?;
-        let next = page_cut(&mut rows, limit, |row| [row.requirement.as_bytes(), row.name.as_str().as_bytes()].concat());
+        let next = page::cut(&mut rows, limit, |row| [row.requirement.as_bytes(), row.name.as_str().as_bytes()].concat());
         Answer::of(call, &CertificationListReply { certifications: rows.into_iter().map(certification_view).collect(), next })
     }
 
@@ -189,8 +187,6 @@ fn certification_view(row: Certification) -> CertificationView {
 
 /// A requirement and a name.
 fn page_place(bytes: Vec<u8>) -> Result<(RequirementId, UserName), ApiError> {
-    let (requirement, name) = bytes.split_at_checked(16).ok_or_else(unknown_page)?;
-    let requirement = RequirementId::try_from(requirement).map_err(|_| unknown_page())?;
-    let name = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()).ok_or_else(unknown_page)?;
-    Ok((requirement, name))
+    let (requirement, name) = bytes.split_at_checked(16).ok_or_else(page::unknown)?;
+    Ok((RequirementId::try_from(requirement).map_err(|_| page::unknown())?, page::name(name)?))
 }

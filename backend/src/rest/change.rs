@@ -2,7 +2,6 @@
 
 use std::future::Future;
 
-use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use ticrypt_api::ApiError;
 use ticrypt_api::role::Event;
@@ -14,9 +13,6 @@ use super::Rest;
 use super::call::{Answer, Call};
 use crate::audited::{audited, refused};
 use crate::refusal::{refuse, store_failed};
-
-const LIST_DEFAULT: u32 = 100;
-const LIST_MAX: u32 = 1_000;
 
 impl Rest {
     /// Acts if it was permitted; a refusal is recorded as well.
@@ -44,27 +40,6 @@ impl Rest {
 pub(super) fn event(call: &Call, subjects: &[[u8; 16]], detail: &[(&str, String)]) -> Event {
     let detail = detail.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     Event { subjects: subjects.to_vec(), detail, ..call.event(&[]) }
-}
-
-/// How many of a list, within what is allowed.
-pub(super) fn page_limit(asked: Option<u32>) -> usize {
-    asked.unwrap_or(LIST_DEFAULT).clamp(1, LIST_MAX) as usize
-}
-
-/// The place to go on from, out of an opaque token.
-pub(super) fn page_start(page: Option<&str>) -> Result<Option<Vec<u8>>, ApiError> {
-    page.map(|page| BASE64URL_NOPAD.decode(page.as_bytes()).map_err(|_| unknown_page())).transpose()
-}
-
-pub(super) fn unknown_page() -> ApiError {
-    ApiError::invalid("that is not the page token of an earlier answer")
-}
-
-/// Cuts a list that was read one too far, and makes the token for the rest of it.
-pub(super) fn page_cut<T>(rows: &mut Vec<T>, limit: usize, place: impl Fn(&T) -> Vec<u8>) -> Option<String> {
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    rows.last().filter(|_| more).map(|last| BASE64URL_NOPAD.encode(&place(last)))
 }
 
 pub(super) fn present(at: Timestamp) -> Option<Timestamp> {

@@ -3,14 +3,15 @@
 use ticrypt_api::ApiError;
 use ticrypt_api::node::PageQuery;
 use ticrypt_api::project::{MemberListReply, MemberSetRequest, MemberView};
-use ticrypt_policy::project::{MemberFacts, MemberTerms, ProjectFacts, may_list_members, may_remove_member, may_set_member};
-use ticrypt_policy::{Actor, Denial};
+use ticrypt_policy::project::{MemberFacts, MemberTerms, ProjectFacts, may_remove_member, may_set_member, members_in_sight};
+use ticrypt_policy::{Actor, Denial, Scope};
 use ticrypt_store::project::{Member, MemberNew};
-use ticrypt_types::{ProjectId, Timestamp, UserId, UserName};
+use ticrypt_types::{ProjectId, Timestamp, UserId};
 
 use super::Rest;
 use super::call::{Answer, Call};
-use super::change::{event, page_cut, page_limit, page_start, present, unknown_page};
+use super::change::{event, present};
+use super::page;
 use crate::refusal::{refuse, store_failed};
 
 impl Rest {
@@ -21,16 +22,15 @@ impl Rest {
         let (actor, _) = self.actor(call.session()?, call.now).await?;
         let failed = |error| store_failed(error, call.now);
         let facts = self.project_facts(&actor, project, call.now).await?.map_err(|denial| refuse(denial, call.now))?;
-        let limit = page_limit(query.limit);
-        let mut rows = match may_list_members(&actor, &facts, call.now) {
-            Ok(()) => {
-                let after = page_start(query.page.as_deref())?.map(page_name).transpose()?;
+        let limit = page::limit(query.limit);
+        let mut rows = match members_in_sight(&actor, &facts, call.now).map_err(|denial| refuse(denial, call.now))? {
+            Scope::All => {
+                let after = page::start(query.page.as_deref())?.map(|place| page::name(&place)).transpose()?;
                 self.store.members(project, after.as_ref(), limit as u64 + 1).await.map_err(failed)?
             }
-            Err(Denial::NoPermission { .. }) => self.store.member(project, actor.user).await.map_err(failed)?.into_iter().collect(),
-            Err(denial) => return Err(refuse(denial, call.now)),
+            Scope::Own(user) => self.store.member(project, user).await.map_err(failed)?.into_iter().collect(),
         };
-        let next = page_cut(&mut rows, limit, |member| member.name.as_str().as_bytes().to_vec());
+        let next = page::cut(&mut rows, limit, |member| member.name.as_str().as_bytes().to_vec());
         let members = rows.into_iter().map(|member| view(member, facts.pi)).collect();
         Answer::of(call, &MemberListReply { members, next })
     }
@@ -78,10 +78,6 @@ impl Rest {
         let member = self.store.member_facts(project, parent, user, now).await.map_err(|error| store_failed(error, now))?;
         Ok(member.map(|member| (facts, member)).ok_or(Denial::NotFound))
     }
-}
-
-fn page_name(bytes: Vec<u8>) -> Result<UserName, ApiError> {
-    String::from_utf8(bytes).ok().and_then(|name| name.parse().ok()).ok_or_else(unknown_page)
 }
 
 fn view(member: Member, pi: Option<UserId>) -> MemberView {

@@ -20,6 +20,7 @@ pub mod limit;
 pub mod log;
 pub mod member;
 pub mod notification;
+mod page;
 pub mod permission;
 pub mod pin;
 pub mod project;

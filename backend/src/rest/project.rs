@@ -4,15 +4,15 @@ use ticrypt_api::ApiError;
 use ticrypt_api::node::PageQuery;
 use ticrypt_api::project::{OwnStanding, ProjectAbout, ProjectChangeRequest, ProjectCreateRequest, ProjectListReply, ProjectView};
 use ticrypt_policy::active::StandingLine;
-use ticrypt_policy::project::{ProjectFacts, may_change_project, may_create_project, may_delete_project};
+use ticrypt_policy::project::{ProjectFacts, may_change_project, may_create_project, may_delete_project, may_list_projects};
 use ticrypt_policy::{Actor, Denial};
-use ticrypt_store::StoreError;
 use ticrypt_store::project::{Project, ProjectAbout as Stored};
-use ticrypt_types::{Permission, ProjectId, Timestamp};
+use ticrypt_types::{ProjectId, Timestamp};
 
 use super::Rest;
 use super::call::{Answer, Call};
-use super::change::{description, event, page_cut, page_limit, page_start, present, unknown_page};
+use super::change::{description, event, present};
+use super::page;
 use crate::refusal::{refuse, store_failed};
 
 impl Rest {
@@ -21,13 +21,12 @@ impl Rest {
         let query: PageQuery = call.query()?;
         let session = call.session()?;
         let (actor, user) = self.actor(session, call.now).await?;
-        actor.check(call.now).map_err(|denial| refuse(denial, call.now))?;
+        let scope = may_list_projects(&actor, call.now).map_err(|denial| refuse(denial, call.now))?;
         let failed = |error| store_failed(error, call.now);
-        let of = actor.may(Permission::ProjectViewAll).is_err().then_some(actor.user);
-        let after = page_start(query.page.as_deref())?.map(|id| ProjectId::try_from(id.as_slice()).map_err(|_| unknown_page()));
-        let limit = page_limit(query.limit);
-        let mut rows = self.store.projects(of, after.transpose()?, limit as u64 + 1).await.map_err(failed)?;
-        let next = page_cut(&mut rows, limit, |project| project.id.to_bytes().to_vec());
+        let after = page::start(query.page.as_deref())?.map(|id| ProjectId::try_from(id.as_slice()).map_err(|_| page::unknown()));
+        let limit = page::limit(query.limit);
+        let mut rows = self.store.projects(scope, after.transpose()?, limit as u64 + 1).await.map_err(failed)?;
+        let next = page::cut(&mut rows, limit, |project| project.id.to_bytes().to_vec());
         let ids: Vec<ProjectId> = rows.iter().map(|project| project.id).collect();
         let standing = self.store.standing(user.id, &ids).await.map_err(failed)?;
         let projects = rows.into_iter().map(|project| view(&actor, standing.get(&project.id), project, session.login, call.now)).collect();
@@ -39,14 +38,10 @@ impl Rest {
         let about = stored(request.about)?;
         let (actor, _) = self.actor(call.session()?, call.now).await?;
         let parent = match request.parent {
-            Some(parent) => Some(self.project_facts(&actor, parent, call.now).await?),
-            None => None,
+            Some(parent) => self.project_facts(&actor, parent, call.now).await?.map(Some),
+            None => Ok(None),
         };
-        let decided = match parent {
-            Some(Err(denial)) => Err(denial),
-            Some(Ok(facts)) => may_create_project(&actor, request.project, Some(&facts), call.now),
-            None => may_create_project(&actor, request.project, None, call.now),
-        };
+        let decided = parent.and_then(|parent| may_create_project(&actor, request.project, parent.as_ref(), call.now));
         let parent_bytes = request.parent.map(|parent| parent.to_bytes());
         let subjects: Vec<[u8; 16]> = std::iter::once(request.project.to_bytes()).chain(parent_bytes).collect();
         let row = event(call, &subjects, &[("name", about.name.to_string())]);
@@ -64,19 +59,11 @@ impl Rest {
             None => true,
         };
         let facts = self.project_facts(&actor, project, call.now).await?;
-        let decided = facts.and_then(|facts| {
-            let permit = may_change_project(&actor, &facts, pi_is_member, call.now)?;
-            Ok((permit, facts.revision))
-        });
+        // Decided on what was read: whoever else changed it meanwhile is not overwritten.
+        let decided = facts
+            .and_then(|facts| may_change_project(&actor, &ProjectFacts { revision: request.revision, ..facts }, pi_is_member, call.now));
         let row = event(call, &[project.to_bytes()], &[("name", about.name.to_string())]);
-        self.change(call, row, decided, |(permit, revision)| async move {
-            // What was read is what is changed: whoever else changed it meanwhile is not overwritten.
-            if revision != request.revision {
-                return Err(StoreError::Stale("project"));
-            }
-            self.store.change_project(permit, about, request.pi, call.now).await
-        })
-        .await
+        self.change(call, row, decided, |permit| self.store.change_project(permit, about, request.pi, call.now)).await
     }
 
     pub(super) async fn delete_project(&self, call: &Call) -> Result<Answer, ApiError> {

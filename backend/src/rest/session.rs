@@ -15,7 +15,6 @@ use ticrypt_policy::Denial;
 use ticrypt_policy::session::{LoginFacts, SessionFacts, may_end_session, may_list_sessions, may_login};
 use ticrypt_store::session::SessionNew;
 use ticrypt_store::user::User;
-use ticrypt_types::limits::CLOCK_SKEW_MAX_MS;
 use ticrypt_types::{SessionId, Timestamp};
 
 use super::Rest;
@@ -147,8 +146,7 @@ impl Rest {
                 "the login was made for another connection; something stands between you and the server, or the client is broken",
             ));
         }
-        let off = login.at.millis_since(call.now).max(call.now.millis_since(login.at));
-        if off > CLOCK_SKEW_MAX_MS {
+        if let Some(off) = call.skew_ms(login.at) {
             let seconds = off / 1_000;
             return Err(unidentified(
                 "clock_off",

@@ -15,7 +15,6 @@ use ticrypt_policy::permit::{UserActivate, UserDeactivate, UserDisable, UserRank
 use ticrypt_policy::user::{UserFacts, may_activate, may_deactivate, may_disable, may_reset, may_set_rank};
 use ticrypt_policy::{Actor, Denial, Permit};
 use ticrypt_store::user::User;
-use ticrypt_types::limits::CLOCK_SKEW_MAX_MS;
 use ticrypt_types::user::InactiveCause;
 use ticrypt_types::{Rank, Timestamp, UserId};
 
@@ -128,8 +127,7 @@ impl Rest {
         if statement.bundle.as_bytes() != &about {
             return unfit("the statement is about another key of this person; compare the fingerprint again");
         }
-        let off = statement.at.millis_since(call.now).max(call.now.millis_since(statement.at));
-        if off > CLOCK_SKEW_MAX_MS {
+        if call.skew_ms(statement.at).is_some() {
             return unfit("the statement was not signed just now; check the device's clock and sign again");
         }
         Ok(())

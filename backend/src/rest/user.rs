@@ -1,7 +1,6 @@
 //! People: registering, finding one another, the administrators' list.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use data_encoding::BASE64URL_NOPAD;
 use ticrypt_api::role::{Event, KeyEventKind};
 use ticrypt_api::user::{KeyLeaf, RegisterReply, RegisterRequest, UserCard, UserListQuery, UserListReply, UserView};
 use ticrypt_api::{ApiError, Blob, ErrorKind, Hash};
@@ -15,14 +14,13 @@ use ticrypt_types::{Timestamp, UserName, UserState};
 
 use super::Rest;
 use super::call::{Answer, Call};
+use super::change::present;
 use super::identify::token_hash;
+use super::page;
 use crate::audited::{audited, refused};
 use crate::config::RegistrationMode;
 use crate::deployment::BOOTSTRAP_CODE;
 use crate::refusal::{refuse, store_failed};
-
-const LIST_DEFAULT: u32 = 100;
-const LIST_MAX: u32 = 1_000;
 
 /// What a registration brings, read and verified.
 struct Newcomer {
@@ -200,20 +198,18 @@ impl Rest {
         let query: UserListQuery = call.query()?;
         let (actor, _) = self.actor(call.session()?, call.now).await?;
         let scope = may_list_users(&actor, call.now).map_err(|denial| refuse(denial, call.now))?;
-        let limit = query.limit.unwrap_or(LIST_DEFAULT).clamp(1, LIST_MAX);
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut after = query.page.as_deref().map(page_name).transpose()?;
+        let wanted = page::limit(query.limit);
+        let mut after = page::start(query.page.as_deref())?.map(|place| page::name(&place)).transpose()?;
         let mut users = Vec::new();
         let mut more = true;
         while more && users.len() <= wanted {
-            let rows = self.store.users(scope, after.as_ref(), u64::from(LIST_MAX)).await.map_err(|error| store_failed(error, call.now))?;
-            more = rows.len() == LIST_MAX as usize;
+            let rows =
+                self.store.users(scope, after.as_ref(), u64::from(page::MAX)).await.map_err(|error| store_failed(error, call.now))?;
+            more = rows.len() == page::MAX as usize;
             after = rows.last().map(|user| user.name.clone()).or(after);
             users.extend(rows.into_iter().filter(|user| query.state.is_none_or(|state| user.state == state)));
         }
-        let next = users.len() > wanted;
-        users.truncate(wanted);
-        let next = users.last().filter(|_| next).map(|user| BASE64URL_NOPAD.encode(user.name.as_str().as_bytes()));
+        let next = page::cut(&mut users, wanted, |user| user.name.as_str().as_bytes().to_vec());
         let mut views = Vec::with_capacity(users.len());
         for user in &users {
             views.push(self.view_of(user, call.now).await?);
@@ -228,7 +224,6 @@ impl Rest {
 }
 
 pub(super) fn view(user: &User, generation: u32) -> UserView {
-    let present = |at: Timestamp| (at != Timestamp::ABSENT).then_some(at);
     UserView {
         user: user.id,
         name: user.name.clone(),
@@ -265,10 +260,4 @@ pub(super) fn statement_row(statement: &StatementPayload, envelope: Vec<u8>, lea
 fn stored_badly(error: &SignatureError) -> ApiError {
     tracing::error!(error = error as &dyn std::error::Error, "a stored statement cannot be read; run check");
     ApiError::broken()
-}
-
-fn page_name(page: &str) -> Result<UserName, ApiError> {
-    let unknown = || ApiError::invalid("that is not the page token of an earlier answer");
-    let bytes = BASE64URL_NOPAD.decode(page.as_bytes()).map_err(|_| unknown())?;
-    String::from_utf8(bytes).ok().and_then(|name| name.parse().ok()).ok_or_else(unknown)
 }

@@ -11,7 +11,6 @@ use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_policy::active::StandingLine;
 use ticrypt_policy::project::may_set_working;
 use ticrypt_store::user::User;
-use ticrypt_types::limits::CLOCK_SKEW_MAX_MS;
 
 use super::Rest;
 use super::call::{Answer, Call};
@@ -68,8 +67,7 @@ impl Rest {
         if set.session != call.session()?.id {
             return Err(unfit("the working set is for another session; sign it for this one"));
         }
-        let off = set.at.millis_since(call.now).max(call.now.millis_since(set.at));
-        if off > CLOCK_SKEW_MAX_MS {
+        if call.skew_ms(set.at).is_some() {
             return Err(unfit("the working set was not signed just now; check the device's clock and sign again"));
         }
         Ok(())

@@ -48,11 +48,19 @@ async fn work_in_as(
     projects: &[ProjectId],
     alter: impl FnOnce(&mut WorkingSetPayload),
 ) -> Result<WorkingSetReply, Problem> {
-    let asked = ChallengeRequest { name: by.identity.name().clone() };
-    let challenge: ChallengeReply = by.ask(Operation::SessionChallenge, &[], &asked).await.unwrap();
+    let mut record = asked(by, projects).await;
+    alter(&mut record);
+    let working_set = Blob(by.identity.signing().sign_record(&record).unwrap());
+    by.ask(Operation::WorkingSet, &[], &WorkingSetRequest { working_set }).await
+}
+
+/// What there is to sign, over a fresh challenge.
+async fn asked(by: &mut Person, projects: &[ProjectId]) -> WorkingSetPayload {
+    let request = ChallengeRequest { name: by.identity.name().clone() };
+    let challenge: ChallengeReply = by.ask(Operation::SessionChallenge, &[], &request).await.unwrap();
     let mut projects = projects.to_vec();
     projects.sort_unstable();
-    let mut record = WorkingSetPayload {
+    WorkingSetPayload {
         deployment: by.deployment,
         user: by.id(),
         bundle: by.bundle.hash(),
@@ -60,10 +68,7 @@ async fn work_in_as(
         challenge: challenge.challenge.0,
         projects,
         at: by.now,
-    };
-    alter(&mut record);
-    let working_set = Blob(by.identity.signing().sign_record(&record).unwrap());
-    by.ask(Operation::WorkingSet, &[], &WorkingSetRequest { working_set }).await
+    }
 }
 
 async fn project(by: &mut Person, project: ProjectId) -> ProjectView {
@@ -150,13 +155,15 @@ async fn a_working_set_is_signed_for_here_and_now() {
     for (code, change) in changes {
         assert_eq!(work_in_as(&mut pi, &[federal], change).await.unwrap_err().code, code);
     }
-    // Signed by somebody else, or for something else.
-    let mut signed = WorkingSetRequest { working_set: Blob(vec![]) };
-    let take = |record: &mut WorkingSetPayload| signed.working_set = Blob(ada.identity.signing().sign_record(record).unwrap());
-    let _ = work_in_as(&mut pi, &[federal], take).await;
-    let foreign = pi.ask::<_, WorkingSetReply>(Operation::WorkingSet, &[], &signed).await.unwrap_err();
-    assert_eq!(foreign.code, "challenge_unknown", "and it was spent");
-    assert!(!project(&mut pi, federal).await.own.unwrap().working || work_in(&mut pi, &[]).await.is_ok());
+    // Signed by somebody else.
+    let record = asked(&mut pi, &[federal]).await;
+    let foreign = Blob(ada.identity.signing().sign_record(&record).unwrap());
+    let request = WorkingSetRequest { working_set: foreign };
+    assert_eq!(pi.ask::<_, WorkingSetReply>(Operation::WorkingSet, &[], &request).await.unwrap_err().code, "working_set_unfit");
+    // And the challenge is spent by it.
+    let request = WorkingSetRequest { working_set: Blob(pi.identity.signing().sign_record(&record).unwrap()) };
+    assert_eq!(pi.ask::<_, WorkingSetReply>(Operation::WorkingSet, &[], &request).await.unwrap_err().code, "challenge_unknown");
+    assert!(!project(&mut pi, federal).await.own.unwrap().working);
     work_in(&mut pi, &[federal]).await.unwrap();
 }
 

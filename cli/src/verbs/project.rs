@@ -305,7 +305,7 @@ async fn remove(text: &str, people: Vec<UserName>, session: &Session, context: &
     for name in people {
         let result = match members.iter().find(|member| member.name == name) {
             Some(member) => project::remove_member(session, project, member.user).await,
-            None => Err(ClientError::not_found("they are no member that you can see")),
+            None => Err(ClientError::not_found("they are no member that you can see; run `ticrypt project members`")),
         };
         done.push(outcome(name, result, "removed"));
     }

@@ -170,6 +170,15 @@ fn moves() {
 }
 
 #[test]
+fn making_nothing_takes_what_making_a_file_takes() {
+    let nothing = Making { files: false, directories: false };
+    let viewer = NodeFacts { grants: vec![grant(1, Verbs::VIEW)], ..facts(9) };
+    assert_eq!(may_create(&actor(1, Rank::User), &viewer, nothing, NOW), Err(Denial::NoEdit));
+    let trashed = NodeFacts { trashed: Trashed::Itself, ..facts(9) };
+    assert_eq!(may_create(&actor(9, Rank::User), &trashed, nothing, NOW), Err(Denial::InTrash));
+}
+
+#[test]
 fn roots_stay_and_are_rekeyed_by_their_owner() {
     let root = NodeFacts { parent: None, path: vec![step(10, 5, 1)], ..facts(9) };
     let owner = actor(9, Rank::User);

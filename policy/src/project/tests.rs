@@ -84,6 +84,15 @@ fn members_see_themselves_and_managers_see_all() {
     ] {
         assert_eq!(may_see_project(&with(permissions), &facts(USER, own), NOW).err(), sees);
         assert_eq!(may_list_members(&with(permissions), &facts(USER, own), NOW).err(), lists, "{permissions:?} {own:?}");
+        let sight = match lists {
+            None => Ok(Scope::All),
+            Some(Denial::NotFound) => Err(Denial::NotFound),
+            Some(_) => Ok(Scope::Own(id(1))),
+        };
+        assert_eq!(members_in_sight(&with(permissions), &facts(USER, own), NOW), sight);
+        let all = permissions.contains(&Permission::ProjectViewAll);
+        let listed = if all { Scope::All } else { Scope::Own(id(1)) };
+        assert_eq!(may_list_projects(&with(permissions), NOW), Ok(listed));
     }
 }
 

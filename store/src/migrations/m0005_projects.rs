@@ -1,7 +1,6 @@
 //! Projects and their members, what they ask for, who is certified, who works in what; and what the system lets people do.
 
 use sea_orm_migration::prelude::*;
-use ticrypt_types::Permissions;
 
 use super::column::{bytes, bytes_null, flag, number, number_null, text};
 
@@ -91,9 +90,9 @@ impl MigrationTrait for Step {
         )
         .await?;
         super::create(manager, "working_sets", vec![bytes("user_id"), bytes("project_id")], &["user_id", "project_id"]).await?;
-        // Who was here before has what a newcomer has.
-        let basic = Permissions::basic().bits();
-        let permissions = format!("ALTER TABLE users ADD COLUMN permissions BIGINT NOT NULL DEFAULT {basic}");
+        // Who was here before has what a newcomer had on the day of this step: the basic permissions, as a number that stays.
+        const BASIC: u64 = 1_556_736;
+        let permissions = format!("ALTER TABLE users ADD COLUMN permissions BIGINT NOT NULL DEFAULT {BASIC}");
         super::run(
             manager,
             &[

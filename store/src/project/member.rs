@@ -1,8 +1,8 @@
 //! Members of projects. Renewing a membership that has run out begins it anew; before that it goes on without a gap.
 
-use sea_orm::FromQueryResult;
+use sea_orm::{EntityTrait, FromQueryResult};
 use ticrypt_policy::Permit;
-use ticrypt_policy::permit::{MemberRemove, MemberSet};
+use ticrypt_policy::permit::{MemberOn, MemberRemove, MemberSet};
 use ticrypt_policy::project::MemberFacts;
 use ticrypt_types::{MemberRole, ProjectId, Restrictions, Timestamp, UserId, UserName, UserState};
 
@@ -123,6 +123,9 @@ impl Tx {
         let on = permit.on();
         let restrictions = i64::from(member.restrictions.bits());
         if permit.revision() == 0 {
+            if self.has_member(on).await? {
+                return Err(StoreError::Stale("membership"));
+            }
             let row = members::Model {
                 project_id: on.project.as_bytes().to_vec(),
                 user_id: on.user.as_bytes().to_vec(),
@@ -149,6 +152,11 @@ impl Tx {
             bytes(permit.actor().as_bytes()),
         ];
         self.run_or_stale("membership", sql, values).await
+    }
+
+    async fn has_member(&self, on: MemberOn) -> Result<bool, StoreError> {
+        let key = (on.project.as_bytes().to_vec(), on.user.as_bytes().to_vec());
+        Ok(members::Entity::find_by_id(key).one(&self.conn).await?.is_some())
     }
 
     async fn remove_member(&self, permit: Permit<MemberRemove>) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ pub use member::{Member, MemberNew};
 use sea_orm::{EntityTrait, FromQueryResult, Value};
 use ticrypt_policy::permit::{ProjectChange, ProjectCreate, ProjectDelete};
 use ticrypt_policy::project::ProjectFacts;
-use ticrypt_policy::{Line, Permit};
+use ticrypt_policy::{Line, Permit, Scope};
 use ticrypt_types::{Colour, LevelId, MemberRole, ProjectId, Restrictions, Tag, Timestamp, Title, UserId};
 
 use crate::column::{bytes, count, id, id_or_none, number, time};
@@ -83,12 +83,12 @@ impl Store {
         projects::Entity::find_by_id(project.as_bytes().to_vec()).one(&self.readers).await?.map(Project::try_from).transpose()
     }
 
-    /// In the order of their ids, those after `after`: every one, or those somebody is a member of, expired memberships included.
-    pub async fn projects(&self, of: Option<UserId>, after: Option<ProjectId>, limit: u64) -> Result<Vec<Project>, StoreError> {
+    /// In the order of their ids, those after `after`. One's own are those one is a member of, expired memberships included.
+    pub async fn projects(&self, scope: Scope, after: Option<ProjectId>, limit: u64) -> Result<Vec<Project>, StoreError> {
         let after = after.map_or(Vec::new(), |after| after.to_bytes().to_vec());
         let mut values: Vec<Value> = vec![after.into(), number(limit)?.into()];
         let mut sql = String::from("SELECT * FROM projects WHERE id > $1");
-        if let Some(user) = of {
+        if let Scope::Own(user) = scope {
             values.push(bytes(user.as_bytes()));
             sql.push_str(" AND id IN (SELECT project_id FROM members WHERE user_id = $3)");
         }

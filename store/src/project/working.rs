@@ -43,7 +43,11 @@ impl Store {
             epoch: user.epoch,
             session_epoch,
             permissions: user.permissions,
-            active: self.active_set(user.id, login).await?.into(),
+            // Most people never chose one, and this is asked at every request.
+            active: match user.working_revision {
+                0 => ActiveSet::empty(login).into(),
+                _ => self.active_set(user.id, login).await?.into(),
+            },
         })
     }
 

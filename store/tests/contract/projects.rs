@@ -1,17 +1,17 @@
 //! Projects, members, levels, certifications, working sets.
 
 use ticrypt_policy::certification::{
-    HolderFacts, LevelFacts, Lifespan, RequirementFacts, may_certify, may_delete_requirement, may_expire_certification, may_set_level,
-    may_set_requirement,
+    HolderFacts, LevelFacts, Lifespan, RequirementFacts, may_certify, may_delete_level, may_delete_requirement, may_expire_certification,
+    may_set_level, may_set_requirement,
 };
 use ticrypt_policy::project::{
     MemberTerms, may_change_project, may_create_project, may_delete_project, may_remove_member, may_set_member, may_set_working,
 };
 use ticrypt_policy::user::may_set_permissions;
-use ticrypt_policy::{Actor, Denial};
-use ticrypt_store::StoreError;
+use ticrypt_policy::{Actor, Denial, Scope};
 use ticrypt_store::certification::{Level, Requirement};
 use ticrypt_store::project::{MemberNew, ProjectAbout};
+use ticrypt_store::{StoreError, Taken};
 use ticrypt_types::{LevelId, MemberRole, Permissions, ProjectId, Rank, RequirementId, Restrictions, Span, Timestamp, UserId};
 
 use crate::lab::{Db, Lab, NOW, at};
@@ -175,16 +175,23 @@ pub async fn certifications_go_on_or_begin_anew(db: Db) {
     assert_eq!(held().await, Some((at(1_000_200), at(1_000_201))));
     let again = lab.store.expire_certification(expire().await, at(1_000_202)).await;
     assert!(matches!(again, Err(StoreError::Stale("certification"))), "{again:?}");
-    let listed = lab.store.certifications(None, None, 10).await.unwrap();
+    let listed = lab.store.certifications(Scope::All, None, 10).await.unwrap();
     assert_eq!((listed.len(), listed[0].name.as_str(), listed[0].given_by), (1, "ada", pi));
-    assert_eq!(lab.store.certifications(Some(pi), None, 10).await.unwrap(), []);
+    assert_eq!(lab.store.certifications(Scope::Own(pi), None, 10).await.unwrap(), []);
     let past = Some((training, "ada".parse().unwrap()));
-    assert_eq!(lab.store.certifications(None, past, 10).await.unwrap(), []);
+    assert_eq!(lab.store.certifications(Scope::All, past, 10).await.unwrap(), []);
     // Gone with the requirement, unless a level has begun to ask for it.
     let permit = may_delete_requirement(&lab.able(pi).await, &facts, NOW).unwrap();
     lab.level(pi, LevelId::from_random(lab.draw()), 0, vec![training], NOW).await;
     let stale = lab.store.delete_requirement(permit).await;
     assert!(matches!(stale, Err(StoreError::Stale("requirement"))), "{stale:?}");
+    // A level that is gone holds nothing back.
+    let level = lab.store.levels().await.unwrap()[0].id;
+    let facts = lab.store.level_facts(level).await.unwrap().unwrap();
+    lab.store.delete_level(may_delete_level(&lab.able(pi).await, &facts, NOW).unwrap(), NOW).await.unwrap();
+    let facts = lab.store.requirement_facts(pi, training, NOW).await.unwrap().unwrap();
+    lab.store.delete_requirement(may_delete_requirement(&lab.able(pi).await, &facts, NOW).unwrap()).await.unwrap();
+    assert_eq!(held().await, None);
 }
 
 pub async fn working_sets_belong_to_people(db: Db) {
@@ -233,7 +240,11 @@ pub async fn decisions_about_projects_go_stale(db: Db) {
     let member = lab.store.member_facts(federal, None, ada, NOW).await.unwrap().unwrap();
     let permit = || may_set_member(&me, &facts, &member, &terms, NOW).unwrap();
     lab.store.set_member(permit(), new, NOW).await.unwrap();
-    assert!(lab.store.set_member(permit(), new, NOW).await.is_err(), "added by somebody else meanwhile");
+    let again = lab.store.set_member(permit(), new, NOW).await;
+    assert!(matches!(again, Err(StoreError::Stale("membership"))), "added by somebody else meanwhile: {again:?}");
+    let twice = may_create_project(&me, federal, None, NOW).unwrap();
+    let twice = lab.store.create_project(twice, None, about("Twice", None), NOW).await;
+    assert!(matches!(twice, Err(StoreError::Taken(Taken::ProjectId))), "{twice:?}");
     let member = lab.store.member_facts(federal, None, ada, NOW).await.unwrap().unwrap();
     let removal = || may_remove_member(&me, &facts, &member, NOW).unwrap();
     lab.store.remove_member(removal()).await.unwrap();
@@ -255,10 +266,10 @@ pub async fn lists_of_projects_and_people(db: Db) {
     }
     made.sort_unstable();
     let ids = |rows: Vec<ticrypt_store::project::Project>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
-    assert_eq!(ids(lab.store.projects(None, None, 3).await.unwrap()), made[..3]);
-    assert_eq!(ids(lab.store.projects(Some(pi), Some(made[2]), 10).await.unwrap()), made[3..]);
+    assert_eq!(ids(lab.store.projects(Scope::All, None, 3).await.unwrap()), made[..3]);
+    assert_eq!(ids(lab.store.projects(Scope::Own(pi), Some(made[2]), 10).await.unwrap()), made[3..]);
     let ada = lab.active("ada").await;
-    assert_eq!(ids(lab.store.projects(Some(ada), None, 10).await.unwrap()), []);
+    assert_eq!(ids(lab.store.projects(Scope::Own(ada), None, 10).await.unwrap()), []);
     lab.join(pi, made[0], ada, Timestamp::ABSENT, NOW).await;
     let names = |rows: Vec<ticrypt_store::project::Member>| rows.into_iter().map(|row| row.name.to_string()).collect::<Vec<_>>();
     assert_eq!(names(lab.store.members(made[0], None, 10).await.unwrap()), ["ada", "pi"]);
