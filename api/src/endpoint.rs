@@ -116,6 +116,7 @@ endpoints! {
     NodeRestore      Post   "/v1/vault/restore" Cbor;
     NodeDelete       Post   "/v1/vault/delete" Cbor;
     NodeRekey        Post   "/v1/vault/rekey" Cbor;
+    NodeTag          Post   "/v1/vault/tag" Cbor;
     NodeHistory      Get    "/v1/vault/nodes/{node}/history" Cbor;
     TrashList        Get    "/v1/vault/trash" Cbor;
 

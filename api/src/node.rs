@@ -4,7 +4,7 @@
 //! Creates are idempotent by the ids the client chose: the same request again is answered as the first was.
 
 use serde::{Deserialize, Serialize};
-use ticrypt_types::{NodeId, NodeKind, Timestamp, UserId, VersionId};
+use ticrypt_types::{NodeId, NodeKind, ProjectId, Timestamp, UserId, VersionId};
 use utoipa::ToSchema;
 
 use crate::grant::NewGrant;
@@ -45,8 +45,27 @@ pub struct EntryView {
     /// The signed-for record, docs/formats.md §5; empty for the root of a tree.
     pub entry: Blob,
     pub node: NodeView,
-    /// Of a file: what is current.
+    /// Of a file: what is current. Of a locked one without the key of its properties.
     pub current: Option<ManifestView>,
+    /// The node's own tags; none are shown of what is locked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<ProjectId>,
+    /// Its projects are not in the caller's working set, or its keys are not theirs: of a directory the name is shown, of a file also owner,
+    /// time and size (nothing else below is true then).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
+    /// The node's own keys, sealed to the caller: what is tagged itself is not wrapped under its directory's keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_keys: Option<SealView>,
+}
+
+/// A grant of a node's keys to the caller.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SealView {
+    pub grant: Blob,
+    pub sealed: Blob,
+    /// The grants it rests on, nearest first, up to one sealed by the owner.
+    pub authority: Vec<Blob>,
 }
 
 /// Creates the caller's tree: the root, its grant to the caller, its first head.
@@ -61,6 +80,7 @@ pub struct HomeCreateRequest {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RootView {
     pub grant: Blob,
+    /// Empty where the node is locked: its keys are not given out.
     pub sealed: Blob,
     /// The grants it rests on, nearest first, up to one sealed by the owner.
     pub authority: Vec<Blob>,
@@ -257,6 +277,18 @@ pub struct RekeyRequest {
     pub parent_head: Option<Blob>,
     /// With everything that is wrapped under them, at most 8 000 records in all unless it is one node.
     pub nodes: Vec<RekeyedNode>,
+}
+
+/// New tags for one node, which come with new keys (docs/formats.md §6): with tags they are the node's own, sealed in grants, its owner's to
+/// themselves among them; without they are wrapped under those of its directory. Everything or nothing.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TagRequest {
+    /// All tags the node itself is to have.
+    pub tags: Vec<ProjectId>,
+    /// The next head of the directory that holds the node, over its new entry.
+    pub parent_head: Blob,
+    pub node: RekeyedNode,
 }
 
 /// One node's new keys: everything that was wrapped under the old ones comes anew.

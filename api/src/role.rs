@@ -110,6 +110,7 @@ pub trait Vault: Send + Sync + fmt::Debug {
     async fn delete(&self, caller: &Caller, request: DeleteRequest) -> Result<Reply<DeleteReply>, ApiError>;
     async fn trash_list(&self, caller: &Caller, query: TrashQuery) -> Result<Reply<TrashReply>, ApiError>;
     async fn rekey(&self, caller: &Caller, request: RekeyRequest) -> Result<Reply<HeadReply>, ApiError>;
+    async fn tag(&self, caller: &Caller, request: TagRequest) -> Result<Reply<HeadReply>, ApiError>;
     async fn history(&self, caller: &Caller, node: NodeId, page: PageQuery) -> Result<Reply<HistoryReply>, ApiError>;
 
     async fn begin_uploads(&self, caller: &Caller, request: UploadBeginRequest) -> Result<Reply<UploadBeginReply>, ApiError>;

@@ -24,6 +24,7 @@ pub mod file;
 pub mod health;
 pub mod links;
 pub mod listener;
+pub mod losses;
 pub mod metrics;
 pub mod openapi;
 pub mod presence;

@@ -11,6 +11,7 @@ use ticrypt_types::{DeploymentId, Secret, Timestamp};
 
 use crate::config::{Chunks as ChunksConfig, Config};
 use crate::file::{self, FileRole};
+use crate::losses::Losses;
 use crate::storage::{self, StorageRole};
 use crate::wiring::Paths;
 
@@ -40,9 +41,9 @@ impl Vaults {
         store: &Store,
         audit: Arc<dyn Audit>,
         epochs: Arc<dyn Epochs>,
+        losses: Arc<Losses>,
     ) -> Result<Self, LinkError> {
         let blobs = chunk_store(config, paths)?;
-        let losses = Arc::default();
         let mut key = [0; 32];
         aws_lc_rs::rand::fill(&mut key).map_err(|_| LinkError::Random)?;
         let storage = Arc::new(StorageRole::new(storage::Parts {

@@ -74,6 +74,7 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::NodeRestore => (shape::<node::RestoreRequest>(), shape::<node::HeadReply>()),
         O::NodeDelete => (shape::<node::DeleteRequest>(), shape::<node::DeleteReply>()),
         O::NodeRekey => (shape::<node::RekeyRequest>(), shape::<node::HeadReply>()),
+        O::NodeTag => (shape::<node::TagRequest>(), shape::<node::HeadReply>()),
         O::NodeHistory => (None, shape::<node::HistoryReply>()),
         O::TrashList => (None, shape::<node::TrashReply>()),
         O::UploadBegin => (shape::<upload::UploadBeginRequest>(), shape::<upload::UploadBeginReply>()),

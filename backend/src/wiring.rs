@@ -27,6 +27,7 @@ use crate::config::{Config, ConfigError};
 use crate::deployment::{Deployment, DeploymentError};
 use crate::health::{self, Health};
 use crate::links::{LinkError, Vaults};
+use crate::losses::Losses;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::rest::{Parts, Rest, route};
@@ -212,6 +213,7 @@ pub struct Running {
     pub presence: Arc<Presence>,
     pub audit: Arc<LogAudit>,
     pub store: Store,
+    losses: Arc<Losses>,
     rest: Arc<Rest>,
     vaults: Vaults,
     paths: Paths,
@@ -256,7 +258,9 @@ pub async fn start_in(config: Config, data: &Path, surroundings: Surroundings) -
 
     let presence = Arc::new(Presence::default());
     let metrics = Metrics::new();
-    let vaults = Vaults::start(&config, &paths, deployment.id, &store, crate::audit::link(&audit), Arc::clone(&presence) as _).await?;
+    let losses = Arc::new(Losses::default());
+    let epochs = Arc::clone(&presence) as _;
+    let vaults = Vaults::start(&config, &paths, deployment.id, &store, crate::audit::link(&audit), epochs, Arc::clone(&losses)).await?;
     let rest = Arc::new(Rest::new(Parts {
         config: Arc::clone(&config),
         deployment: file.clone(),
@@ -265,6 +269,7 @@ pub async fn start_in(config: Config, data: &Path, surroundings: Surroundings) -
         vault: vaults.vault(),
         chunks: vaults.chunks(),
         presence: Arc::clone(&presence),
+        losses: Arc::clone(&losses),
         clock: clock.clone(),
         metrics: Arc::clone(&metrics),
     }));
@@ -284,6 +289,7 @@ pub async fn start_in(config: Config, data: &Path, surroundings: Surroundings) -
         None
     };
     let running = Running {
+        losses,
         address,
         health_address,
         file,
@@ -360,9 +366,19 @@ impl Running {
             }
         });
         let (stop, vaults, clock) = (self.stop_background.clone(), self.vaults.clone(), self.clock.clone());
+        let (losses, store) = (Arc::clone(&self.losses), self.store.clone());
         let mut expire = every(EXPIRE);
         self.background.spawn(async move {
+            let mut looked = clock.now();
             while stop.run_until_cancelled(expire.tick()).await.is_some() {
+                let now = clock.now();
+                match store.people_losing(looked, now).await {
+                    Ok(people) => {
+                        losses.record(people);
+                        looked = now;
+                    }
+                    Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "who lost a project by the clock is not known"),
+                }
                 if let Err(error) = vaults.expire_grants(clock.now()).await {
                     tracing::warn!(code = error.code, "shares past their time were not ended");
                 }

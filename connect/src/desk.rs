@@ -54,11 +54,22 @@ pub struct Office {
     pub transfers: Transfers,
     /// Notifications nobody has looked at.
     pub unread: Arc<AtomicU64>,
+    /// What the bar showed last of the projects one works in, until it is asked again.
+    work: Mutex<String>,
 }
 
 impl Office {
     pub fn session(&self) -> &Arc<Session> {
         self.vault.session()
+    }
+
+    /// What the bar shows of the projects one works in, as it was last.
+    pub fn work(&self) -> String {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn remember_work(&self, html: String) {
+        *self.work.lock().unwrap_or_else(PoisonError::into_inner) = html;
     }
 }
 
@@ -238,6 +249,7 @@ impl Desk {
             tickets: Tickets::default(),
             transfers: Transfers::new(Arc::clone(&self.hub), open.clone()),
             unread: Arc::default(),
+            work: Mutex::default(),
             open,
         });
         let (desk, session, unread) = (Arc::clone(self), Arc::clone(office.session()), Arc::clone(&office.unread));

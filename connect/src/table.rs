@@ -15,8 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use data_encoding::BASE64URL_NOPAD;
 use futures::future::BoxFuture;
 use serde::Serialize;
+use ticrypt_api::project::ProjectView;
 use ticrypt_client::{entropy, show};
-use ticrypt_types::Timestamp;
+use ticrypt_types::name::Harmless;
+use ticrypt_types::{Colour, Timestamp};
 
 use crate::fields::Fields;
 use crate::trouble::{Result, Trouble};
@@ -75,6 +77,7 @@ pub enum Cell {
         text: String,
         href: Option<String>,
         marks: Vec<Mark>,
+        tags: Vec<Tag>,
     },
     Badge {
         tone: &'static str,
@@ -91,13 +94,53 @@ pub struct Mark {
     pub title: &'static str,
 }
 
+/// The tag of a project, in its colour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    pub text: String,
+    /// `#1f77b4`; nothing for a tag that is not shown.
+    colour: Option<Colour>,
+    pub title: String,
+}
+
+impl Tag {
+    pub fn of(view: &ProjectView) -> Self {
+        Self {
+            text: shown(view.about.tag.as_str()),
+            colour: Some(view.about.colour.clone()),
+            title: format!("tagged {}", shown(view.about.name.as_str())),
+        }
+    }
+
+    /// In the place of a tag that is not active: which it is, is not shown.
+    pub fn locked() -> Self {
+        Self { text: "?".to_owned(), colour: None, title: "locked: its project is not in your working set".to_owned() }
+    }
+
+    /// Of a project that one does not see.
+    pub fn unknown() -> Self {
+        Self { text: "tagged".to_owned(), colour: None, title: "tagged with a project that you do not see".to_owned() }
+    }
+
+    /// Its colour as a picture: the page allows no styles of its own.
+    pub fn dot(&self) -> String {
+        let Some(colour) = &self.colour else { return String::new() };
+        format!("<svg class=\"dot\" viewBox=\"0 0 8 8\" aria-hidden=\"true\"><circle cx=\"4\" cy=\"4\" r=\"4\" fill=\"{colour}\"/></svg>")
+    }
+}
+
+/// Text from somebody else, its control characters shown and not obeyed.
+fn shown(text: &str) -> String {
+    Harmless(text).to_string()
+}
+
 impl Cell {
     pub fn badge(tone: &'static str, text: impl Into<String>) -> Self {
         Self::Badge { tone, text: text.into() }
     }
 
     pub fn name(icon: &'static str, text: impl Into<String>) -> Self {
-        Self::Name { icon, text: text.into(), href: None, marks: Vec::new() }
+        Self::Name { icon, text: text.into(), href: None, marks: Vec::new(), tags: Vec::new() }
     }
 
     /// As words alone: for exports and for those who hear the page.

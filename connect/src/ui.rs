@@ -38,6 +38,8 @@ pub struct Chrome {
     pub rank: Rank,
     pub deployment: String,
     pub unread: u64,
+    /// HTML: the projects one works in.
+    pub work: String,
 }
 
 /// Places that belong together.
@@ -76,6 +78,7 @@ impl Chrome {
             rank: office.user.rank,
             deployment: office.session().deployment.display_name(),
             unread: office.unread.load(Ordering::Relaxed),
+            work: office.work(),
         }
     }
 

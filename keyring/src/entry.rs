@@ -51,6 +51,25 @@ pub fn seal(
     Ok(entry)
 }
 
+/// The entry of a child with keys of its own under new keys of its directory: the name is sealed anew, and what is the child's stays as it
+/// is, so whoever does this need not hold the child's keys.
+pub fn carry(
+    random: &dyn Random,
+    parent: &ListKey,
+    parent_epoch: u32,
+    name: &NodeName,
+    old: &Entry,
+    deployment: DeploymentId,
+) -> Result<Entry, SealError> {
+    if !old.has_own_keys() {
+        return Err(SealError::Mismatch("an entry with wrapped keys is made anew with them"));
+    }
+    let place = ChildPlace { parent_epoch, ..ChildPlace::of(deployment, old) };
+    let entry = Entry { parent_epoch, name_tag: parent.name_tag(name), name: parent.seal_name(random, &place, name)?, ..old.clone() };
+    entry.check().map_err(SealError::Rule)?;
+    Ok(entry)
+}
+
 /// Opens the name of an entry and checks its tag.
 pub fn open_name(deployment: DeploymentId, parent: &ListKey, entry: &Entry) -> Result<NodeName, OpenError> {
     let name = parent.open_name(&ChildPlace::of(deployment, entry), &entry.name)?;

@@ -86,6 +86,7 @@ denials! {
     TagBelow "tag_below" "something inside carries a tag of the same tree that does not go with this one; retag that first";
     Sideways "sideways" "a tag does not move to a sibling; declassify to the common ancestor, then classify";
     NotInWorkingSet "not_in_working_set" "the tag's project is not in your working set; change the working set, then try again";
+    TagsOfPlace "tags_of_place" "its tags would change with its place, and a move keeps them; tag the thing itself first, then move it";
     SameTags "same_tags" "it is tagged like that already; nothing to do";
     NeedsProjectManager "needs_project_manager" "only a manager of the project, or its principal investigator, declassifies; ask one";
 

@@ -72,6 +72,8 @@ pub struct NodeFacts {
     pub group: Option<GroupFact>,
     /// Every tag on the path.
     pub label: Label,
+    /// The node's own; a part of the label.
+    pub tags: Label,
     pub kind: NodeKind,
     /// Rises with every change of the row.
     pub revision: u64,
@@ -94,6 +96,11 @@ impl NodeFacts {
         self.owner == actor.user && self.parent.is_none() && seals.peek().is_some() && seals.all(|grant| grant.ended)
     }
 
+    /// Whether it is a boundary: its keys are in grants on itself.
+    pub fn has_own_keys(&self) -> bool {
+        self.path.first().is_some_and(|step| step.boundary)
+    }
+
     /// The youngest closure on the path; new keys must be made after it.
     pub fn closure(&self) -> u64 {
         self.path.iter().map(|step| step.closure_seq).max().unwrap_or(0)
@@ -105,7 +112,7 @@ impl NodeFacts {
     }
 
     /// The epoch rule for the directory that holds it; a root has none, and is not held back.
-    fn is_open_above(&self) -> bool {
+    pub(crate) fn is_open_above(&self) -> bool {
         self.path.get(1..).is_none_or(open)
     }
 
@@ -233,7 +240,8 @@ pub fn may_rename(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Pe
     Ok(facts.permit(actor))
 }
 
-/// Out of one directory into another of the same owner, of no greater label. The permit's revision is the node's.
+/// Out of one directory into another of the same owner, where the node has the label that it had: what its old place gave it and the new
+/// one does not is set on the node itself first, and to raise its label is to classify it. The permit's revision is the node's.
 pub fn may_move(actor: &Actor, facts: &NodeFacts, target: &NodeFacts, now: Timestamp) -> Result<Permit<NodeMove>, Denial> {
     actor.check(now)?;
     facts.unlocked(actor, now)?;
@@ -249,9 +257,8 @@ pub fn may_move(actor: &Actor, facts: &NodeFacts, target: &NodeFacts, now: Times
     }
     let need = if facts.kind == NodeKind::File { Need::ADD } else { Need::DIRECTORIES };
     target.reach(actor, need, now)?;
-    // Into a place of greater label it would be classified, which is a step of its own.
-    if !target.label.is_within(&facts.label) {
-        return Err(Denial::OtherLabel);
+    if target.label.joined(&facts.tags).as_ref() != Ok(&facts.label) {
+        return Err(Denial::TagsOfPlace);
     }
     target.out_of_trash()?;
     if !target.is_open() {

@@ -147,6 +147,7 @@ verbs! {
     NodeRestore on NodeId = NodeRestore;
     NodeDelete on NodeId = NodeDelete;
     NodeRekey on NodeId = NodeRekey;
+    NodeTag on NodeId = NodeTag;
     NodeHistory on NodeId = NodeHistory;
     TrashList on NodeId = TrashList;
 

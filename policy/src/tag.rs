@@ -10,6 +10,7 @@ use crate::actor::Actor;
 use crate::denial::Denial;
 use crate::label::{Label, Line, Shift};
 use crate::node::NodeFacts;
+use crate::permit::{NodeTag, Permit};
 
 /// What the tags of a node are to become, and what stands around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +18,13 @@ pub struct Retag {
     /// Of the directory that holds the node; Unlocked for a root.
     pub place: Label,
     /// The new tags of the node itself.
-    pub tags: Vec<Line>,
+    pub tags: Label,
     /// The tags of what is inside it.
     pub below: Vec<Line>,
 }
 
-/// Whether the node may be tagged like that, and the label it will have.
-pub fn may_retag(actor: &Actor, facts: &NodeFacts, retag: &Retag, now: Timestamp) -> Result<Label, Denial> {
+/// Whether the node may be tagged like that. A tag that adds nothing to those of its place is allowed: with it, the node can leave.
+pub fn may_retag(actor: &Actor, facts: &NodeFacts, retag: &Retag, now: Timestamp) -> Result<Permit<NodeTag>, Denial> {
     actor.check(now)?;
     facts.reach(actor, Need::TAG, now)?;
     facts.out_of_trash()?;
@@ -31,18 +32,19 @@ pub fn may_retag(actor: &Actor, facts: &NodeFacts, retag: &Retag, now: Timestamp
     if facts.parent.is_none() && facts.group.is_none() {
         return Err(Denial::IsRoot);
     }
-    let label = retag.tags.iter().cloned().try_fold(retag.place.clone(), Label::with).map_err(|_| Denial::TagsApart)?;
+    let label = retag.place.joined(&retag.tags).map_err(|_| Denial::TagsApart)?;
     if retag.below.iter().cloned().any(|tag| label.clone().with(tag).is_err()) {
         return Err(Denial::TagBelow);
     }
-    if label == facts.label {
+    if retag.tags == facts.tags {
         return Err(Denial::SameTags);
     }
     for shift in facts.label.shifts(&label) {
         may_shift(actor, shift, now)?;
     }
     actor.active.covers(&label, now)?;
-    Ok(label)
+    // New keys are made, in an entry of the directory that holds the node.
+    if facts.is_open_above() { Ok(facts.permit(actor)) } else { Err(Denial::EpochClosed) }
 }
 
 fn may_shift(actor: &Actor, shift: Shift, now: Timestamp) -> Result<(), Denial> {

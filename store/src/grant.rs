@@ -153,6 +153,21 @@ impl Store {
         Ok(found)
     }
 
+    /// Grants on these nodes themselves that are not ended, to one person, oldest first.
+    pub async fn grants_to(&self, recipient: UserId, nodes: &[NodeId]) -> Result<Vec<Grant>, StoreError> {
+        let mut found = Vec::new();
+        for some in nodes.chunks(1_000) {
+            let sql = format!(
+                "SELECT * FROM grants WHERE recipient_id = $1 AND ended_ms IS NULL AND node_id IN ({}) ORDER BY created_ms, id",
+                placeholders(2, some.len())
+            );
+            let mut values = vec![bytes(recipient.as_bytes())];
+            values.extend(some.iter().map(|id| bytes(id.as_bytes())));
+            found.extend(grants_of(self.rows(&sql, values).await?)?);
+        }
+        Ok(found)
+    }
+
     /// Grants not ended that name this one as their authority: whoever ends it is asked about these.
     pub async fn grants_resting_on(&self, hash: &Digest) -> Result<Vec<Grant>, StoreError> {
         let sql = "SELECT * FROM grants WHERE authority_hash = $1 AND ended_ms IS NULL ORDER BY created_ms, id";

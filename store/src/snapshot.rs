@@ -24,7 +24,7 @@ use crate::error::StoreError;
 use crate::table::audit::audit_index;
 use crate::table::certification::{certifications, level_requirements, levels, requirements};
 use crate::table::grant::grants;
-use crate::table::node::{nodes, retired};
+use crate::table::node::{node_tags, nodes, retired};
 use crate::table::notification::{notification_reads, notifications};
 use crate::table::project::{members, project_levels, projects, working_sets};
 use crate::table::session::sessions;
@@ -69,6 +69,7 @@ tables!(
     members,
     certifications,
     working_sets,
+    node_tags,
 );
 
 #[derive(FromQueryResult)]

@@ -31,6 +31,8 @@ pub const DIRECTORY_MAX_ENTRIES: u64 = 50_000;
 pub const DEPTH_MAX: usize = 256;
 /// A project deeper than this below Unlocked is refused.
 pub const PROJECT_DEPTH_MAX: usize = 16;
+/// Tags of one node itself, each of another tree.
+pub const TAGS_MAX: usize = 8;
 /// Projects in one working set, or tags on one path: one from each tree.
 pub const LABEL_LINES_MAX: usize = 8;
 pub const TITLE_MAX_BYTES: usize = 100;

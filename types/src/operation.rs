@@ -110,6 +110,7 @@ operations! {
     NodeRestore "node.restore" Changes Session;
     NodeDelete "node.delete" Changes Session;
     NodeRekey "node.rekey" Changes Session;
+    NodeTag "node.tag" Changes Session;
     NodeHistory "node.history" HandsOut Session;
     TrashList "trash.list" HandsOut Session;
 

@@ -66,8 +66,29 @@ pub(crate) fn entry(read: &ReadEntry, directory: NodeId, epoch: u32) -> Result<(
     Ok(())
 }
 
-/// The entry of a node that is stored already: same node, kind and keys.
-pub(crate) fn entry_of(read: &ReadEntry, node: NodeId, kind: NodeKind, epoch: u32) -> Result<(), FileError> {
+/// What is tagged itself has keys of its own, and nothing else has: a node with keys in neither place would be one that nobody opens, and
+/// one with both would be open to who holds the directory.
+pub(crate) fn keys(read: &ReadEntry, are_own: bool) -> Result<(), FileError> {
+    match (read.entry.has_own_keys(), are_own) {
+        (true, false) => {
+            Err(FileError::unfit("entry_without_keys", "the entry has no wrapped keys; wrap the node's keys under its directory's"))
+        }
+        (false, true) => Err(FileError::unfit(
+            "entry_with_keys",
+            "the node is tagged, so its keys are not wrapped under its directory's; leave them out",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The entry of a node that is stored already: same node, kind and keys, and these where they were.
+pub(crate) fn entry_of(read: &ReadEntry, node: &NodeFacts, epoch: u32) -> Result<(), FileError> {
+    keys(read, node.has_own_keys())?;
+    entry_is(read, node.node, node.kind, epoch)
+}
+
+/// The same, wherever its keys are.
+pub(crate) fn entry_is(read: &ReadEntry, node: NodeId, kind: NodeKind, epoch: u32) -> Result<(), FileError> {
     if read.entry.child != node {
         return Err(FileError::unfit("entry_node", "the entry is of another node; make it for this one"));
     }

@@ -9,6 +9,7 @@ use ticrypt_api::ApiError;
 use ticrypt_api::Blob;
 use ticrypt_api::node::{DirectoryView, EntryView, ListItem, ListReply, ListRequest, StatReply, StatRequest};
 use ticrypt_api::role::{Caller, Reply};
+use ticrypt_policy::Actor;
 use ticrypt_policy::node::{NodeFacts, may_list, may_stat};
 use ticrypt_store::node::{Among, Brief, Counts, Current, Entry, Node, Which};
 use ticrypt_types::limits::{BATCH_BODY_MAX_BYTES, BATCH_MAX_NODES};
@@ -59,7 +60,7 @@ impl FileRole {
             let after = self.directories(&read).await?;
             let moved = |one: &Listed| after.get(&one.directory.id).is_none_or(|now| now.head_counter != one.directory.head_counter);
             if !listed.iter().any(moved) {
-                return self.list_reply(caller, listed).await;
+                return self.list_reply(caller, &actor, listed).await;
             }
         }
         Err(FileError::Stale)
@@ -105,15 +106,17 @@ impl FileRole {
         Ok(self.store.entries(ids).await?.into_iter().map(|entry| (entry.node.id, entry.node)).collect())
     }
 
-    async fn list_reply(&self, caller: &Caller, listed: Vec<Listed>) -> Result<ListReply, FileError> {
+    async fn list_reply(&self, caller: &Caller, actor: &Actor, listed: Vec<Listed>) -> Result<ListReply, FileError> {
         let mut named = Named::default();
         let counts = self.counts_in(&listed, caller.now).await?;
+        let entries = listed.iter().flat_map(|one| &one.entries).map(|(node, _)| node);
+        let shown = self.shown_among(actor, entries, caller.now).await?;
         let mut directories = Vec::with_capacity(listed.len());
         for Listed { directory, closure, entries, next } in listed {
             let head = directory.head.clone().ok_or(FileError::Corrupt("a directory without a head"))?;
             named.head(&head)?;
             let node = of_node(&directory.into(), closure, &counts)?;
-            let entries = entries.into_iter().map(|(node, current)| of_entry((node, current, closure), &counts));
+            let entries = entries.into_iter().map(|(node, current)| of_entry((node, current, closure), &counts, &shown));
             let entries = entries.collect::<Result<Vec<_>, _>>()?;
             named.entries(&entries)?;
             directories.push(DirectoryView { node, head: Blob(head), entries, next });
@@ -154,6 +157,7 @@ impl FileRole {
         let facts = self.store.node_facts(actor.user, nodes).await?;
         let seen: HashMap<NodeId, u64> =
             facts.iter().filter(|node| may_stat(&actor, node, caller.now).is_ok()).map(|node| (node.node, node.closure())).collect();
+        let shown = self.shown(&actor, &facts, caller.now).await?;
         let ids: Vec<NodeId> = seen.keys().copied().collect();
         let mut bytes = BATCH_BODY_MAX_BYTES - RESERVE_BYTES;
         let entries: Vec<_> = self.store.entries(&ids).await?.into_iter().map(brief).collect();
@@ -166,7 +170,7 @@ impl FileRole {
             let closure = seen.get(&node.id).copied().unwrap_or(0);
             (node, current, closure)
         });
-        let nodes: Vec<EntryView> = self.views(entries.collect(), caller.now).await?;
+        let nodes: Vec<EntryView> = self.views(entries.collect(), &shown, caller.now).await?;
         let mut named = Named::default();
         named.entries(&nodes)?;
         Ok(StatReply { nodes, grants: self.grants_named(named).await? })

@@ -49,9 +49,9 @@ use tokio_util::task::TaskTracker;
 use error::FileError;
 use records::Signer;
 use signer::Signers;
-use ticket::{Losses, TicketIssuer};
+use ticket::TicketIssuer;
 
-pub use ticket::LossTable;
+use crate::losses::Losses;
 
 /// What the role works with.
 #[derive(Debug)]
@@ -62,8 +62,8 @@ pub struct Parts {
     pub chunks: Arc<dyn Chunks>,
     /// Random, of this process; the storage role has the same.
     pub ticket_key: Secret<[u8; 32]>,
-    /// Where losses of shares are noted; the storage role looks into the same table.
-    pub losses: Arc<LossTable>,
+    /// Where losses are noted; the storage role looks there too.
+    pub losses: Arc<Losses>,
 }
 
 /// The file role.
@@ -95,7 +95,7 @@ impl FileRole {
             audit: parts.audit,
             chunks: parts.chunks,
             tickets: Arc::new(TicketIssuer::new(&parts.ticket_key)),
-            losses: Arc::new(Losses::new(parts.losses)),
+            losses: parts.losses,
             signers: Arc::default(),
             tasks: TaskTracker::new(),
         }

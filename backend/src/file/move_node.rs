@@ -64,7 +64,7 @@ impl FileRole {
             fit::head(&from_head, from.before(), from.leaves_with(&[node], []))?;
             fit::head(&to_head, to.before(), to.leaves_with(&[], [&read]))?;
             fit::entry(&read, to.directory, to.epoch)?;
-            fit::entry_of(&read, node, facts.kind, epoch(facts.epoch)?)?;
+            fit::entry_of(&read, &facts, epoch(facts.epoch)?)?;
             fit::authority(&source, &who.actor, from_head.authority, now)?;
             fit::authority(&target, &who.actor, to_head.authority, now)?;
             let heads = vec![head_new(&from_head, request.from_head), head_new(&to_head, request.to_head)];

@@ -96,6 +96,8 @@ fn read_one(reader: &mut Reader<'_>, node: NewNode, places: &HashMap<NodeId, u32
         FileError::unfit("entry_parent", "an entry is in none of the request's directories; make it for one, and send its directory first")
     })?;
     fit::entry(&read, read.entry.parent, epoch)?;
+    // A new node has the tags of its place, and none of its own yet.
+    fit::keys(&read, false)?;
     if read.entry.child_epoch != 1 {
         return Err(FileError::unfit("entry_child_epoch", "a new node's keys are its first; begin at epoch 1"));
     }

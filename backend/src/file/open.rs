@@ -16,8 +16,9 @@ use super::FileRole;
 use super::audited::event;
 use super::authority::Named;
 use super::error::FileError;
-use super::ticket::{LossMark, TicketVerb};
+use super::ticket::TicketVerb;
 use super::view;
+use crate::losses::LossMark;
 
 /// What grants and framing may take beside the files.
 const RESERVE_BYTES: usize = 2 * 1024 * 1024;

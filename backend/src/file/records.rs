@@ -102,10 +102,6 @@ impl<'a> Reader<'a> {
 pub(crate) fn entry(bytes: Blob) -> Result<ReadEntry, FileError> {
     let Blob(bytes) = bytes;
     let entry = Entry::parse(&bytes).map_err(|source| FileError::Record { what: "entry", source })?;
-    // Tag boundaries come with projects; until then a node without wraps would be a node nobody below the root can open.
-    if entry.has_own_keys() {
-        return Err(FileError::unfit("entry_without_keys", "the entry has no wrapped keys; wrap the node's keys under its directory's"));
-    }
     Ok(ReadEntry { leaf: leaf_hash(&bytes), entry, bytes })
 }
 

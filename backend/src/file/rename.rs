@@ -54,7 +54,7 @@ impl FileRole {
             }
             fit::head(&head, place.before(), place.leaves_with(&[node], [&read]))?;
             fit::entry(&read, place.directory, place.epoch)?;
-            fit::entry_of(&read, node, facts.kind, epoch(facts.epoch)?)?;
+            fit::entry_of(&read, &facts, epoch(facts.epoch)?)?;
             fit::authority(&directory, &who.actor, head.authority, now)?;
             Ok(Plan::Do((RenameNode { permit, entry: entry_new(read) }, head_new(&head, request.head))))
         })

@@ -59,18 +59,18 @@ impl FileRole {
         let ids: Vec<NodeId> = grants.iter().map(|grant| grant.node).collect();
         let facts: HashMap<NodeId, NodeFacts> =
             self.store.node_facts(actor.user, &ids).await?.into_iter().map(|facts| (facts.node, facts)).collect();
+        let shown = self.shown(actor, &facts.values().cloned().collect::<Vec<_>>(), caller.now).await?;
         let mut entries: HashMap<NodeId, Entry> = self.store.entries(&ids).await?.into_iter().map(|entry| (entry.node.id, entry)).collect();
         let mut roots = Vec::with_capacity(grants.len());
         for grant in grants {
             let Some(facts) = facts.get(&grant.node).filter(|facts| may_stat(actor, facts, caller.now).is_ok()) else { continue };
             let Some(entry) = entries.get_mut(&grant.node).cloned() else { continue };
-            let entry = self
-                .views(vec![(entry.node.into(), entry.current, facts.closure())], caller.now)
-                .await?
-                .pop()
-                .ok_or(FileError::Corrupt("a node without a view"))?;
+            let placed = vec![(entry.node.into(), entry.current, facts.closure())];
+            let entry = self.views(placed, &shown, caller.now).await?.pop().ok_or(FileError::Corrupt("a node without a view"))?;
             let authority = self.rests_on(&grant).await?;
-            roots.push(RootView { grant: Blob(grant.envelope), sealed: Blob(grant.sealed), authority, entry });
+            // The keys of what is locked are not given out, whoever asks.
+            let sealed = if entry.locked { Vec::new() } else { grant.sealed };
+            roots.push(RootView { grant: Blob(grant.envelope), sealed: Blob(sealed), authority, entry });
         }
         Ok(roots)
     }

@@ -8,7 +8,7 @@ use ticrypt_api::role::{Caller, Reply};
 use ticrypt_policy::Permit;
 use ticrypt_policy::node::{NodeFacts, Trashed, may_list_trash, may_restore, may_trash};
 use ticrypt_policy::permit::NodeTrash;
-use ticrypt_store::node::{HeadNew, RestoreNode, Which};
+use ticrypt_store::node::{Entry, HeadNew, RestoreNode, Which};
 use ticrypt_types::limits::BATCH_MAX_NODES;
 use ticrypt_types::{NodeId, Operation};
 
@@ -105,7 +105,7 @@ impl FileRole {
                     return Err(FileError::Stale);
                 }
                 fit::entry(&read, place.directory, place.epoch)?;
-                fit::entry_of(&read, node.node, node.kind, epoch(node.epoch)?)?;
+                fit::entry_of(&read, node, epoch(node.epoch)?)?;
                 restores.push(RestoreNode { permit, entry: Some(entry_new(read)) });
             }
             fit::head(&head, place.before(), after)?;
@@ -151,12 +151,15 @@ impl FileRole {
         let home = self.store.home(actor.user).await?.map(|home| home.id);
         let trees: HashMap<NodeId, Option<NodeId>> =
             facts.iter().map(|facts| (facts.node, facts.path.last().map(|root| root.node))).collect();
-        found.retain(|entry| query.directory.is_some() || trees.get(&entry.node.id).copied().flatten() == home);
+        let shown = self.shown(&actor, &facts, caller.now).await?;
+        // Of a tree, what lies in something locked is not listed: its name is not either. Of a directory that is unlocked, names are.
+        let is_open = |entry: &Entry| shown.get(&entry.node.id).is_some_and(|shown| !shown.is_locked());
+        found.retain(|entry| query.directory.is_some() || (trees.get(&entry.node.id).copied().flatten() == home && is_open(entry)));
         let placed = found.into_iter().map(|entry| {
             let closure = closures.get(&entry.node.id).copied().unwrap_or(0);
             (entry.node.into(), entry.current, closure)
         });
-        Ok(TrashReply { entries: self.views(placed.collect(), caller.now).await?, next })
+        Ok(TrashReply { entries: self.views(placed.collect(), &shown, caller.now).await?, next })
     }
 }
 

@@ -5,7 +5,7 @@ use ticrypt_api::ApiError;
 use ticrypt_api::grant::{GrantCreateRequest, GrantEndReply, GrantListReply, GrantListRequest, GrantRevokeRequest};
 use ticrypt_api::node::{
     CreateRequest, DeleteReply, DeleteRequest, HeadReply, HistoryReply, HomeCreateRequest, ListReply, ListRequest, MoveRequest, PageQuery,
-    RekeyRequest, RenameRequest, RestoreRequest, RootsReply, StatReply, StatRequest, TrashQuery, TrashReply, TrashRequest,
+    RekeyRequest, RenameRequest, RestoreRequest, RootsReply, StatReply, StatRequest, TagRequest, TrashQuery, TrashReply, TrashRequest,
 };
 use ticrypt_api::role::{Caller, Reply, Vault};
 use ticrypt_api::upload::{UploadBeginReply, UploadBeginRequest, UploadStatusReply};
@@ -38,6 +38,7 @@ verbs! {
     delete(request: DeleteRequest) -> DeleteReply = node_delete;
     trash_list(query: TrashQuery) -> TrashReply = trash_list_page;
     rekey(request: RekeyRequest) -> HeadReply = node_rekey;
+    tag(request: TagRequest) -> HeadReply = node_tag;
     history(node: NodeId, page: PageQuery) -> HistoryReply = node_history;
 
     begin_uploads(request: UploadBeginRequest) -> UploadBeginReply = upload_begin;

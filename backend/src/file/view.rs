@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use ticrypt_api::Blob;
-use ticrypt_api::node::{EntryView, ManifestView, NodeView};
+use ticrypt_api::node::{EntryView, ManifestView, NodeView, SealView};
+use ticrypt_policy::access::Sight;
+use ticrypt_policy::node::NodeFacts;
+use ticrypt_policy::{Actor, Line};
 use ticrypt_store::node::{Among, Brief, Counts, Current};
 use ticrypt_store::version::Manifest;
-use ticrypt_types::{NodeId, Timestamp};
+use ticrypt_types::{NodeId, ProjectId, Timestamp};
 
 use super::FileRole;
 use super::error::FileError;
@@ -18,18 +21,99 @@ const ENTRY_OVERHEAD_BYTES: usize = 400;
 /// A stored entry with what is current in it, and the youngest closure above it, by which its keys may be stale.
 pub(super) type Placed = (Brief, Option<Current>, u64);
 
-impl FileRole {
-    /// Entries with what is counted for them.
-    pub(super) async fn views(&self, entries: Vec<Placed>, now: Timestamp) -> Result<Vec<EntryView>, FileError> {
-        let ids: Vec<NodeId> = entries.iter().map(|(node, ..)| node.id).collect();
-        let counts = self.store.counts(Among::These(&ids), now).await?;
-        entries.into_iter().map(|placed| of_entry(placed, &counts)).collect()
+/// How much of an entry this caller is shown, and what is theirs of it where it is tagged itself.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    sight: Sight,
+    /// Whether its keys are in grants on itself; then its entry says its name and nothing else.
+    has_own_keys: bool,
+    tags: Vec<ProjectId>,
+    own_keys: Option<SealView>,
+}
+
+impl Shown {
+    /// Of what has no tags of its own in a directory that is unlocked.
+    pub(super) const WHOLE: Self = Self { sight: Sight::Whole, has_own_keys: false, tags: Vec::new(), own_keys: None };
+
+    pub(super) fn is_locked(&self) -> bool {
+        self.sight != Sight::Whole
     }
 }
 
-pub(super) fn of_entry((node, current, above): Placed, counts: &BTreeMap<NodeId, Counts>) -> Result<EntryView, FileError> {
+impl FileRole {
+    /// Entries with what is counted for them, of which this much is shown.
+    pub(super) async fn views(
+        &self,
+        entries: Vec<Placed>,
+        shown: &BTreeMap<NodeId, Shown>,
+        now: Timestamp,
+    ) -> Result<Vec<EntryView>, FileError> {
+        let ids: Vec<NodeId> = entries.iter().map(|(node, ..)| node.id).collect();
+        let counts = self.store.counts(Among::These(&ids), now).await?;
+        entries.into_iter().map(|placed| of_entry(placed, &counts, shown)).collect()
+    }
+
+    /// What is shown of nodes, by what is known of each; what is hidden is left out.
+    pub(super) async fn shown(&self, actor: &Actor, facts: &[NodeFacts], now: Timestamp) -> Result<BTreeMap<NodeId, Shown>, FileError> {
+        let mut shown = BTreeMap::new();
+        for facts in facts {
+            let Ok(sight) = facts.sight(actor, now) else { continue };
+            let tags = if sight == Sight::Whole { facts.tags.lines().iter().filter_map(Line::project).collect() } else { Vec::new() };
+            shown.insert(facts.node, Shown { sight, has_own_keys: facts.has_own_keys(), tags, own_keys: None });
+        }
+        let opened: Vec<NodeId> =
+            shown.iter().filter(|(_, shown)| shown.has_own_keys && !shown.is_locked()).map(|(node, _)| *node).collect();
+        // Of several to one person the freest says most.
+        let mut seals = self.store.grants_to(actor.user, &opened).await?;
+        seals.sort_by_key(|grant| grant.verbs.bits().count_ones());
+        for grant in seals.into_iter().filter(|grant| grant.is_living(now)) {
+            let authority = self.rests_on(&grant).await?;
+            let seal = SealView { grant: Blob(grant.envelope), sealed: Blob(grant.sealed), authority };
+            if let Some(shown) = shown.get_mut(&grant.node) {
+                shown.own_keys = Some(seal);
+            }
+        }
+        Ok(shown)
+    }
+
+    /// The same of the entries of a directory that is unlocked: only what is tagged itself can be otherwise.
+    pub(super) async fn shown_among(
+        &self,
+        actor: &Actor,
+        entries: impl Iterator<Item = &Brief>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<NodeId, Shown>, FileError> {
+        let tagged: Vec<NodeId> = entries.filter(|entry| entry.tagged).map(|entry| entry.id).collect();
+        if tagged.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let facts = self.store.node_facts(actor.user, &tagged).await?;
+        self.shown(actor, &facts, now).await
+    }
+}
+
+/// An entry that `shown` says nothing of is shown whole.
+pub(super) fn of_entry(
+    (node, current, above): Placed,
+    counts: &BTreeMap<NodeId, Counts>,
+    shown: &BTreeMap<NodeId, Shown>,
+) -> Result<EntryView, FileError> {
     let view = of_node(&node, above, counts)?;
-    Ok(EntryView { entry: Blob(node.entry), node: view, current: current.map(|current| manifest(current.manifest)) })
+    let shown = shown.get(&node.id).cloned().unwrap_or(Shown::WHOLE);
+    // The wraps of what has none of its own lead to its content; only what says the name and no more goes out for a locked view.
+    let entry = if shown.is_locked() && !shown.has_own_keys { Blob(Vec::new()) } else { Blob(node.entry) };
+    let current = current.map(|current| manifest(current.manifest));
+    let (node, current) = match shown.sight {
+        Sight::Whole => (view, current),
+        Sight::Metadata => (locked(view), current.map(|current| ManifestView { props_key: Blob(Vec::new()), ..current })),
+        Sight::Name => (NodeView { created_ms: Timestamp::ABSENT, ..locked(view) }, None),
+    };
+    Ok(EntryView { entry, node, current, locked: shown.is_locked(), tags: shown.tags, own_keys: shown.own_keys })
+}
+
+/// What is seen of a locked node beside its name: whose it is, and since when.
+fn locked(view: NodeView) -> NodeView {
+    NodeView { head_counter: 0, sequence: 0, conflicts: 0, keys_stale: false, shares: 0, ..view }
 }
 
 pub(super) fn manifest(manifest: Manifest) -> ManifestView {

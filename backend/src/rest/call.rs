@@ -114,25 +114,29 @@ pub struct Answer {
 
 impl Answer {
     pub fn of<T: Serialize>(call: &Call, body: &T) -> Result<Self, ApiError> {
-        let codec = call.endpoint.codec;
-        let body = wire::encode(codec, body).map_err(|error| {
-            tracing::error!(error = %error, "an answer cannot be encoded");
-            ApiError::broken()
-        })?;
-        Ok(Self { body: body.into(), media_type: codec.media_type(), opened: None })
+        Ok(Self { body: encode(call, body)?.into(), media_type: call.endpoint.codec.media_type(), opened: None })
     }
 
     pub fn of_reply<T: Serialize>(call: &Call, reply: &Reply<T>) -> Result<Self, ApiError> {
         Ok(Self { opened: reply.opened, ..Self::of(call, &reply.body)? })
     }
 
-    pub fn raw(body: Bytes, media_type: &'static str) -> Self {
-        Self { body: body.into(), media_type, opened: None }
+    pub fn raw(body: Body, media_type: &'static str) -> Self {
+        Self { body, media_type, opened: None }
     }
 
     pub fn with_row(self, opened: Opened) -> Self {
         Self { opened: Some(opened), ..self }
     }
+}
+
+/// A body in the endpoint's form.
+pub fn encode<T: Serialize>(call: &Call, body: &T) -> Result<Bytes, ApiError> {
+    let encoded = wire::encode(call.endpoint.codec, body).map_err(|error| {
+        tracing::error!(error = %error, "an answer cannot be encoded");
+        ApiError::broken()
+    })?;
+    Ok(encoded.into())
 }
 
 /// Bytes the body of a request may have.

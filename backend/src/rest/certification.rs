@@ -17,7 +17,7 @@ use ticrypt_types::{LevelId, RequirementId, Timestamp, UserId, UserName, UserSta
 
 use super::Rest;
 use super::call::{Answer, Call};
-use super::change::{description, event, present};
+use super::change::{Reaches, description, event, present};
 use super::page;
 use crate::refusal::{refuse, store_failed};
 
@@ -71,7 +71,7 @@ impl Rest {
         let decided = may_set_level(&actor, &facts, call.now);
         let subjects: Vec<_> = std::iter::once(id.to_bytes()).chain(level.requirements.iter().map(|id| id.to_bytes())).collect();
         let row = event(call, &subjects, &[("name", level.name.to_string())]);
-        self.change(call, row, decided, |permit| self.store.set_level(permit, level, call.now)).await
+        self.change_of_reach(call, row, decided, Reaches::Everybody, |permit| self.store.set_level(permit, level, call.now)).await
     }
 
     pub(super) async fn delete_level(&self, call: &Call) -> Result<Answer, ApiError> {
@@ -104,7 +104,7 @@ impl Rest {
             .await?
             .and_then(|(facts, holder)| may_certify(&actor, &facts, &holder, wanted, call.now));
         let row = event(call, &[requirement.to_bytes(), user.to_bytes()], &[]);
-        self.change(call, row, decided, |(permit, until)| async move {
+        self.change_of_reach(call, row, decided, Reaches::One(user), |(permit, until)| async move {
             self.store.certify(permit, until, call.now).await?;
             Ok::<_, StoreError>(CertificationSetReply { expires_ms: present(until) })
         })
@@ -119,7 +119,7 @@ impl Rest {
             .await?
             .and_then(|(facts, holder)| may_expire_certification(&actor, &facts, &holder, call.now));
         let row = event(call, &[requirement.to_bytes(), user.to_bytes()], &[]);
-        self.change(call, row, decided, |permit| self.store.expire_certification(permit, call.now)).await
+        self.change_of_reach(call, row, decided, Reaches::One(user), |permit| self.store.expire_certification(permit, call.now)).await
     }
 
     /// Who asks, with an account in use.

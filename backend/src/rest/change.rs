@@ -7,7 +7,7 @@ use ticrypt_api::ApiError;
 use ticrypt_api::role::Event;
 use ticrypt_policy::Denial;
 use ticrypt_store::StoreError;
-use ticrypt_types::{Timestamp, limits};
+use ticrypt_types::{Timestamp, UserId, limits};
 
 use super::Rest;
 use super::call::{Answer, Call};
@@ -16,6 +16,30 @@ use crate::refusal::{refuse, store_failed};
 
 impl Rest {
     /// Acts if it was permitted; a refusal is recorded as well.
+    /// The same where somebody may lose a project by it: what they have under way is cut once it is done.
+    pub(super) async fn change_of_reach<P, T, F>(
+        &self,
+        call: &Call,
+        event: Event,
+        decided: Result<P, Denial>,
+        who: Reaches,
+        act: impl FnOnce(P) -> F,
+    ) -> Result<Answer, ApiError>
+    where
+        T: Serialize,
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let act = |permit| async {
+            let done = act(permit).await?;
+            match who {
+                Reaches::One(user) => self.losses.record([user]),
+                Reaches::Everybody => self.losses.record_all(),
+            }
+            Ok(done)
+        };
+        self.change(call, event, decided, act).await
+    }
+
     pub(super) async fn change<P, T, F>(
         &self,
         call: &Call,
@@ -34,6 +58,13 @@ impl Rest {
         let work = |_| async { act(permit).await.map_err(|error| store_failed(error, call.now)) };
         Answer::of_reply(call, &audited(self.audit.as_ref(), event, work).await?)
     }
+}
+
+/// Whose reach a change may make smaller.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reaches {
+    One(UserId),
+    Everybody,
 }
 
 /// A row about these ids, with words and counts beside.

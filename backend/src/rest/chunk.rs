@@ -1,6 +1,6 @@
 //! Chunks, on their way to and from the storage role: the ticket decides, these are thin.
 
-use bytes::Bytes;
+use axum::body::Body;
 use data_encoding::BASE64URL_NOPAD;
 use ticrypt_api::endpoint::TICKET_HEADER;
 use ticrypt_api::{ApiError, ErrorKind};
@@ -13,13 +13,14 @@ impl Rest {
     pub(super) async fn write_chunk(&self, call: &Call) -> Result<Answer, ApiError> {
         let (version, number) = address(call)?;
         self.chunks.write(&call.caller()?, &ticket(call)?, version, number, call.body.clone()).await?;
-        Ok(Answer::raw(Bytes::new(), call.endpoint.codec.media_type()))
+        Ok(Answer::raw(Body::empty(), call.endpoint.codec.media_type()))
     }
 
     pub(super) async fn read_chunk(&self, call: &Call) -> Result<Answer, ApiError> {
         let (version, number) = address(call)?;
+        let mark = self.losses.mark();
         let bytes = self.chunks.read(&call.caller()?, &ticket(call)?, version, number).await?;
-        Ok(Answer::raw(bytes, call.endpoint.codec.media_type()))
+        Ok(Answer::raw(self.leased(call, bytes, mark)?, call.endpoint.codec.media_type()))
     }
 }
 

@@ -15,6 +15,6 @@ impl Rest {
     }
 
     pub(super) fn describe_api(&self, call: &Call) -> Result<Answer, ApiError> {
-        Ok(Answer::raw(Bytes::clone(&self.openapi), call.endpoint.codec.media_type()))
+        Ok(Answer::raw(Bytes::clone(&self.openapi).into(), call.endpoint.codec.media_type()))
     }
 }

@@ -13,13 +13,13 @@ use crate::refusal::refuse;
 impl Rest {
     pub(super) async fn read_checkpoint(&self, call: &Call) -> Result<Answer, ApiError> {
         let bytes = self.audit.checkpoint(log_name(call)?).await?;
-        Ok(Answer::raw(bytes, "text/plain; charset=utf-8"))
+        Ok(Answer::raw(bytes.into(), "text/plain; charset=utf-8"))
     }
 
     pub(super) async fn read_tile(&self, call: &Call) -> Result<Answer, ApiError> {
         let query: TileQuery = call.query()?;
         let tile = self.audit.tile(log_name(call)?, &query.path).await?.ok_or_else(ApiError::not_found)?;
-        Ok(Answer::raw(tile, call.endpoint.codec.media_type()))
+        Ok(Answer::raw(tile.into(), call.endpoint.codec.media_type()))
     }
 
     pub(super) async fn read_entries(&self, call: &Call) -> Result<Answer, ApiError> {

@@ -10,7 +10,7 @@ use ticrypt_types::{ProjectId, Timestamp, UserId};
 
 use super::Rest;
 use super::call::{Answer, Call};
-use super::change::{event, present};
+use super::change::{Reaches, event, present};
 use super::page;
 use crate::refusal::{refuse, store_failed};
 
@@ -48,7 +48,7 @@ impl Rest {
         let detail = [("role", role.to_string()), ("restrictions", restrictions.words().join(" "))];
         let row = event(call, &[project.to_bytes(), user.to_bytes()], &detail);
         let act = |permit| self.store.set_member(permit, MemberNew { role, restrictions, expires }, call.now);
-        self.change(call, row, decided, act).await
+        self.change_of_reach(call, row, decided, Reaches::One(user), act).await
     }
 
     pub(super) async fn remove_member(&self, call: &Call) -> Result<Answer, ApiError> {
@@ -59,7 +59,7 @@ impl Rest {
             .await?
             .and_then(|(facts, member)| may_remove_member(&actor, &facts, &member, call.now));
         let row = event(call, &[project.to_bytes(), user.to_bytes()], &[]);
-        self.change(call, row, decided, |permit| self.store.remove_member(permit)).await
+        self.change_of_reach(call, row, decided, Reaches::One(user), |permit| self.store.remove_member(permit)).await
     }
 
     /// The project as its rules want it, and somebody in it or not.

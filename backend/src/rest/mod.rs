@@ -16,6 +16,7 @@ pub mod deployment;
 pub mod event;
 pub mod identify;
 pub mod identities;
+mod leased;
 pub mod limit;
 pub mod log;
 pub mod member;
@@ -45,6 +46,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::{Config, RegistrationMode};
+use crate::losses::Losses;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
 use challenge::{Challenges, Guesses};
@@ -67,6 +69,7 @@ pub struct Parts {
     pub vault: Arc<dyn Vault>,
     pub chunks: Arc<dyn Chunks>,
     pub presence: Arc<Presence>,
+    pub losses: Arc<Losses>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
 }
@@ -82,6 +85,7 @@ pub struct Rest {
     vault: Arc<dyn Vault>,
     chunks: Arc<dyn Chunks>,
     presence: Arc<Presence>,
+    losses: Arc<Losses>,
     clock: Clock,
     metrics: Arc<Metrics>,
     openapi: Bytes,
@@ -108,6 +112,7 @@ impl Rest {
             vault: parts.vault,
             chunks: parts.chunks,
             presence: parts.presence,
+            losses: parts.losses,
             clock: parts.clock,
             metrics: parts.metrics,
             openapi: crate::openapi::document().into(),

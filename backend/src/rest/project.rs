@@ -11,7 +11,7 @@ use ticrypt_types::{ProjectId, Timestamp};
 
 use super::Rest;
 use super::call::{Answer, Call};
-use super::change::{description, event, present};
+use super::change::{Reaches, description, event, present};
 use super::page;
 use crate::refusal::{refuse, store_failed};
 
@@ -63,7 +63,8 @@ impl Rest {
         let decided = facts
             .and_then(|facts| may_change_project(&actor, &ProjectFacts { revision: request.revision, ..facts }, pi_is_member, call.now));
         let row = event(call, &[project.to_bytes()], &[("name", about.name.to_string())]);
-        self.change(call, row, decided, |permit| self.store.change_project(permit, about, request.pi, call.now)).await
+        let act = |permit| self.store.change_project(permit, about, request.pi, call.now);
+        self.change_of_reach(call, row, decided, Reaches::Everybody, act).await
     }
 
     pub(super) async fn delete_project(&self, call: &Call) -> Result<Answer, ApiError> {

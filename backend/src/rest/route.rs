@@ -280,6 +280,7 @@ impl Rest {
             | Operation::NodeRestore
             | Operation::NodeDelete
             | Operation::NodeRekey
+            | Operation::NodeTag
             | Operation::NodeHistory
             | Operation::TrashList
             | Operation::UploadBegin

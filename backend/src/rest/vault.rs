@@ -5,7 +5,7 @@ use ticrypt_api::grant::GrantLeaveRequest;
 use ticrypt_types::Operation;
 
 use super::Rest;
-use super::call::{Answer, Call};
+use super::call::{Answer, Call, encode};
 
 impl Rest {
     pub(super) async fn vault(&self, call: &Call) -> Result<Answer, ApiError> {
@@ -29,6 +29,7 @@ impl Rest {
             Operation::NodeRestore => ask!(restore, call.body()?),
             Operation::NodeDelete => ask!(delete, call.body()?),
             Operation::NodeRekey => ask!(rekey, call.body()?),
+            Operation::NodeTag => ask!(tag, call.body()?),
             Operation::NodeHistory => ask!(history, call.parameter(0)?, call.query()?),
             Operation::TrashList => ask!(trash_list, call.query()?),
 
@@ -37,7 +38,12 @@ impl Rest {
             Operation::UploadAbandon => ask!(abandon_upload, call.parameter(0)?),
             Operation::VersionPublish => ask!(publish, call.body()?),
             Operation::VersionList => ask!(versions, call.body()?),
-            Operation::ContentOpen => ask!(open, call.body()?),
+            Operation::ContentOpen => {
+                let mark = self.losses.mark();
+                let reply = vault.open(caller, call.body()?).await?;
+                let body = self.leased(call, encode(call, &reply.body)?, mark)?;
+                Ok(Answer { opened: reply.opened, ..Answer::raw(body, call.endpoint.codec.media_type()) })
+            }
 
             Operation::GrantCreate => ask!(create_grants, call.body()?),
             Operation::GrantRevoke => ask!(revoke_grant, call.parameter(0)?, call.body()?),

@@ -14,7 +14,7 @@ use ticrypt_store::user::User;
 
 use super::Rest;
 use super::call::{Answer, Call};
-use super::change::event;
+use super::change::{Reaches, event};
 use crate::refusal::store_failed;
 
 fn unfit(message: &str) -> ApiError {
@@ -49,7 +49,7 @@ impl Rest {
         let decided = may_set_working(&actor, lines, user.working_revision, session.login, call.now);
         let subjects: Vec<[u8; 16]> = projects.iter().map(|project| project.to_bytes()).collect();
         let row = event(call, &subjects, &[("projects", subjects.len().to_string())]);
-        self.change(call, row, decided, |(permit, _)| async move {
+        self.change_of_reach(call, row, decided, Reaches::One(user.id), |(permit, _)| async move {
             self.store.set_working_set(permit, projects.clone()).await?;
             Ok(WorkingSetReply { projects })
         })

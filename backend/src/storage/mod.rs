@@ -12,8 +12,7 @@
 mod busy;
 mod ticket;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,17 +25,15 @@ use ticrypt_policy::version::may_write_chunk;
 use ticrypt_store::blobs::{BlobError, ChunkKey, ChunkStore};
 use ticrypt_store::version::Chunk;
 use ticrypt_store::{Store, StoreError};
-use ticrypt_types::{NodeId, Secret, UserId, VersionId};
+use ticrypt_types::{NodeId, Secret, VersionId};
 
 use tokio_util::task::TaskTracker;
 
 use busy::Busy;
 use ticket::{Ticket, TicketChecker, TicketError, Wanted};
 
+use crate::losses::Losses;
 use crate::refusal::{refuse, store_failed};
-
-/// When each person last lost a share, in the order of losses; the file role notes it (its `ticket.rs`).
-pub type LossTable = Mutex<HashMap<UserId, u64>>;
 
 /// What the role works with.
 #[derive(Debug)]
@@ -46,7 +43,8 @@ pub struct Parts {
     pub epochs: Arc<dyn Epochs>,
     /// Random, of this process; the file role has the same.
     pub ticket_key: Secret<[u8; 32]>,
-    pub losses: Arc<LossTable>,
+    /// What voids a ticket; the file role notes it.
+    pub losses: Arc<Losses>,
 }
 
 /// Why a chunk does not move.
@@ -81,7 +79,7 @@ pub struct StorageRole {
     blobs: ChunkStore,
     tickets: Arc<TicketChecker>,
     epochs: Arc<dyn Epochs>,
-    losses: Arc<LossTable>,
+    losses: Arc<Losses>,
     busy: Busy,
     tasks: TaskTracker,
 }
@@ -110,8 +108,7 @@ impl StorageRole {
         if !self.epochs.is_current(ticket.user, ticket.session, ticket.epoch) {
             return Err(StorageError::Session);
         }
-        let losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
-        if losses.get(&ticket.user).is_some_and(|lost| *lost > ticket.loss) {
+        if self.losses.since(ticket.user, ticket.loss) {
             return Err(StorageError::Lost);
         }
         Ok(ticket)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::losses::LossMark;
 use aws_lc_rs::hmac;
 use ticrypt_types::{NodeId, Secret, SessionId, Timestamp, UserId, VersionId};
 
@@ -50,7 +51,7 @@ pub(super) struct Ticket {
     pub(super) session: SessionId,
     pub(super) epoch: u64,
     /// Where the count of losses stood when it was issued.
-    pub(super) loss: u64,
+    pub(super) loss: LossMark,
 }
 
 /// Checks tickets under the key of this process.
@@ -107,7 +108,7 @@ fn read(body: &[u8]) -> Option<(u8, u8, Ticket, Timestamp)> {
     let user = UserId::try_from(take::<16>(&mut rest)?).ok()?;
     let session = SessionId::try_from(take::<16>(&mut rest)?).ok()?;
     let epoch = u64::from_be_bytes(take(&mut rest)?);
-    let loss = u64::from_be_bytes(take(&mut rest)?);
+    let loss = LossMark(u64::from_be_bytes(take(&mut rest)?));
     let expires = Timestamp::from_millis(u64::from_be_bytes(take(&mut rest)?));
     Some((format, verb, Ticket { version, file, size, user, session, epoch, loss }, expires))
 }
@@ -148,7 +149,7 @@ mod tests {
         let at = Timestamp::from_millis;
         let good = ticket(1, 100);
         let read = checker.check(&good, Wanted::Write, version, holder, at(99)).unwrap();
-        assert_eq!((read.size, read.epoch, read.loss), (7, 5, 6));
+        assert_eq!((read.size, read.epoch, read.loss), (7, 5, LossMark(6)));
         assert_eq!(checker.check(&good, Wanted::Write, version, holder, at(100)), Err(TicketError::Expired));
         assert_eq!(checker.check(&good, Wanted::Read, version, holder, at(99)), Err(TicketError::OtherUse));
         let other = VersionId::from_random([8; 16]);

@@ -29,6 +29,7 @@ const ABOUT_THE_OWNERS_TREE: &[Operation] = &[
     Operation::NodeRestore,
     Operation::NodeDelete,
     Operation::NodeRekey,
+    Operation::NodeTag,
     Operation::NodeHistory,
     Operation::UploadBegin,
     Operation::VersionPublish,
@@ -86,7 +87,9 @@ fn check(operation: Operation, cells: &[String]) {
             assert!(cell == "404:not_found" || cell == "200:empty", "{name}: {cell} for somebody with no key");
         }
     }
-    if ABOUT_THE_OWNERS_TREE.contains(&operation) && operation != Operation::GrantLeave {
+    if operation == Operation::NodeTag {
+        assert_eq!((owner.as_str(), grantee.as_str()), ("403:not_in_working_set", "403:no_tag"), "{name}: only the owner comes further");
+    } else if ABOUT_THE_OWNERS_TREE.contains(&operation) && operation != Operation::GrantLeave {
         assert_eq!(owner, "200", "{name}: the owner");
     }
     if matches!(operation, Operation::ChunkRead | Operation::ChunkWrite) {

@@ -451,6 +451,22 @@ impl World {
                 let request = RekeyRequest { parent_head: Some(docs.advance(me)), nodes: vec![node] };
                 body(with(docs), operation, &request)
             }
+            // Nobody works in a project, so nothing is tagged, and the answer tells who came as far as the rules of projects.
+            Operation::NodeTag => {
+                let entry = docs.put(&docs.entry(self.rekeyed.node, NodeKind::File, 2, &name));
+                let node = RekeyedNode {
+                    node: self.rekeyed.node,
+                    epoch: 2,
+                    entry: Some(entry),
+                    entries: vec![],
+                    head: None,
+                    content_wraps: vec![(self.rekeyed.version, Blob(random_vec(60)))],
+                    props_keys: vec![(Hash(self.rekeyed.manifest.to_bytes()), Blob(random_vec(60)))],
+                    grants: vec![],
+                };
+                let request = TagRequest { tags: vec![self.project], parent_head: docs.advance(me), node };
+                body(page(), operation, &request)
+            }
             Operation::NodeHistory => to(&docs.node),
             Operation::UploadBegin => {
                 let upload = NewUpload {

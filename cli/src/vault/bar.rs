@@ -49,7 +49,7 @@ impl Progress for Bar {
             // With --json the report tells.
             _ if self.json => false,
             Outcome::Failed | Outcome::Conflict => true,
-            Outcome::Skipped | Outcome::Renamed => true,
+            Outcome::Skipped | Outcome::Renamed | Outcome::Locked => true,
             Outcome::Unchanged => self.remarks,
         };
         if shown {

@@ -8,7 +8,8 @@ use super::{complete, open, path, show};
 use crate::context::Context;
 
 /// Marks behind a name: `/` directory, `@` link, `*` shared with others, `!` versions that lost a race are in the history, `~` somebody
-/// lost access and new keys are still to be made (`ticrypt rekey`).
+/// lost access and new keys are still to be made (`ticrypt rekey`), `#` tagged itself (`ticrypt tag`), `?` locked: its project is not in your
+/// working set (`ticrypt work`).
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[arg(value_name = "PATH", default_value = "/", value_parser = path, add = complete::vault_path())]

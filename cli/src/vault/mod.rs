@@ -21,6 +21,7 @@ mod share;
 mod shares;
 mod show;
 mod stat;
+mod tag;
 mod trash;
 mod tree;
 mod unshare;
@@ -91,6 +92,8 @@ pub enum Command {
     Shares(shares::Arguments),
     /// Give up what was shared with you
     Leave(leave::Arguments),
+    /// Tag a file or directory with a project, show its tags, or take them away
+    Tag(tag::Arguments),
     /// Make new keys where somebody lost access
     Rekey(rekey::Arguments),
     /// Write a tree, still sealed, for the offline decryptor
@@ -119,6 +122,7 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
         Command::Unshare(arguments) => unshare::run(arguments, context).await,
         Command::Shares(arguments) => shares::run(arguments, context).await,
         Command::Leave(arguments) => leave::run(arguments, context).await,
+        Command::Tag(arguments) => tag::run(arguments, context).await,
         Command::Rekey(arguments) => rekey::run(arguments, context).await,
         Command::Export(arguments) => export::run(arguments, context).await,
     }

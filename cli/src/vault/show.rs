@@ -28,7 +28,7 @@ pub(super) fn mode(listed: &Listed) -> String {
     std::iter::once(first).chain(bits).collect()
 }
 
-/// Marks that a person should notice: `*` shared, `!` versions that lost a race, `~` keys to be made anew.
+/// Marks that a person should notice: `*` shared, `!` versions that lost a race, `~` keys to be made anew, `#` tagged, `?` locked.
 pub(super) fn marks(listed: &Listed) -> String {
     let mut marks = String::new();
     if listed.shares > 0 {
@@ -39,6 +39,12 @@ pub(super) fn marks(listed: &Listed) -> String {
     }
     if listed.keys_stale {
         marks.push('~');
+    }
+    if !listed.tags.is_empty() {
+        marks.push('#');
+    }
+    if listed.locked {
+        marks.push('?');
     }
     marks
 }

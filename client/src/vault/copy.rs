@@ -13,6 +13,7 @@ use ticrypt_keyring::{ContentKey, NodeKeys};
 use ticrypt_types::NodeName;
 
 use super::Vault;
+use super::boundary::left_locked;
 use super::content::{Small, chunk_buffer, plaintext_of, sealer};
 use super::get::check_download;
 use super::load::blocking;
@@ -23,7 +24,7 @@ use super::plan::{self, BATCH_BYTES};
 use super::progress::{Cancel, Progress, Report};
 use super::put::cancelled;
 use super::rename::taken;
-use super::tree::{Current, Directory, Held, Member};
+use super::tree::{Current, Directory, Held, Parts};
 use super::upload::{Chunk, Sending, ticket_of};
 use crate::error::{ClientError, Result};
 
@@ -61,8 +62,8 @@ impl Vault {
         report.directories += 1;
         while let Some(job) = jobs.pop() {
             let loaded = self.load(&job.from, true).await?;
-            let (directories, files): (Vec<Arc<Member>>, Vec<Arc<Member>>) =
-                loaded.sorted().into_iter().cloned().partition(|member| member.is_directory());
+            let Parts { directories, files, locked } = loaded.parts();
+            report.notes.extend(locked.iter().map(|member| left_locked(&job.path.child(&member.name))));
             let names = files.iter().map(|member| member.name.clone());
             let files: Vec<_> =
                 names.zip(self.currents(&loaded, &files).await?).map(|(name, (held, current))| (held, current, name)).collect();
@@ -70,7 +71,7 @@ impl Vault {
             let into = self.copy_files(&job.path, job.into, files, &mut report, progress).await?;
             let mut drafts = Vec::with_capacity(directories.len());
             for member in &directories {
-                let held = self.descend(&loaded, member)?;
+                let held = self.descend(&loaded, member).await?;
                 let props = loaded.props(self.deployment(), member, &held)?;
                 drafts.push(NodeDraft::directory(&self.random, member.name.clone(), crate::clock::now(), props.modified, props.mode)?);
             }
@@ -83,7 +84,7 @@ impl Vault {
                     Some(fresh) => Arc::new(fresh),
                     None => self.load_found(&self.resolve(&path).await?, true).await?,
                 };
-                jobs.push(Job { from: self.descend(&loaded, member)?, path, into });
+                jobs.push(Job { from: self.descend(&loaded, member).await?, path, into });
             }
         }
         Ok((target, report))

@@ -18,13 +18,14 @@ use ticrypt_crypto::record::Record;
 use ticrypt_types::{NodeId, VersionId};
 
 use super::Vault;
+use super::boundary::left_locked;
 use super::load::blocking;
 use super::open::{Content, Wanted};
 use super::path::{Place, VaultPath};
 use super::progress::{Cancel, Progress, Report};
 use super::put::cancelled;
 use super::source::shown;
-use super::tree::{Directory, Held};
+use super::tree::{Directory, Held, Parts};
 use super::trust::lie;
 use crate::error::{ClientError, Result};
 
@@ -82,21 +83,24 @@ impl Vault {
         let share = share.ok_or_else(|| lie("the grant of this tree is not at hand"))?;
         self.trust.admit_bundle(std::sync::Arc::new(self.me().bundle.clone()));
         self.export_own_bundles(&writer).await?;
-        self.export_grant(&writer, &share.root.grant.record_hash(), share.sealed())?;
+        self.export_grant(&writer, &share.root().grant.record_hash(), &share.seal.sealed)?;
         self.export_props(&writer, &share.entry.entry)?;
         let mut report = Report::default();
         if !found.is_directory() {
             self.export_files(&writer, destination, std::slice::from_ref(&found.held), options, &mut report, progress).await?;
         }
-        let mut stack = if found.is_directory() { vec![found.held.clone()] } else { Vec::new() };
+        let mut stack = if found.is_directory() { vec![(found.path.clone(), found.held.clone())] } else { Vec::new() };
         while !stack.is_empty() {
             let from = stack.len().saturating_sub(super::load::LIST_DIRECTORIES);
-            for directory in self.load_all(stack.split_off(from), true).await? {
+            let (paths, held): (Vec<VaultPath>, Vec<Held>) = stack.split_off(from).into_iter().unzip();
+            for (directory, at) in self.load_all(held, true).await?.into_iter().zip(paths) {
                 self.export_directory(&writer, &directory)?;
+                self.export_own_keys(&writer, &directory).await?;
                 report.directories += 1;
-                let (directories, files): (Vec<_>, Vec<_>) = directory.members().cloned().partition(|member| member.is_directory());
+                let Parts { directories, files, locked } = directory.parts();
+                report.notes.extend(locked.iter().map(|member| left_locked(&at.child(&member.name))));
                 for member in directories {
-                    stack.push(self.descend(&directory, &member)?);
+                    stack.push((at.child(&member.name), self.descend(&directory, &member).await?));
                 }
                 progress.expect(files.len() as u64, 0);
                 // What is listed as current is seen from here on: a history that hides it is older.
@@ -252,6 +256,18 @@ impl Vault {
     }
 
     /// A grant and all it rests on; only one's own comes with keys.
+    /// The grants of those members that are tagged themselves: their keys are in nothing else.
+    async fn export_own_keys(&self, writer: &Mutex<Writer>, directory: &Directory) -> Result<()> {
+        self.open_members(directory, directory.members().map(|member| &**member)).await?;
+        for member in directory.members() {
+            if let Some(own) = &member.own_keys {
+                let hash = self.grant_of(&own.grant).await?.record_hash();
+                self.export_grant(writer, &hash, &own.sealed.0)?;
+            }
+        }
+        Ok(())
+    }
+
     fn export_grant(&self, writer: &Mutex<Writer>, hash: &Digest, sealed: &[u8]) -> Result<()> {
         if !lock(writer).grants.insert(*hash) {
             return Ok(());

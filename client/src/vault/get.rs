@@ -17,6 +17,7 @@ use ticrypt_keyring::props::ContentKind;
 use ticrypt_types::{NodeName, Timestamp, Verbs};
 
 use super::Vault;
+use super::boundary::left_locked;
 use super::load::blocking;
 use super::naming::{beside, on_disk};
 use super::open::{Content, Plain, Wanted, check_whole, open_small};
@@ -26,7 +27,7 @@ use super::progress::{Cancel, Note, Outcome, Progress, Report};
 use super::put::{cancelled, failed, is_fatal};
 use super::source::shown;
 use super::target::{Existing, Target};
-use super::tree::{Current, Directory, Held, Member};
+use super::tree::{Current, Directory, Held, Parts};
 use crate::error::{ClientError, Result};
 
 /// Directories loaded in one request.
@@ -281,12 +282,14 @@ impl Run<'_> {
         if let Into::Disk(target) = &job.into {
             state.times.push((target.clone(), job.modified));
         }
-        let (directories, files): (Vec<Arc<Member>>, Vec<Arc<Member>>) =
-            directory.sorted().into_iter().cloned().partition(|member| member.is_directory());
+        let Parts { directories, files, locked } = directory.parts();
+        for member in locked {
+            self.tell(&mut state.report, left_locked(&job.path.child(&member.name)));
+        }
         let mut used = HashSet::new();
         for member in directories {
             let path = job.path.child(&member.name);
-            let held = self.vault.descend(directory, &member)?;
+            let held = self.vault.descend(directory, &member).await?;
             let modified = directory.props(self.vault.deployment(), &member, &held)?.modified;
             let name = self.disk_name(&mut state.report, &path, &member.name);
             if !used.insert(name.clone()) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use globset::GlobMatcher;
 use serde::Serialize;
 use ticrypt_crypto::Digest;
-use ticrypt_types::{NodeId, NodeKind, Timestamp, UserName};
+use ticrypt_types::{NodeId, NodeKind, ProjectId, Timestamp, UserName};
 
 use super::Vault;
 use super::load::{LIST_DIRECTORIES, blocking};
@@ -14,7 +14,7 @@ use super::plan::Kind;
 use super::put::stored_kind;
 use super::resolve::Found;
 use super::tree::{Current, Directory, Held, Member, moved_on};
-use super::trust::Trust;
+use super::trust::{Tree, Trust};
 use crate::error::{ClientError, Result};
 
 /// One node, as people look at it.
@@ -41,6 +41,12 @@ pub struct Listed {
     pub keys_stale: bool,
     /// Who wrote what is current.
     pub writer: Option<UserName>,
+    /// Its own tags; those of what it is in apply to it as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<ProjectId>,
+    /// The project it is tagged with is not in the working set: a name, of a file also size and time, and nothing to be done with it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
     #[serde(skip)]
     pub vault_path: VaultPath,
 }
@@ -107,15 +113,20 @@ impl Vault {
 
     /// All there is to know of members of a directory, in the order given. What is not known yet is asked for.
     pub async fn look(&self, contents: &Contents, members: Vec<Arc<Member>>) -> Result<Vec<Listed>> {
-        let files: Vec<Arc<Member>> = members.iter().filter(|member| !member.is_directory()).cloned().collect();
+        let open = members.iter().filter(|member| !member.is_locked());
+        let files: Vec<Arc<Member>> = open.clone().filter(|member| !member.is_directory()).cloned().collect();
         let currents = self.currents(&contents.directory, &files).await?;
-        let (trust, contents) = (Arc::clone(&self.trust), contents.clone());
+        self.open_members(&contents.directory, open.filter(|member| member.is_directory()).map(Arc::as_ref)).await?;
+        let (trust, contents, boundaries) = (Arc::clone(&self.trust), contents.clone(), Arc::clone(&self.boundaries));
         let look = move || {
             let mut currents = currents.into_iter();
             let one = |member: &Arc<Member>| {
                 let directory = &contents.directory;
+                if member.is_locked() {
+                    return locked(&trust, directory, member, contents.path.child(&member.name));
+                }
                 let (held, current) = match member.is_directory() {
-                    true => (directory.descend(trust.deployment(), member)?, None),
+                    true => (directory.descend(trust.deployment(), member, &boundaries)?, None),
                     // One for each file, in the order of the files.
                     false => currents.next().map(|(held, current)| (held, Some(current))).ok_or_else(moved_on)?,
                 };
@@ -145,7 +156,7 @@ impl Vault {
             return listed(&self.trust, directory, member, &found.held, current.as_ref(), found.path.clone());
         }
         let props = match &found.share {
-            Some(share) if !share.root.is_home => Some(self.share_props(share, &found.held)?),
+            Some(share) if !share.root().is_home => Some(self.share_props(share, &found.held)?),
             _ => None,
         };
         let current = if found.is_directory() { None } else { Some(self.current_of(found)?) };
@@ -166,6 +177,8 @@ impl Vault {
             shares: view.map_or(0, |view| view.shares),
             keys_stale: view.is_some_and(|view| view.keys_stale),
             writer: current.as_ref().and_then(|current| self.writer_name(&current.manifest.writer_bundle)),
+            tags: Vec::new(),
+            locked: false,
             vault_path: found.path.clone(),
         })
     }
@@ -200,6 +213,8 @@ impl Vault {
                 shares: 0,
                 keys_stale: false,
                 writer: None,
+                tags: Vec::new(),
+                locked: false,
                 vault_path: below,
             })
         };
@@ -215,6 +230,10 @@ impl Vault {
             let path = VaultPath::of_share(sharer, &label).map_err(|e| ClientError::invalid(e.to_string()))?;
             let found = Found::top(path, held.clone(), Some(Arc::clone(share)));
             listed.push(Listed { name: label, ..self.stat_found(&found)? });
+        }
+        for (share, name) in self.locked_by(sharer).await? {
+            let path = VaultPath::of_share(sharer, &name).map_err(|e| ClientError::invalid(e.to_string()))?;
+            listed.push(nothing_of(share.root().grant.node, share.root().grant.kind, name, path));
         }
         Ok(listed)
     }
@@ -246,9 +265,10 @@ impl Vault {
                     let enter = take(depth, &listed)?;
                     if enter
                         && listed.kind == ListedKind::Directory
+                        && !listed.locked
                         && let Some(member) = directory.by_id(listed.node)
                     {
-                        stack.push((depth + 1, listed.vault_path.clone(), self.descend(directory, member)?));
+                        stack.push((depth + 1, listed.vault_path.clone(), self.descend(directory, member).await?));
                     }
                 }
             }
@@ -333,8 +353,42 @@ fn listed(
         shares: member.view.shares,
         keys_stale: member.view.keys_stale,
         writer: current.and_then(|current| writer_name(trust, &current.manifest.writer_bundle)),
+        tags: member.tags.clone(),
+        locked: false,
         vault_path: path,
     })
+}
+
+/// A name; of a file also its size, which its writer signed.
+fn locked(trust: &Trust, directory: &Directory, member: &Member, path: VaultPath) -> Result<Listed> {
+    let tree = Tree { owner: directory.held.root.owner(), lineage: &directory.held.lineage.below(member.id()), is_whole: false };
+    let manifest = member.current.as_ref().map(|view| trust.manifest(&view.manifest, tree)).transpose()?;
+    let size_bytes = manifest.map(|manifest| manifest.size);
+    let name = member.name.as_str().to_owned();
+    Ok(Listed { size_bytes, created_ms: member.view.created_ms, ..nothing_of(member.id(), member.kind(), name, path) })
+}
+
+/// What is listed of something whose keys are not at hand.
+fn nothing_of(node: NodeId, kind: NodeKind, name: String, path: VaultPath) -> Listed {
+    Listed {
+        path: path.to_string(),
+        name,
+        node,
+        kind: kind_of(kind, None),
+        size_bytes: None,
+        created_ms: Timestamp::ABSENT,
+        modified_ms: Timestamp::ABSENT,
+        mode: 0,
+        sha256: None,
+        sequence: None,
+        conflicts: 0,
+        shares: 0,
+        keys_stale: false,
+        writer: None,
+        tags: Vec::new(),
+        locked: true,
+        vault_path: path,
+    }
 }
 
 fn writer_name(trust: &Trust, bundle: &Digest) -> Option<UserName> {

@@ -155,11 +155,6 @@ impl Vault {
         Ok(())
     }
 
-    /// Opens a child of a loaded directory.
-    pub fn descend(&self, directory: &Directory, member: &Member) -> Result<Held> {
-        directory.descend(self.deployment(), member)
-    }
-
     /// What is current in a file, verified and not older than seen before. `view` comes from a listing whose writers were admitted.
     pub fn current(&self, file: &Held, view: &ManifestView) -> Result<Current> {
         let current = self.verify_version(file, view)?;
@@ -188,10 +183,12 @@ impl Vault {
 
     async fn currents_of_some(&self, directory: &Arc<Directory>, files: Vec<Arc<Member>>) -> Result<Vec<(Held, Current)>> {
         let views = self.manifests(&files).await?;
+        self.open_members(directory, files.iter().map(Arc::as_ref)).await?;
+        let boundaries = Arc::clone(&self.boundaries);
         let (trust, deployment, directory) = (Arc::clone(&self.trust), self.deployment(), Arc::clone(directory));
         let verified = blocking(move || {
             let verified = files.iter().zip(&views).map(|(member, view)| {
-                let held = directory.descend(deployment, member)?;
+                let held = directory.descend(deployment, member, &boundaries)?;
                 let current = verify_current(&trust, deployment, &held, view)?;
                 Ok((held, current))
             });

@@ -298,11 +298,12 @@ pub(super) fn seal_entry(
     child: (NodeId, NodeKind, u32),
     keys: &NodeKeys,
     props: &EntryProps,
+    boundary: Boundary,
 ) -> Result<Entry> {
     let (child, kind, child_epoch) = child;
     let place = ChildPlace { deployment, parent: directory.id, parent_epoch: directory.epoch, child, kind, child_epoch };
     directory.tree_key()?;
-    seal(random, &directory.keys, &place, keys, props, Boundary::Inside).map_err(cannot_seal)
+    seal(random, &directory.keys, &place, keys, props, boundary).map_err(cannot_seal)
 }
 
 type Sealed = Vec<(Entry, Option<SealedContent>)>;
@@ -319,7 +320,7 @@ fn seal_drafts(
     for draft in drafts {
         let parent = draft.within.map_or(Some(directory), |parent| below.get(&parent));
         let parent = parent.ok_or_else(|| ClientError::broken("something was to be made in a directory that is not made before it"))?;
-        let entry = seal_entry(&random, deployment, parent, (draft.id, draft.kind(), 1), &draft.keys, &draft.props)?;
+        let entry = seal_entry(&random, deployment, parent, (draft.id, draft.kind(), 1), &draft.keys, &draft.props, Boundary::Inside)?;
         let content = match &draft.content {
             Some(content) => Some(author.seal_content(&random, draft.id, 1, &draft.keys, content, &After::NOTHING)?),
             None => None,
@@ -348,7 +349,7 @@ fn member_of(directory: &Directory, draft: &NodeDraft, entry: Entry, bytes: Vec<
         keys_stale: false,
         shares: 0,
     };
-    Member { leaf: leaf_hash(&bytes), bytes, entry, name: draft.props.name.clone(), view, current: None }
+    Member { leaf: leaf_hash(&bytes), bytes, entry, name: draft.props.name.clone(), view, current: None, tags: Vec::new(), own_keys: None }
 }
 
 pub(super) fn unsigned() -> ClientError {

@@ -5,13 +5,14 @@
 //!                      ▲   (tree, trust)         ├─ get, cat            open · chunks · verify · decrypt
 //!                      │                         ├─ put, mkdir, cp      seal · upload · create · publish
 //!   roots ─open grant──┘                         ├─ mv, rm, trash       new entry, new signed head
-//!                                                └─ share, rekey        grants, new keys
+//!                                                └─ share, tag, rekey   grants, new keys
 //! ```
 //!
 //! Reading: nothing is shown that does not verify ([`trust`], [`tree`]). Writing: every change of a directory is a new signed head; the server
 //! takes it only if it follows the one it has, so two writers never overwrite each other: the loser loads again and tries again.
 //! After somebody lost access the server refuses writes until new keys are made; the engine makes them ([`rekey`]) and goes on.
 
+mod boundary;
 mod content;
 pub mod copy;
 pub mod create;
@@ -42,6 +43,7 @@ mod seals;
 mod server;
 pub mod share;
 pub mod source;
+mod tag;
 pub mod target;
 pub mod trash;
 pub mod tree;
@@ -57,6 +59,7 @@ use ticrypt_keyring::{NodeKeys, SystemRandom};
 use ticrypt_types::DeploymentId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use boundary::LOCKED;
 pub use path::{Place, VaultPath};
 pub use resolve::Found;
 pub use roots::{Roots, Share, Unbelieved};
@@ -79,6 +82,8 @@ pub struct Vault {
     random: SystemRandom,
     /// Keys of grants already opened: each costs a key agreement.
     opened: Mutex<HashMap<Digest, Arc<NodeKeys>>>,
+    /// The same of what is tagged itself, by node.
+    boundaries: Arc<boundary::Boundaries>,
     /// One's own tree as it was last shown.
     home: Mutex<Option<Held>>,
     /// One for each chunk buffer there may be.
@@ -96,6 +101,7 @@ impl Vault {
             trust,
             random: SystemRandom::new(),
             opened: Mutex::default(),
+            boundaries: Arc::default(),
             home: Mutex::default(),
             slots: Arc::new(Semaphore::new(upload::CHUNK_SLOTS)),
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),

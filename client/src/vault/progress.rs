@@ -39,6 +39,8 @@ pub enum Outcome {
     Skipped,
     /// Written under another name than its own.
     Renamed,
+    /// Tagged with a project that is not active: left out, the rest went on.
+    Locked,
     /// Could not be done; the rest went on.
     Failed,
     /// Written, and somebody else wrote at the same time: both are in the history.
@@ -59,6 +61,7 @@ impl fmt::Display for Note {
             Outcome::Unchanged => "unchanged",
             Outcome::Skipped => "skipped",
             Outcome::Renamed => "renamed",
+            Outcome::Locked => "locked",
             Outcome::Failed => "failed",
             Outcome::Conflict => "conflict",
         };

@@ -273,7 +273,7 @@ impl Run<'_> {
             let there = There { kind: Kind::Directory, size_bytes: 0, modified: Timestamp::ABSENT };
             return Ok((plan::decide(what, Some(there), self.options.if_exists), None));
         }
-        let held = self.vault.descend(directory, member)?;
+        let held = self.vault.descend(directory, member).await?;
         let view = member.current.as_ref().ok_or_else(|| super::trust::lie("the server withholds what is current in a file"))?;
         let current = self.vault.current(&held, view)?;
         let there = There { kind: stored_kind(&current), size_bytes: current.manifest.size, modified: current.props.modified };

@@ -130,7 +130,7 @@ impl Vault {
         let found = self.mkdir(to.directory, true).await?;
         let directory = self.load_found(&found, true).await?;
         let what = There { kind: Kind::File, size_bytes: size, modified: arriving.modified };
-        let (name, over) = match self.decide_arrival(&directory, to.name, what, None, to.if_exists, &HashSet::new())? {
+        let (name, over) = match self.decide_arrival(&directory, to.name, what, None, to.if_exists, &HashSet::new()).await? {
             Decided::Write { name, over } => (name, over),
             Decided::Leave(outcome, reason) => {
                 self.left(&mut report, to.directory, to.name, outcome, reason, progress);
@@ -196,7 +196,7 @@ impl Vault {
         let (mut fresh, mut versions) = (Vec::new(), Vec::new());
         for (name, file) in files {
             let what = There { kind: Kind::File, size_bytes: file.bytes.len() as u64, modified: file.modified };
-            match self.decide_arrival(&directory, &name, what, Some(&file.bytes), if_exists, &given)? {
+            match self.decide_arrival(&directory, &name, what, Some(&file.bytes), if_exists, &given).await? {
                 Decided::Write { name, over } => {
                     given.insert(name.as_str().to_owned());
                     match over {
@@ -250,7 +250,7 @@ impl Vault {
         Ok(())
     }
 
-    fn decide_arrival(
+    async fn decide_arrival(
         &self,
         directory: &Arc<Directory>,
         name: &NodeName,
@@ -266,7 +266,7 @@ impl Vault {
         if let Some(member) = directory.by_name(name) {
             there = Some(There { kind: Kind::Directory, size_bytes: 0, modified: Timestamp::ABSENT });
             if !member.is_directory() {
-                let held = self.descend(directory, member)?;
+                let held = self.descend(directory, member).await?;
                 let view = member.current.as_ref().ok_or_else(|| super::trust::lie("the server withholds what is current in a file"))?;
                 let current = self.current(&held, view)?;
                 there = Some(There { kind: stored_kind(&current), size_bytes: current.manifest.size, modified: current.props.modified });

@@ -11,6 +11,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use ticrypt_types::{NodeId, NodeKind};
 
 use super::Vault;
+use super::boundary::left_locked;
 use super::path::{Place, VaultPath};
 use super::progress::{Cancel, Note, Outcome, Progress, Report};
 use super::put::cancelled;
@@ -46,7 +47,7 @@ impl Vault {
                 let Some(rolled) = directory.by_name(name).cloned() else { return Ok(()) };
                 member = rolled;
             }
-            held = self.descend(&directory, &member)?;
+            held = self.descend(&directory, &member).await?;
             if held.kind == NodeKind::File {
                 break;
             }
@@ -135,13 +136,16 @@ impl Vault {
         let known: HashSet<NodeId> = below.iter().map(|directory| directory.id()).collect();
         let mut others = Vec::new();
         for member in directory.members().filter(|member| member.is_directory() && !known.contains(&member.id())) {
-            match self.descend(&directory, member) {
+            let path = job.at.child(&member.name);
+            if member.is_locked() {
+                report.notes.push(left_locked(&path));
+                continue;
+            }
+            match self.descend(&directory, member).await {
                 Ok(held) => others.push(held),
-                Err(error) => report.notes.push(Note {
-                    path: job.at.child(&member.name).to_string(),
-                    outcome: Outcome::Failed,
-                    reason: error.to_string(),
-                }),
+                Err(error) => {
+                    report.notes.push(Note { path: path.to_string(), outcome: Outcome::Failed, reason: error.to_string() });
+                }
             }
         }
         below.extend(self.load_all(others, false).await?);

@@ -10,6 +10,7 @@ use ticrypt_api::node::{MoveRequest, RenameRequest};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::entry::leaf_hash;
 use ticrypt_crypto::record::Record;
+use ticrypt_keyring::entry::Boundary;
 use ticrypt_keyring::props::EntryProps;
 use ticrypt_types::{NodeId, NodeName};
 
@@ -23,11 +24,14 @@ use super::trust::Lineage;
 use crate::error::{ClientError, Kind, Result};
 use crate::state::SeenKind;
 
+/// The code of the refusal to move a thing to where its tags would be others.
+const TAGS_OF_PLACE: &str = "tags_of_place";
+
 impl Vault {
     /// Moves or renames. A destination that is a directory takes the node under its old name; any other name must be free.
     pub async fn mv(&self, from: &VaultPath, to: &VaultPath, progress: &dyn Progress, cancel: &Cancel) -> Result<VaultPath> {
         let target = self.destination(from, to).await?;
-        let mut attempts = Attempts::default();
+        let (mut attempts, mut tagged) = (Attempts::default(), false);
         loop {
             match self.mv_once(from, &target).await {
                 Ok(left_a_share) => {
@@ -38,6 +42,11 @@ impl Vault {
                     return Ok(target);
                 }
                 // Either end may be the one that needs new keys.
+                // What its place gave it is set on the thing itself: a move keeps the tags.
+                Err(error) if error.code() == TAGS_OF_PLACE && !tagged => {
+                    tagged = true;
+                    self.tag_as_placed(from, progress, cancel).await?;
+                }
                 Err(error) if error.is_epoch_closed() => {
                     self.roll_path(from, error.nodes()).await?;
                     attempts.again(self, error, &target).await?;
@@ -89,7 +98,7 @@ impl Vault {
     }
 
     async fn rename_entry(&self, directory: &Directory, member: &Member, held: &Held, props: &EntryProps) -> Result<()> {
-        let (entry, leaf) = self.entry_under(&directory.held, held, props)?;
+        let (entry, leaf) = self.entry_under(&directory.held, held, props, member.boundary())?;
         let leaves = directory.leaves().map(|(id, old)| (id, if id == member.id() { leaf } else { old })).collect();
         let head = self.author(&held.root).head(directory.id(), directory.held.epoch, Some(&directory.head), leaves)?;
         let (bytes, head) = self.sign_head(head).await?;
@@ -98,7 +107,7 @@ impl Vault {
     }
 
     async fn move_entry(&self, old: &Directory, new: &Directory, member: &Member, held: &Held, props: &EntryProps) -> Result<()> {
-        let (entry, leaf) = self.entry_under(&new.held, held, props)?;
+        let (entry, leaf) = self.entry_under(&new.held, held, props, member.boundary())?;
         let without = old.leaves().filter(|(id, _)| *id != member.id()).collect();
         let with = new.leaves().chain([(member.id(), leaf)]).collect();
         let heads = vec![
@@ -115,9 +124,9 @@ impl Vault {
     }
 
     /// A node's entry under a directory, with the keys it has.
-    pub(super) fn entry_under(&self, directory: &Held, held: &Held, props: &EntryProps) -> Result<(Blob, Digest)> {
+    pub(super) fn entry_under(&self, directory: &Held, held: &Held, props: &EntryProps, boundary: Boundary) -> Result<(Blob, Digest)> {
         let child = (held.id, held.kind, held.epoch);
-        let bytes = seal_entry(&self.random, self.deployment(), directory, child, &held.keys, props)?.to_bytes();
+        let bytes = seal_entry(&self.random, self.deployment(), directory, child, &held.keys, props, boundary)?.to_bytes();
         let leaf = leaf_hash(&bytes);
         Ok((Blob(bytes), leaf))
     }
@@ -147,13 +156,14 @@ impl Vault {
                 let parent = self.roll_members(parent, &[node]).await?.directory;
                 changed = true;
                 let member = parent.by_id(node).ok_or_else(super::tree::moved_on)?;
-                held = self.descend(&parent, member)?;
+                held = self.descend(&parent, member).await?;
                 directory = self.load(&held, true).await?;
             }
-            for member in directory.members() {
+            // What is locked has keys of its own: nobody above wrote in it, and it goes along as it is.
+            for member in directory.members().filter(|member| !member.is_locked()) {
                 let path = at.child(&member.name);
                 if member.is_directory() {
-                    stack.push((held.clone(), member.id(), path, self.descend(&directory, member)?));
+                    stack.push((held.clone(), member.id(), path, self.descend(&directory, member).await?));
                 } else {
                     changed |= self.adopt_file(&directory, member, &path, &foreign).await?;
                 }

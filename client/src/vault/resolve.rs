@@ -6,6 +6,7 @@ use ticrypt_api::node::ManifestView;
 use ticrypt_types::{NodeKind, NodeName, UserName};
 
 use super::Vault;
+use super::boundary::{LOCKED, locked};
 use super::path::{Label, Match, Place, VaultPath};
 use super::roots::Share;
 use super::tree::{Current, Directory, Held, Member};
@@ -56,7 +57,7 @@ impl Found {
     pub fn name(&self, vault: &Vault) -> Result<Option<NodeName>> {
         match (self.parent(), &self.share) {
             (Some((_, member)), _) => Ok(Some(member.name.clone())),
-            (None, Some(share)) if !share.root.is_home => Ok(Some(vault.share_props(share, &self.held)?.name)),
+            (None, Some(share)) if !share.root().is_home => Ok(Some(vault.share_props(share, &self.held)?.name)),
             _ => Ok(None),
         }
     }
@@ -99,7 +100,7 @@ impl Vault {
             let directory = self.load(&found.held, false).await?;
             found.path = found.path.child(name);
             let member = Arc::clone(directory.by_name(name).ok_or_else(|| no_such(&found.path))?);
-            found.held = self.descend(&directory, &member)?;
+            found.held = self.descend(&directory, &member).await.map_err(|error| named(error, &found.path))?;
             found.way.push((directory, member));
             (found.share, found.current) = (None, None);
         }
@@ -129,7 +130,7 @@ impl Vault {
         if let Some(unbelieved) = roots.unbelieved.into_iter().find(|unbelieved| unbelieved.sharer.as_ref() == Some(sharer)) {
             return Err(unbelieved.why);
         }
-        let shares: Vec<_> = roots.shares.into_iter().filter(|share| share.sharer() == sharer).collect();
+        let shares: Vec<_> = roots.shares.into_iter().filter(|share| share.sharer() == sharer && !share.is_locked()).collect();
         let held = self.open_shares(&shares).await?;
         let mut named = Vec::with_capacity(shares.len());
         for (share, held) in shares.into_iter().zip(held) {
@@ -140,6 +141,13 @@ impl Vault {
         Ok(named)
     }
 
+    /// What one person shares and the server keeps the keys of back, each with a word in the place of its name.
+    pub(super) async fn locked_by(&self, sharer: &UserName) -> Result<Vec<(Arc<Share>, String)>> {
+        let name = NodeName::parse(NAMELESS).map_err(|e| ClientError::broken("a fixed name is no name").because(e))?;
+        let locked = self.roots().await?.shares.into_iter().filter(|share| share.sharer() == sharer && share.is_locked());
+        Ok(locked.map(|share| (Arc::clone(&share), Label::exact(&name, share.root().grant.node))).collect())
+    }
+
     async fn find_share(&self, sharer: &UserName, label: &Label) -> Result<(Arc<Share>, Held)> {
         let mut by_name = Vec::new();
         for (share, held, name) in self.shares_by(sharer).await? {
@@ -148,6 +156,9 @@ impl Vault {
                 Match::ByName => by_name.push((share, held, name)),
                 Match::No => {}
             }
+        }
+        if by_name.is_empty() && self.locked_by(sharer).await?.iter().any(|(_, name)| name == label.as_str()) {
+            return Err(locked());
         }
         let several: Vec<String> = by_name.iter().map(|(_, held, name)| Label::exact(name, held.id)).collect();
         match (by_name.pop(), by_name.is_empty()) {
@@ -185,6 +196,13 @@ impl Vault {
     }
 }
 
+/// A locked thing is told by its path.
+fn named(error: ClientError, path: &VaultPath) -> ClientError {
+    if error.code() == LOCKED { ClientError::refused(LOCKED, format!("`{path}`: {}", error.message())) } else { error }
+}
+
+/// What a locked share is called: its name is under keys that nobody has at hand.
+const NAMELESS: &str = "locked";
 const NO_SUCH: &str = "no_such_path";
 
 fn place_text(place: &Place) -> String {

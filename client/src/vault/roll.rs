@@ -5,7 +5,7 @@
 //!     ├─ its entry under its parent, and the parent's next head      (or, for the root of a tree, the owner's grant)
 //!     ├─ a directory: every entry below, the trash too, and its next head
 //!     ├─ a file: every version's content key, every manifest's property key
-//!     └─ every remaining grant, sealed anew under unchanged terms
+//!     └─ every remaining grant, sealed anew under unchanged terms; of what is tagged itself the owner's too
 //! ```
 //!
 //! Many nodes of one directory go in one request, under one head of it, with one signature over all heads.
@@ -13,13 +13,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use ticrypt_api::grant::NewGrant;
 use ticrypt_api::node::{RekeyRequest, RekeyedNode};
 use ticrypt_api::version::FileVersions;
 use ticrypt_api::{Blob, Hash};
-use ticrypt_crypto::Digest;
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::entry::{Entry, leaf_hash};
 use ticrypt_crypto::record::Record;
+use ticrypt_crypto::{Digest, Signed};
+use ticrypt_keyring::entry::Boundary;
 use ticrypt_keyring::wrap::{ManifestPlace, VersionPlace};
 use ticrypt_keyring::{NodeKeys, entry as sealed_entry};
 use ticrypt_types::{NodeId, NodeKind};
@@ -63,6 +65,19 @@ struct Draft {
     /// Of a directory: its next head, to be signed, and itself after that.
     head: Option<(HeadPayload, Arc<Directory>, Vec<Member>)>,
     node: RekeyedNode,
+    boundary: Boundary,
+}
+
+/// A request for new keys, signed, and what is there once it is taken.
+pub(super) struct Ready {
+    pub nodes: Vec<RekeyedNode>,
+    /// The next head of the directory that holds the nodes, as it goes out and as it is.
+    pub parent_head: Blob,
+    pub head: Signed<HeadPayload>,
+    /// The nodes by their new entries.
+    pub after: Vec<Member>,
+    /// The directories among them, under their new keys.
+    pub below: Vec<Arc<Directory>>,
 }
 
 impl Vault {
@@ -94,20 +109,37 @@ impl Vault {
 
     /// One request for as many of the members as fit.
     async fn roll_step(&self, directory: &Arc<Directory>, members: &[Arc<Member>]) -> Result<Step> {
-        let mut drafts = self.drafts(directory, members).await?;
+        let Ready { nodes, parent_head, head, after, below } = self.ready(directory, members, None).await?;
+        let done: HashSet<NodeId> = nodes.iter().map(|node| node.node).collect();
+        self.server().rekey(RekeyRequest { parent_head: Some(parent_head), nodes }).await?;
+        self.saw(SeenKind::Head, directory.id(), head.counter, head.record_hash())?;
+        for directory in &below {
+            self.saw(SeenKind::Head, directory.id(), directory.head.counter, directory.head.record_hash())?;
+        }
+        // What is tagged itself has its new keys in a grant, which comes with the listing.
+        let own = after.iter().any(|member| member.entry.has_own_keys());
+        let directory = match own {
+            true => self.load(&directory.held, false).await?,
+            false => Arc::new(directory.after(head, &[], after)),
+        };
+        Ok(Step { nodes: done, directory, below })
+    }
+
+    /// New keys for the first of the members that fit into one request, with everything that goes with them, signed. `boundary`: where the
+    /// keys are to be from now on; where they were if `None`.
+    pub(super) async fn ready(&self, directory: &Arc<Directory>, members: &[Arc<Member>], boundary: Option<Boundary>) -> Result<Ready> {
+        let mut drafts = self.drafts(directory, members, boundary).await?;
         let author = self.author(&directory.held.root);
         let new: HashMap<NodeId, Digest> = drafts.iter().map(|draft| (draft.next.id, leaf_hash(&draft.entry))).collect();
         let leaves = directory.leaves().map(|(id, leaf)| (id, new.get(&id).copied().unwrap_or(leaf))).collect();
         let mut heads = vec![author.head(directory.id(), directory.held.epoch, Some(&directory.head), leaves)?];
         heads.extend(drafts.iter().filter_map(|draft| draft.head.as_ref().map(|(head, ..)| head.clone())));
         let mut signed = self.sign_heads(heads).await?.into_iter();
-        let (parent_bytes, parent_head) = signed.next().ok_or_else(unsigned)?;
-        let (mut nodes, mut below, mut after) = (Vec::with_capacity(drafts.len()), Vec::new(), Vec::with_capacity(drafts.len()));
+        let (parent_head, head) = signed.next().ok_or_else(unsigned)?;
         for draft in &mut drafts {
-            if draft.member.view.shares > 0 {
-                draft.node.grants = self.reseal(&draft.held, &draft.next, &[]).await?;
-            }
+            draft.node.grants = self.seals_anew(draft).await?;
         }
+        let (mut nodes, mut below, mut after) = (Vec::with_capacity(drafts.len()), Vec::new(), Vec::with_capacity(drafts.len()));
         for Draft { next, member, entry, head, mut node, .. } in drafts {
             let mut view = member.view.clone();
             (view.epoch, view.keys_stale) = (next.epoch, false);
@@ -121,17 +153,29 @@ impl Vault {
             node.entry = Some(Blob(entry));
             nodes.push(node);
         }
-        self.server().rekey(RekeyRequest { parent_head: Some(parent_bytes), nodes }).await?;
-        self.saw(SeenKind::Head, directory.id(), parent_head.counter, parent_head.record_hash())?;
-        for directory in &below {
-            self.saw(SeenKind::Head, directory.id(), directory.head.counter, directory.head.record_hash())?;
+        Ok(Ready { nodes, parent_head, head, after, below })
+    }
+
+    /// Seals of the new keys: for those who had the old ones, and for the owner where the keys are the node's own from now on.
+    async fn seals_anew(&self, draft: &Draft) -> Result<Vec<NewGrant>> {
+        let (was_own, is_own) = (draft.member.entry.has_own_keys(), draft.boundary == Boundary::Own);
+        let mut seals = Vec::new();
+        if was_own || draft.member.view.shares > 0 {
+            seals = self.reseal(&draft.held, &draft.next, &[], is_own).await?;
         }
-        Ok(Step { nodes: new.into_keys().collect(), directory: Arc::new(directory.after(parent_head, &[], after)), below })
+        if is_own && !was_own {
+            let next = &draft.next;
+            let terms = self.with_key_log(self.own_terms(next.id, next.kind, next.epoch, &next.keys)?).await;
+            seals.extend(self.seal_grants(next, vec![terms], vec![Arc::new(self.me().bundle.clone())]).await?);
+        }
+        Ok(seals)
     }
 
     /// New keys, and all that hangs under them, for the first of the members that fit into one request.
-    async fn drafts(&self, directory: &Directory, members: &[Arc<Member>]) -> Result<Vec<Draft>> {
-        let held: Vec<Held> = members.iter().map(|member| self.descend(directory, member)).collect::<Result<_>>()?;
+    async fn drafts(&self, directory: &Directory, members: &[Arc<Member>], boundary: Option<Boundary>) -> Result<Vec<Draft>> {
+        self.open_members(directory, members.iter().map(Arc::as_ref)).await?;
+        let descend = |member: &Arc<Member>| directory.descend(self.deployment(), member, &self.boundaries);
+        let held: Vec<Held> = members.iter().map(descend).collect::<Result<_>>()?;
         let of_kind = |kind: NodeKind| held.iter().filter(move |held| held.kind == kind);
         let files: Vec<NodeId> = of_kind(NodeKind::File).map(|held| held.id).collect();
         let mut histories = self.histories(&files).await?.into_iter();
@@ -159,8 +203,9 @@ impl Vault {
             }
             let props = directory.props(self.deployment(), member, &held)?;
             let child = (held.id, held.kind, next.epoch);
-            let entry = seal_entry(&self.random, self.deployment(), &directory.held, child, &next.keys, &props)?.to_bytes();
-            drafts.push(Draft { held, next, member: Arc::clone(member), entry, head, node });
+            let boundary = boundary.unwrap_or(member.boundary());
+            let entry = seal_entry(&self.random, self.deployment(), &directory.held, child, &next.keys, &props, boundary)?.to_bytes();
+            drafts.push(Draft { held, next, member: Arc::clone(member), entry, head, node, boundary });
         }
         Ok(drafts)
     }
@@ -194,7 +239,7 @@ impl Vault {
         let (bytes, head) = self.sign_head(self.author(&held.root).head(held.id, next.epoch, Some(&directory.head), leaves)?).await?;
         let own = self.trust.envelope(&held.root.grant.record_hash()).ok_or_else(|| lie("one's own grant is not at hand"))?;
         node.head = Some(bytes);
-        node.grants = self.reseal(&held, &next, &[Blob(own)]).await?;
+        node.grants = self.reseal(&held, &next, &[Blob(own)], true).await?;
         self.server().rekey(RekeyRequest { parent_head: None, nodes: vec![node] }).await?;
         self.saw(SeenKind::Head, held.id, head.counter, head.record_hash())
     }
@@ -225,11 +270,15 @@ impl Vault {
     /// The same child with the same keys, under its directory's new ones.
     fn entry_anew(&self, held: &Held, next: &Held, entry: &Entry) -> Result<Vec<u8>> {
         let deployment = self.deployment();
-        let keys = child_keys(deployment, &held.keys, entry)?;
         let name = sealed_entry::open_name(deployment, &held.keys.list, entry).map_err(|e| sealed("a name", e))?;
+        if entry.has_own_keys() {
+            let carried = sealed_entry::carry(&self.random, &next.keys.list, next.epoch, &name, entry, deployment);
+            return Ok(carried.map_err(cannot_seal)?.to_bytes());
+        }
+        let keys = held.child(deployment, entry, &self.boundaries)?.keys;
         let props = sealed_entry::open_props(deployment, &keys.list, entry, Some(&name)).map_err(|e| sealed("properties", e))?;
         let child = (entry.child, entry.kind, entry.child_epoch);
-        Ok(seal_entry(&self.random, deployment, next, child, &keys, &props)?.to_bytes())
+        Ok(seal_entry(&self.random, deployment, next, child, &keys, &props, Boundary::Inside)?.to_bytes())
     }
 
     /// Every content key and property key of a file under its new keys.
@@ -259,17 +308,6 @@ impl Vault {
     }
 }
 
-/// A child's keys by its entry.
-pub(super) fn child_keys(deployment: ticrypt_types::DeploymentId, parent: &NodeKeys, entry: &Entry) -> Result<NodeKeys> {
-    let list = sealed_entry::open_list(deployment, &parent.list, entry).map_err(|e| sealed("a list key", e))?;
-    let list = list.ok_or_else(|| ClientError::refused("own_keys", "this has keys of its own, and none were given to you"))?;
-    let tree = match &parent.tree {
-        Some(tree) => sealed_entry::open_tree(deployment, tree, entry).map_err(|e| sealed("a tree key", e))?,
-        None => None,
-    };
-    Ok(NodeKeys { list, tree })
-}
-
 /// A request's part for a node, still empty.
 fn blank(next: &Held) -> RekeyedNode {
     RekeyedNode {
@@ -287,5 +325,14 @@ fn blank(next: &Held) -> RekeyedNode {
 /// The same child by its new entry.
 fn rewrapped(member: &Member, bytes: Vec<u8>, view: ticrypt_api::node::NodeView) -> Result<Member> {
     let entry = Entry::parse(&bytes).map_err(|e| ClientError::broken("an entry of our own making cannot be read").because(e))?;
-    Ok(Member { leaf: leaf_hash(&bytes), bytes, entry, name: member.name.clone(), view, current: member.current.clone() })
+    Ok(Member {
+        leaf: leaf_hash(&bytes),
+        bytes,
+        entry,
+        name: member.name.clone(),
+        view,
+        current: member.current.clone(),
+        tags: member.tags.clone(),
+        own_keys: member.own_keys.clone(),
+    })
 }

@@ -12,7 +12,7 @@ use ticrypt_crypto::{Digest, Envelope, Signed, Suite};
 use ticrypt_keyring::NodeKeys;
 use ticrypt_keyring::props::EntryProps;
 use ticrypt_keyring::wrap::NodePlace;
-use ticrypt_types::{NodeKind, NodeName, Timestamp, UserName, Verbs};
+use ticrypt_types::{NodeId, NodeKind, NodeName, Timestamp, UserName, Verbs};
 
 use super::Vault;
 use super::make::{cannot_seal, new_grant_id, new_node_id};
@@ -42,11 +42,17 @@ pub struct Unbelieved {
     pub why: ClientError,
 }
 
-/// A grant to this person, its signature and chain verified.
+/// A grant to this person, its signature and chain verified, and the keys as they are sealed to them.
+#[derive(Debug)]
+pub struct Seal {
+    pub root: Arc<Root>,
+    pub(super) sealed: Vec<u8>,
+}
+
+/// A node somebody shares with this person, or their own tree.
 #[derive(Debug)]
 pub struct Share {
-    pub root: Arc<Root>,
-    sealed: Vec<u8>,
+    pub seal: Seal,
     pub entry: EntryView,
 }
 
@@ -111,64 +117,56 @@ impl Vault {
         }
         self.trust.verify_chain(&grant)?;
         check_view(&view.entry.node, grant.node, grant.kind, grant.owner)?;
-        let keys = Digest::of_parts(&[grant.list_commitment.as_bytes(), grant.tree_commitment.as_bytes()]);
-        self.saw(SeenKind::Epoch, grant.node, grant.epoch.into(), keys)?;
+        self.saw_keys(&grant)?;
         let sealer = self.trust.bundle(&grant.sealer_bundle).ok_or_else(|| lie("the key that sealed a share is not known"))?;
         let root = Arc::new(Root { sharer: sealer.payload().name.clone(), is_home, grant });
-        Ok(Arc::new(Share { root, sealed: view.sealed.0, entry: view.entry }))
+        Ok(Arc::new(Share { seal: Seal { root, sealed: view.sealed.0 }, entry: view.entry }))
     }
 
     /// Opens grants; each only once in the life of this view.
     pub async fn open_shares(&self, shares: &[Arc<Share>]) -> Result<Vec<Held>> {
-        let mut missing = Vec::new();
-        for share in shares {
-            let hash = share.root.grant.record_hash();
-            if self.opened_keys(&hash).is_none() {
-                missing.push(share);
-            }
-        }
-        for some in missing.chunks(crate::keys::OPEN_MAX_GRANTS) {
-            let mut requests = Vec::with_capacity(some.len());
-            for share in some {
-                requests.push(self.sealed_grant(share)?);
-            }
-            let opened = self.session.keys.open(requests).await?;
-            for (share, keys) in some.iter().zip(opened) {
-                let mut cache = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-                cache.insert(share.root.grant.record_hash(), Arc::new(keys?));
-            }
-        }
-        shares.iter().map(|share| self.held_root(share)).collect()
+        let keys = self.open_seals(&shares.iter().map(|share| &share.seal).collect::<Vec<_>>()).await?;
+        Ok(shares.iter().zip(keys).map(|(share, keys)| share.held(keys)).collect())
     }
 
-    fn sealed_grant(&self, share: &Share) -> Result<SealedGrant> {
-        let grant = &share.root.grant;
+    /// The keys of seals, each of which is opened once: it costs a key agreement.
+    pub(super) async fn open_seals(&self, seals: &[&Seal]) -> Result<Vec<Arc<NodeKeys>>> {
+        let missing: Vec<&Seal> = seals.iter().filter(|seal| self.opened_keys(&seal.root.grant.record_hash()).is_none()).copied().collect();
+        for some in missing.chunks(crate::keys::OPEN_MAX_GRANTS) {
+            let requests = some.iter().map(|seal| self.sealed_grant(seal)).collect::<Result<Vec<_>>>()?;
+            let opened = self.session.keys.open(requests).await?;
+            for (seal, keys) in some.iter().zip(opened) {
+                let mut cache = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+                cache.insert(seal.root.grant.record_hash(), Arc::new(keys?));
+            }
+        }
+        seals.iter().map(|seal| self.keys_of(seal)).collect()
+    }
+
+    fn sealed_grant(&self, seal: &Seal) -> Result<SealedGrant> {
+        let grant = &seal.root.grant;
         let sealer = self.trust.bundle(&grant.sealer_bundle).ok_or_else(|| lie("the key that sealed a share is not known"))?;
         let envelope = self.trust.envelope(&grant.record_hash()).ok_or_else(|| lie("a share is not at hand"))?;
-        Ok(SealedGrant { envelope, sealed: share.sealed.clone(), sealer_key: sealer.payload().signing_key })
+        Ok(SealedGrant { envelope, sealed: seal.sealed.clone(), sealer_key: sealer.payload().signing_key })
     }
 
     fn opened_keys(&self, grant: &Digest) -> Option<Arc<NodeKeys>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(grant).cloned()
     }
 
-    fn held_root(&self, share: &Share) -> Result<Held> {
-        let grant = &share.root.grant;
+    fn keys_of(&self, seal: &Seal) -> Result<Arc<NodeKeys>> {
+        let grant = &seal.root.grant;
         let keys = self.opened_keys(&grant.record_hash()).ok_or_else(|| ClientError::broken("the keys of a share were not opened"))?;
         let fits = keys.list.commitment() == grant.list_commitment
             && keys.tree.as_ref().is_none_or(|tree| tree.commitment() == grant.tree_commitment)
             && keys.tree.is_some() == grant.has_tree_key();
-        if !fits {
-            return Err(lie("the keys of a share are not the ones its terms name"));
-        }
-        Ok(Held {
-            id: grant.node,
-            kind: grant.kind,
-            epoch: grant.epoch,
-            keys,
-            root: Arc::clone(&share.root),
-            lineage: Lineage::root(grant.node),
-        })
+        if fits { Ok(keys) } else { Err(lie("the keys of a share are not the ones its terms name")) }
+    }
+
+    /// Keys may be made anew, and never become older ones again.
+    pub(super) fn saw_keys(&self, grant: &GrantPayload) -> Result<()> {
+        let keys = Digest::of_parts(&[grant.list_commitment.as_bytes(), grant.tree_commitment.as_bytes()]);
+        self.saw(SeenKind::Epoch, grant.node, grant.epoch.into(), keys)
     }
 
     /// Name and times of a share, from its entry; the root of a whole tree has none.
@@ -198,13 +196,32 @@ impl Vault {
         let me = self.me();
         let keys = NodeKeys::generate(&self.random).map_err(cannot_seal)?;
         let node = new_node_id(&self.random)?;
-        let terms = GrantPayload {
+        let terms = self.own_terms(node, NodeKind::Directory, 1, &keys)?;
+        let terms = self.with_key_log(terms).await;
+        let sealed = ticrypt_keyring::grant::seal(&self.random, &me.bundle, &terms, &keys).map_err(cannot_seal)?;
+        let envelope = self.session.keys.sign(Batch::Grants(vec![terms])).await?.pop().ok_or_else(super::make::unsigned)?;
+        let grant: Signed<GrantPayload> = self.own(&envelope)?;
+        let root = Root { grant: Arc::new(grant), is_home: true, sharer: me.name.clone() };
+        let head = self.author(&root).head(node, 1, None, Vec::new())?;
+        let (head, _) = self.sign_head(head).await?;
+        let grant = NewGrant { grant: Blob(envelope), sealed: Blob(sealed) };
+        match self.server().create_home(HomeCreateRequest { grant, head }).await {
+            // Another of this person's programs was first; its tree is the tree.
+            Err(error) if error.code() == "home_exists" => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// A person's seal of their own keys to themselves.
+    pub(super) fn own_terms(&self, node: NodeId, kind: NodeKind, epoch: u32, keys: &NodeKeys) -> Result<GrantPayload> {
+        let me = self.me();
+        Ok(GrantPayload {
             deployment: self.deployment(),
             suite: Suite::CURRENT,
             grant: new_grant_id(&self.random)?,
             node,
-            kind: NodeKind::Directory,
-            epoch: 1,
+            kind,
+            epoch,
             list_commitment: keys.list.commitment(),
             tree_commitment: keys.tree.as_ref().map(|tree| tree.commitment()).unwrap_or(Digest::ZERO),
             owner: me.user,
@@ -221,20 +238,7 @@ impl Vault {
             key_log_size: 0,
             key_log_root: None,
             issued: crate::clock::now(),
-        };
-        let terms = self.with_key_log(terms).await;
-        let sealed = ticrypt_keyring::grant::seal(&self.random, &me.bundle, &terms, &keys).map_err(cannot_seal)?;
-        let envelope = self.session.keys.sign(Batch::Grants(vec![terms])).await?.pop().ok_or_else(super::make::unsigned)?;
-        let grant: Signed<GrantPayload> = self.own(&envelope)?;
-        let root = Root { grant: Arc::new(grant), is_home: true, sharer: me.name.clone() };
-        let head = self.author(&root).head(node, 1, None, Vec::new())?;
-        let (head, _) = self.sign_head(head).await?;
-        let grant = NewGrant { grant: Blob(envelope), sealed: Blob(sealed) };
-        match self.server().create_home(HomeCreateRequest { grant, head }).await {
-            // Another of this person's programs was first; its tree is the tree.
-            Err(error) if error.code() == "home_exists" => Ok(()),
-            other => other.map(|_| ()),
-        }
+        })
     }
 
     /// Grants carry the key log as the sealer has seen it, so that people who share compare what they were shown (security C18).
@@ -267,12 +271,21 @@ impl Vault {
 }
 
 impl Share {
-    /// The keys as they are sealed to this person.
-    pub(super) fn sealed(&self) -> &[u8] {
-        &self.sealed
+    pub fn root(&self) -> &Arc<Root> {
+        &self.seal.root
     }
 
     pub fn sharer(&self) -> &UserName {
-        &self.root.sharer
+        &self.seal.root.sharer
+    }
+
+    /// Its project is not in this person's working set: the server keeps the keys back.
+    pub fn is_locked(&self) -> bool {
+        self.entry.locked
+    }
+
+    fn held(&self, keys: Arc<NodeKeys>) -> Held {
+        let root = Arc::clone(&self.seal.root);
+        Held { id: root.grant.node, kind: root.grant.kind, epoch: root.grant.epoch, keys, lineage: Lineage::root(root.grant.node), root }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct OnNode {
 }
 
 impl Vault {
-    /// Every grant on a node, other than its owner's own.
+    /// Every grant on a node; its owner's own among them where it is tagged itself, and no root.
     pub(super) async fn grants_on(&self, node: NodeId) -> Result<OnNode> {
         let mut page = None;
         let mut found = OnNode::default();
@@ -49,10 +49,12 @@ impl Vault {
         }
     }
 
-    /// Seals a node's new keys to everybody who remains, each under the terms they have.
-    pub(super) async fn reseal(&self, held: &Held, next: &Held, own: &[Blob]) -> Result<Vec<NewGrant>> {
+    /// Seals a node's new keys to everybody who remains, each under the terms they have. `with_owner`: to its owner too, for whom they are
+    /// wrapped nowhere.
+    pub(super) async fn reseal(&self, held: &Held, next: &Held, own: &[Blob], with_owner: bool) -> Result<Vec<NewGrant>> {
         let mut old: HashMap<Digest, (Blob, Option<UserName>)> = HashMap::new();
-        for view in self.grants_on(next.id).await?.living {
+        let standing = self.grants_on(next.id).await?.living;
+        for view in standing.into_iter().filter(|view| with_owner || view.recipient != held.root.owner()) {
             let hash = self.grant_of(&view.grant).await?.record_hash();
             old.insert(hash, (view.grant, Some(view.recipient_name)));
         }

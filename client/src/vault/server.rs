@@ -40,6 +40,7 @@ posts! {
     restore NodeRestore RestoreRequest => HeadReply;
     delete NodeDelete DeleteRequest => DeleteReply;
     rekey NodeRekey RekeyRequest => HeadReply;
+    tag NodeTag TagRequest => HeadReply;
     begin_uploads UploadBegin UploadBeginRequest => UploadBeginReply;
     versions VersionList VersionListRequest => VersionListReply;
     publish VersionPublish PublishRequest => PublishReply;

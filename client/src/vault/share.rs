@@ -71,6 +71,9 @@ pub struct Standing {
     pub epoch: u32,
     /// The recipient lost the keys it was sealed to: nobody opens it. Give it again or end it.
     pub dead: bool,
+    /// Tagged with a project that is not in one's working set: not even the name can be read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
 }
 
 impl Vault {
@@ -174,6 +177,7 @@ impl Vault {
         let found = self.resolve(path).await?;
         let OnNode { living: mut standing, dead } = self.grants_on(found.held.id).await?;
         standing.extend(dead);
+        standing.retain(|view| view.recipient != found.held.root.owner());
         let mine = |view: &&GrantView| found.held.root.owner() == self.me().user || view.sealer == self.me().user;
         let chosen: Vec<&GrantView> = if people.is_empty() {
             standing.iter().filter(mine).filter(|view| view.recipient != self.me().user).collect()
@@ -253,7 +257,7 @@ impl Vault {
     /// Gives up a share that somebody made for this person.
     pub async fn leave(&self, path: &VaultPath) -> Result<()> {
         let found = self.resolve(path).await?;
-        let share = found.share.filter(|share| !share.root.is_home);
+        let share = found.share.filter(|share| !share.root().is_home);
         let share = share.ok_or_else(|| {
             ClientError::new(
                 Kind::Invalid,
@@ -261,21 +265,27 @@ impl Vault {
                 format!("`{path}` is not a share itself; name one of `ticrypt shares --with-me`"),
             )
         })?;
-        self.server().leave_grant(share.root.grant.grant).await.map(|_| ())
+        self.server().leave_grant(share.root().grant.grant).await.map(|_| ())
     }
 
     /// What others share with this person, and what is not shown because a key changed.
     pub async fn shares_with_me(&self) -> Result<(Vec<Standing>, Vec<Unbelieved>)> {
         let roots = self.roots().await?;
-        let held = self.open_shares(&roots.shares).await?;
-        let mut standing = Vec::with_capacity(held.len());
-        for (share, held) in roots.shares.iter().zip(held) {
+        let (locked, open): (Vec<_>, Vec<_>) = roots.shares.iter().cloned().partition(|share| share.is_locked());
+        let held = self.open_shares(&open).await?;
+        let mut standing = Vec::with_capacity(roots.shares.len());
+        for (share, held) in open.iter().zip(held) {
             let name = self.share_props(share, &held).ok().map(|props| props.name);
             let label = name.as_ref().map(|name| Label::exact(name, held.id));
             let path = label.and_then(|label| VaultPath::of_share(share.sharer(), &label).ok()).map(|path| path.to_string());
             let name = name.map(|name| name.as_str().to_owned());
-            let one = standing_of(&share.root.grant, share.sharer().clone(), self.me().name.clone(), path);
+            let one = standing_of(&share.root().grant, share.sharer().clone(), self.me().name.clone(), path);
             standing.push(Standing { direction: "with_me", name, ..one });
+        }
+        // The name of what is locked is under keys that the server keeps back.
+        for share in locked {
+            let one = standing_of(&share.root().grant, share.sharer().clone(), self.me().name.clone(), None);
+            standing.push(Standing { direction: "with_me", locked: true, ..one });
         }
         Ok((standing, roots.unbelieved))
     }
@@ -339,5 +349,6 @@ fn standing_of(grant: &GrantPayload, sealer: UserName, recipient: UserName, path
         expires_ms: (grant.expires != Timestamp::ABSENT).then_some(grant.expires),
         epoch: grant.epoch,
         dead: false,
+        locked: false,
     }
 }

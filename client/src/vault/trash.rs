@@ -1,23 +1,23 @@
 //! The trash: where things go when they are removed, until they are restored or deleted for good.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::Serialize;
 use ticrypt_api::node::{DeleteReply, DeleteRequest, EntryView, RestoreRequest, StatRequest, TrashQuery, TrashRequest};
 use ticrypt_crypto::entry::Entry;
 use ticrypt_crypto::record::Record;
+use ticrypt_keyring::entry as sealed_entry;
+use ticrypt_keyring::entry::Boundary;
 use ticrypt_keyring::props::EntryProps;
-use ticrypt_keyring::{NodeKeys, entry as sealed_entry};
 use ticrypt_types::limits::{BATCH_MAX_NODES, DEPTH_MAX};
 use ticrypt_types::{NodeId, NodeKind, NodeName, Timestamp};
 
 use super::Vault;
+use super::boundary::locked;
 use super::path::VaultPath;
 use super::rename::free_name;
 use super::resolve::Found;
 use super::retry::Attempts;
-use super::roll::child_keys;
 use super::tree::{Held, sealed};
 use super::trust::lie;
 use crate::error::{ClientError, Kind, Result};
@@ -112,11 +112,11 @@ impl Vault {
     /// What is in the trash of one's own tree.
     pub async fn trash_list(&self) -> Result<Vec<Trashed>> {
         let views = self.trash_entries(None).await?;
-        let mut directories: BTreeMap<NodeId, (VaultPath, Arc<NodeKeys>)> = BTreeMap::new();
+        let mut directories: BTreeMap<NodeId, (VaultPath, Held)> = BTreeMap::new();
         let mut found = Vec::with_capacity(views.len());
         for view in views {
             let parent = view.node.parent.ok_or_else(|| lie("the server shows the top of a tree in the trash"))?;
-            let (directory, keys) = match directories.get(&parent) {
+            let (directory, held) = match directories.get(&parent) {
                 Some(known) => known.clone(),
                 None => {
                     let known = self.path_of(parent).await?;
@@ -125,7 +125,7 @@ impl Vault {
                 }
             };
             let entry = parse(&view)?;
-            let name = sealed_entry::open_name(self.deployment(), &keys.list, &entry).map_err(|e| sealed("a name", e))?;
+            let name = sealed_entry::open_name(self.deployment(), &held.keys.list, &entry).map_err(|e| sealed("a name", e))?;
             found.push(Trashed {
                 node: entry.child,
                 path: directory.child(&name).to_string(),
@@ -140,7 +140,7 @@ impl Vault {
     }
 
     /// Where a directory of one's own tree stands, by its id, and its keys: from the root down along the wraps, which open in no other place.
-    pub(super) async fn path_of(&self, node: NodeId) -> Result<(VaultPath, Arc<NodeKeys>)> {
+    pub(super) async fn path_of(&self, node: NodeId) -> Result<(VaultPath, Held)> {
         let home = self.home().await?;
         let mut way = Vec::new();
         let mut at = node;
@@ -150,20 +150,24 @@ impl Vault {
             }
             let reply = self.server().stat(StatRequest { nodes: vec![at] }).await?;
             let view = reply.nodes.into_iter().find(|view| view.node.node == at);
-            let entry = parse(&view.ok_or_else(|| lie("the server withholds a directory of one's own tree"))?)?;
+            let view = view.ok_or_else(|| lie("the server withholds a directory of one's own tree"))?;
+            if view.locked {
+                return Err(locked());
+            }
+            let entry = parse(&view)?;
             if entry.child != at {
                 return Err(lie("the server shows the entry of another directory than was asked for"));
             }
             at = entry.parent;
-            way.push(entry);
+            way.push((entry, view.own_keys));
         }
-        let (mut path, mut keys) = (VaultPath::home(), home.keys);
-        for entry in way.into_iter().rev() {
-            let name = sealed_entry::open_name(self.deployment(), &keys.list, &entry).map_err(|e| sealed("a name", e))?;
+        let (mut path, mut held) = (VaultPath::home(), home);
+        for (entry, own_keys) in way.into_iter().rev() {
+            let name = sealed_entry::open_name(self.deployment(), &held.keys.list, &entry).map_err(|e| sealed("a name", e))?;
             path = path.child(&name);
-            keys = Arc::new(child_keys(self.deployment(), &keys, &entry)?);
+            held = self.child_of(&held, &entry, own_keys.as_ref()).await?;
         }
-        Ok((path, keys))
+        Ok((path, held))
     }
 
     /// Brings things back; where a name is taken meanwhile, under a free one. Returns the paths.
@@ -194,25 +198,24 @@ impl Vault {
         })?;
         let directory = self.load_found(&found, false).await?;
         // New keys may have been made since the list was shown.
+        let known = item.view.iter().filter(|view| view.node.node == item.node).cloned().collect();
         let views = match attempts_view(item, &directory.held)? {
-            Some(entry) => vec![entry],
-            None => self.trash_entries(Some(directory.id())).await?.iter().map(parse).collect::<Result<Vec<_>>>()?,
+            Some(_) => known,
+            None => self.trash_entries(Some(directory.id())).await?,
         };
-        let entry = views.into_iter().find(|entry| entry.child == item.node);
-        let entry = entry.ok_or_else(|| ClientError::not_found(format!("`{}` is not in the trash any more", item.path)))?;
-        let keys = child_keys(self.deployment(), &directory.held.keys, &entry)?;
+        let view = views.into_iter().find(|view| view.node.node == item.node);
+        let view = view.ok_or_else(|| ClientError::not_found(format!("`{}` is not in the trash any more", item.path)))?;
+        let entry = parse(&view)?;
+        if entry.child != item.node {
+            return Err(lie("the server shows the entry of another node than the one in the trash"));
+        }
+        let held = self.child_of(&directory.held, &entry, view.own_keys.as_ref()).await?;
         let name = sealed_entry::open_name(self.deployment(), &directory.held.keys.list, &entry).map_err(|e| sealed("a name", e))?;
-        let props = sealed_entry::open_props(self.deployment(), &keys.list, &entry, Some(&name)).map_err(|e| sealed("properties", e))?;
+        let props =
+            sealed_entry::open_props(self.deployment(), &held.keys.list, &entry, Some(&name)).map_err(|e| sealed("properties", e))?;
         let name: NodeName = if directory.by_name(&name).is_some() { free_name(&directory, &name)? } else { name };
-        let held = Held {
-            id: entry.child,
-            kind: entry.kind,
-            epoch: entry.child_epoch,
-            keys: Arc::new(keys),
-            root: Arc::clone(&directory.held.root),
-            lineage: directory.held.lineage.below(entry.child),
-        };
-        let (bytes, leaf) = self.entry_under(&directory.held, &held, &EntryProps { name: name.clone(), ..props })?;
+        let boundary = if entry.has_own_keys() { Boundary::Own } else { Boundary::Inside };
+        let (bytes, leaf) = self.entry_under(&directory.held, &held, &EntryProps { name: name.clone(), ..props }, boundary)?;
         let leaves = directory.leaves().chain([(held.id, leaf)]).collect();
         let head = self.author(&held.root).head(directory.id(), directory.held.epoch, Some(&directory.head), leaves)?;
         let (head_bytes, head) = self.sign_head(head).await?;
@@ -241,8 +244,8 @@ impl Vault {
             let from = stack.len().saturating_sub(super::load::LIST_DIRECTORIES);
             for directory in self.load_all(stack.split_off(from), false).await? {
                 count += directory.len() as u64;
-                for member in directory.members().filter(|member| member.is_directory()) {
-                    stack.push(self.descend(&directory, member)?);
+                for member in &directory.parts().directories {
+                    stack.push(self.descend(&directory, member).await?);
                 }
             }
         }

@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ticrypt_api::Blob;
-use ticrypt_api::node::{DirectoryView, EntryView, ManifestView, NodeView};
+use ticrypt_api::node::{DirectoryView, EntryView, ManifestView, NodeView, SealView};
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::entry::{Entry, leaf_hash};
 use ticrypt_crypto::grant::GrantPayload;
@@ -23,11 +23,13 @@ use ticrypt_crypto::manifest::ManifestPayload;
 use ticrypt_crypto::record::Record;
 use ticrypt_crypto::{Digest, Signed};
 use ticrypt_keyring::aead::OpenError;
+use ticrypt_keyring::entry::Boundary;
 use ticrypt_keyring::props::{EntryProps, ManifestProps};
 use ticrypt_keyring::wrap::ManifestPlace;
 use ticrypt_keyring::{NodeKeys, TreeKey, entry as sealed_entry};
-use ticrypt_types::{DeploymentId, NodeId, NodeKind, NodeName, UserId, UserName, Verbs};
+use ticrypt_types::{DeploymentId, NodeId, NodeKind, NodeName, ProjectId, UserId, UserName, Verbs};
 
+use super::boundary::Boundaries;
 use super::trust::{Lineage, Tree, Trust, lie};
 use crate::error::{ClientError, Kind, Result};
 
@@ -92,6 +94,10 @@ pub struct Member {
     pub view: NodeView,
     /// Of a file, if manifests were asked for; not verified yet.
     pub current: Option<ManifestView>,
+    /// Its own tags, as the server has them.
+    pub tags: Vec<ProjectId>,
+    /// Tagged itself: the grant of its own keys to this person, not verified yet.
+    pub own_keys: Option<SealView>,
 }
 
 impl fmt::Debug for Member {
@@ -113,6 +119,16 @@ impl Member {
     pub fn is_directory(&self) -> bool {
         self.entry.kind == NodeKind::Directory
     }
+
+    /// Where its keys are: with its directory's, or its own.
+    pub fn boundary(&self) -> Boundary {
+        if self.entry.has_own_keys() { Boundary::Own } else { Boundary::Inside }
+    }
+
+    /// It is tagged itself, and its keys are not given out: a name, with a question mark for the tag.
+    pub fn is_locked(&self) -> bool {
+        self.entry.has_own_keys() && self.own_keys.is_none()
+    }
 }
 
 /// A verified directory with the keys of it.
@@ -125,6 +141,14 @@ pub struct Directory {
     pub head_bytes: Vec<u8>,
     members: BTreeMap<NodeId, Arc<Member>>,
     names: HashMap<NodeName, NodeId>,
+}
+
+/// Members of a directory, each kind in the order people expect.
+#[derive(Debug)]
+pub struct Parts {
+    pub directories: Vec<Arc<Member>>,
+    pub files: Vec<Arc<Member>>,
+    pub locked: Vec<Arc<Member>>,
 }
 
 /// What is current in a file, verified.
@@ -180,13 +204,16 @@ impl Directory {
         let opened: Vec<Vec<NodeName>> = opened.into_iter().collect::<Result<_>>()?;
         let mut members = BTreeMap::new();
         let mut names = HashMap::with_capacity(entries.len());
-        for ((entry, leaf, EntryView { entry: bytes, node: view, current }), name) in entries.into_iter().zip(opened.into_iter().flatten())
-        {
+        for ((entry, leaf, shown), name) in entries.into_iter().zip(opened.into_iter().flatten()) {
+            let EntryView { entry: bytes, node: view, current, tags, locked, own_keys } = shown;
+            if locked && !entry.has_own_keys() {
+                return Err(lie("the server locks a thing whose keys are with its directory's"));
+            }
             check_view(&view, entry.child, entry.kind, held.root.owner())?;
             if names.insert(name.clone(), entry.child).is_some() {
                 return Err(lie("two entries of a directory have the same name"));
             }
-            let member = Member { leaf, bytes: bytes.0, entry, name, view, current };
+            let member = Member { leaf, bytes: bytes.0, entry, name, view, current, tags, own_keys: own_keys.filter(|_| !locked) };
             members.insert(member.id(), Arc::new(member));
         }
         Ok(Self { held, view, head: Arc::new(head), head_bytes: head_bytes.0, members, names })
@@ -266,22 +293,16 @@ impl Directory {
         Self { held, view, head: Arc::new(head), head_bytes: Vec::new(), members, names: self.names.clone() }
     }
 
-    /// Opens a child's keys.
-    pub fn descend(&self, deployment: DeploymentId, member: &Member) -> Result<Held> {
-        let list = sealed_entry::open_list(deployment, &self.held.keys.list, &member.entry).map_err(|e| sealed("a list key", e))?;
-        let list = list.ok_or_else(|| ClientError::refused("own_keys", "this has keys of its own, and none were given to you"))?;
-        let tree = match &self.held.keys.tree {
-            Some(tree) => sealed_entry::open_tree(deployment, tree, &member.entry).map_err(|e| sealed("a tree key", e))?,
-            None => None,
-        };
-        Ok(Held {
-            id: member.id(),
-            kind: member.kind(),
-            epoch: member.entry.child_epoch,
-            keys: Arc::new(NodeKeys { list, tree }),
-            root: Arc::clone(&self.held.root),
-            lineage: self.held.lineage.below(member.id()),
-        })
+    /// A child with its keys; those of what is tagged itself have been opened before.
+    pub fn descend(&self, deployment: DeploymentId, member: &Member, boundaries: &Boundaries) -> Result<Held> {
+        self.held.child(deployment, &member.entry, boundaries)
+    }
+
+    /// What is in it by name: directories, files, and what is locked.
+    pub fn parts(&self) -> Parts {
+        let (locked, open): (Vec<_>, Vec<_>) = self.sorted().into_iter().cloned().partition(|member| member.is_locked());
+        let (directories, files) = open.into_iter().partition(|member| member.is_directory());
+        Parts { directories, files, locked }
     }
 
     /// A child's properties.

@@ -183,6 +183,7 @@ vault! {
     delete NodeDelete (request: DeleteRequest) => DeleteReply;
     trash_list TrashList (query: TrashQuery) => TrashReply;
     rekey NodeRekey (request: RekeyRequest) => HeadReply;
+    tag NodeTag (request: TagRequest) => HeadReply;
     history NodeHistory (node: NodeId, page: PageQuery) => HistoryReply;
     begin_uploads UploadBegin (request: UploadBeginRequest) => UploadBeginReply;
     upload_status UploadStatus (version: VersionId) => UploadStatusReply;

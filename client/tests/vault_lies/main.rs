@@ -20,5 +20,6 @@ mod opening;
 mod people;
 mod roots;
 mod shares;
+mod tags;
 mod world;
 mod writes;

@@ -8,6 +8,7 @@ use ticrypt_backend::audit::link;
 use ticrypt_backend::config::{Config, RegistrationMode};
 use ticrypt_backend::links::Vaults;
 use ticrypt_backend::listener;
+use ticrypt_backend::losses::Losses;
 use ticrypt_backend::metrics::Metrics;
 use ticrypt_backend::rest::{Parts, Rest, route};
 use ticrypt_backend::tls::Identity;
@@ -28,7 +29,7 @@ use crate::people::{People, Person};
 /// A deployment of its own for each test.
 pub struct World {
     pub liar: Arc<Liar>,
-    people: People,
+    pub people: People,
     /// The backend itself; its own listener is asked nothing, but store, logs and clock are its.
     _running: Running,
     _directory: tempfile::TempDir,
@@ -53,7 +54,9 @@ impl World {
         let (config, paths) = (config(), Paths(directory.path().to_owned()));
         let running = wiring::start(config.clone(), directory.path()).await.unwrap();
         let (audit, presence) = (link(&running.audit), Arc::clone(&running.presence));
-        let vaults = Vaults::start(&config, &paths, running.file.id, &running.store, audit.clone(), presence.clone()).await.unwrap();
+        let losses = Arc::<Losses>::default();
+        let (epochs, noted) = (presence.clone(), losses.clone());
+        let vaults = Vaults::start(&config, &paths, running.file.id, &running.store, audit.clone(), epochs, noted).await.unwrap();
         let liar = Arc::new(Liar::new(vaults.vault(), vaults.chunks()));
         let rest = Arc::new(Rest::new(Parts {
             config: Arc::new(config.clone()),
@@ -63,6 +66,7 @@ impl World {
             vault: liar.clone(),
             chunks: liar.clone(),
             presence,
+            losses,
             clock: running.clock.clone(),
             metrics: Metrics::new(),
         }));

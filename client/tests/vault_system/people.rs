@@ -95,6 +95,15 @@ fn import(home: &Home, bytes: &[u8], url: Option<&str>) -> Deployment {
 }
 
 impl Person {
+    /// Logs in once more: what was gained counts from then on.
+    #[allow(dead_code, reason = "shared by several test programs")]
+    pub async fn login_again(&mut self) {
+        let (home, deployment) = (Home::open(self.home.path().join("home")).unwrap(), self.session.deployment.clone());
+        let transport = Transport::new(&deployment, Options::default()).unwrap();
+        self.session = login(&home, &deployment, &transport, self.keys.clone()).await;
+        self.vault = Vault::new(Arc::clone(&self.session));
+    }
+
     /// A second view with nothing remembered but what is on the disk.
     pub fn fresh_view(&self) -> Vault {
         Vault::new(Arc::clone(&self.session))

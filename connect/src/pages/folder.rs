@@ -6,13 +6,14 @@ use std::sync::{Arc, OnceLock, Weak};
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use ticrypt_client::Kind;
+use ticrypt_client::project::Projects;
 use ticrypt_client::vault::Member;
 use ticrypt_client::vault::listing::{Contents, Listed, ListedKind};
-use ticrypt_types::Timestamp;
+use ticrypt_types::{ProjectId, Timestamp};
 
 use super::vault::{address, shown};
 use crate::desk::Office;
-use crate::table::{Cell, Column, Filter, Mark, Row};
+use crate::table::{Cell, Column, Filter, Mark, Row, Tag};
 use crate::trouble::{Result, Trouble};
 
 /// A folder as it was when it was shown.
@@ -20,6 +21,8 @@ pub struct Folder {
     /// Rows lie in the office that they ask.
     office: Weak<Office>,
     contents: Contents,
+    /// Known where something in it is tagged.
+    projects: Option<Projects>,
 }
 
 /// A row of a folder.
@@ -32,15 +35,17 @@ pub struct Item {
 }
 
 /// The rows of a folder that was listed.
-pub fn rows(office: &Arc<Office>, contents: Contents) -> Vec<Item> {
-    let folder = Arc::new(Folder { office: Arc::downgrade(office), contents });
+pub async fn rows(office: &Arc<Office>, contents: Contents) -> Result<Vec<Item>> {
+    let is_tagged = contents.directory.members().any(|member| !member.tags.is_empty());
+    let projects = if is_tagged { Some(Projects::load(office.session()).await?) } else { None };
+    let folder = Arc::new(Folder { office: Arc::downgrade(office), contents, projects });
     let item = |member: &Arc<Member>| Item {
         folder: Arc::clone(&folder),
         lower: member.name.as_str().to_lowercase(),
         member: Arc::clone(member),
         looked: OnceLock::new(),
     };
-    folder.contents.directory.members().map(item).collect()
+    Ok(folder.contents.directory.members().map(item).collect())
 }
 
 impl Item {
@@ -84,8 +89,19 @@ impl Item {
         marks
     }
 
-    fn href(&self) -> String {
-        address(if self.member.is_directory() { "/vault" } else { "/vault/details" }, &self.path())
+    fn tags(&self) -> Vec<Tag> {
+        if self.member.is_locked() {
+            return vec![Tag::locked()];
+        }
+        let projects = self.folder.projects.as_ref();
+        let tag = |project: &ProjectId| projects.and_then(|projects| projects.get(*project)).map_or_else(Tag::unknown, Tag::of);
+        self.member.tags.iter().map(tag).collect()
+    }
+
+    /// What is locked leads nowhere.
+    fn href(&self) -> Option<String> {
+        let page = if self.member.is_directory() { "/vault" } else { "/vault/details" };
+        (!self.member.is_locked()).then(|| address(page, &self.path()))
     }
 }
 
@@ -120,9 +136,13 @@ impl Row for Item {
     fn cell(&self, column: &str) -> Cell {
         let listed = self.looked.get();
         match column {
-            "name" => {
-                Cell::Name { icon: self.icon(), text: shown(self.member.name.as_str()), href: Some(self.href()), marks: self.marks() }
-            }
+            "name" => Cell::Name {
+                icon: self.icon(),
+                text: shown(self.member.name.as_str()),
+                href: self.href(),
+                marks: self.marks(),
+                tags: self.tags(),
+            },
             "size" => Cell::Size(listed.and_then(|listed| listed.size_bytes)),
             "modified" => Cell::Time(listed.map_or(Timestamp::ABSENT, |listed| listed.modified_ms)),
             "created" => Cell::Time(listed.map_or(Timestamp::ABSENT, |listed| listed.created_ms)),
@@ -170,7 +190,10 @@ impl Row for Item {
     }
 
     fn traits(&self) -> String {
-        let mut traits = vec![self.kind()];
+        let mut traits = vec![self.kind(), "open"];
+        if self.member.is_locked() {
+            return format!("{} locked", self.kind());
+        }
         if self.member.is_directory() {
             traits.push("drop");
         }

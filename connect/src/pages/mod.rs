@@ -15,6 +15,7 @@ mod shares;
 mod transfers;
 mod trash;
 mod vault;
+mod work;
 
 use std::sync::Arc;
 
@@ -73,6 +74,10 @@ pub fn actions() -> Router<Shared> {
         .route("/vault/copy", post(vault::copy_to))
         .route("/vault/tree", get(vault::tree))
         .route("/vault/trash", post(vault::to_trash))
+        .route("/work", get(work::bar).post(work::work))
+        .route("/work/dialog", post(work::dialog))
+        .route("/vault/tag-dialog", post(work::tag_dialog))
+        .route("/vault/tag", post(work::tag))
         .route("/vault/rekey", post(vault::rekey))
         .route("/vault/download", post(vault::download))
         .route("/vault/get-dialog", post(vault::get_dialog))

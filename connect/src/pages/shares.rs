@@ -14,7 +14,7 @@ use super::share::may;
 use super::vault::{address, shown};
 use super::{Inside, Visit};
 use crate::fields::Fields;
-use crate::table::{self, Cell, Column, Filter, Row};
+use crate::table::{self, Cell, Column, Filter, Row, Tag};
 use crate::transfer::upload::path;
 use crate::trouble::{Result, Trouble};
 use crate::ui::{self, Action, Chrome, Done, Look};
@@ -87,6 +87,7 @@ impl Row for WithMe {
                 text: name(&self.0, &self.0.sealer),
                 href: self.0.path.as_deref().map(|path| address(page, path)),
                 marks: Vec::new(),
+                tags: if self.0.locked { vec![Tag::locked()] } else { Vec::new() },
             },
             "sealer" => Cell::Text(self.0.sealer.to_string()),
             other => common(&self.0, other).unwrap_or(Cell::Text(String::new())),
@@ -129,6 +130,7 @@ impl Row for ByMe {
                 text: name(&self.0, &self.0.recipient),
                 href: self.0.path.as_deref().map(|path| address("/vault/details", path)),
                 marks: Vec::new(),
+                tags: Vec::new(),
             },
             "recipient" => Cell::Text(self.0.recipient.to_string()),
             "sealer" => Cell::Text(self.0.sealer.to_string()),

@@ -105,13 +105,14 @@ struct TwigLine<'a> {
 }
 
 const ACTIONS: &[Action] = &[
-    Action { title: "Download", icon: "download", act: "/vault/download", one: true, needs: "file", ..Action::NONE },
-    Action { title: "Save to…", icon: "folder-symlink", dialog: "/vault/get-dialog", ..Action::NONE },
-    Action { title: "Share…", icon: "share", dialog: "/share/dialog", one: true, ..Action::NONE },
-    Action { title: "Rename…", icon: "pencil", dialog: "/vault/rename-dialog", one: true, key: "F2", ..Action::NONE },
-    Action { title: "Move or copy…", icon: "copy", dialog: "/vault/move-dialog", ..Action::NONE },
+    Action { title: "Download", icon: "download", act: "/vault/download", one: true, needs: "file open", ..Action::NONE },
+    Action { title: "Save to…", icon: "folder-symlink", dialog: "/vault/get-dialog", needs: "open", ..Action::NONE },
+    Action { title: "Share…", icon: "share", dialog: "/share/dialog", one: true, needs: "open", ..Action::NONE },
+    Action { title: "Tag…", icon: "tag", dialog: "/vault/tag-dialog", one: true, needs: "open", ..Action::NONE },
+    Action { title: "Rename…", icon: "pencil", dialog: "/vault/rename-dialog", one: true, needs: "open", key: "F2", ..Action::NONE },
+    Action { title: "Move or copy…", icon: "copy", dialog: "/vault/move-dialog", needs: "open", ..Action::NONE },
     Action { title: "Make new keys", icon: "refresh", act: "/vault/rekey", needs: "stale", ..Action::NONE },
-    Action { title: "Move to trash", icon: "trash", act: "/vault/trash", key: "Delete", danger: true, ..Action::NONE },
+    Action { title: "Move to trash", icon: "trash", act: "/vault/trash", needs: "open", key: "Delete", danger: true, ..Action::NONE },
 ];
 
 /// `GET /vault?at=PATH`.
@@ -139,7 +140,7 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
         chrome: Chrome::new(&office, if matches!(at.place(), ticrypt_client::vault::path::Place::Home) { "/vault" } else { "/shared" }),
         crumbs: crumbs(&found.path),
         at: found.path.text(),
-        table: ui::table(&office, folder::rows(&office, contents), &look)?,
+        table: ui::table(&office, folder::rows(&office, contents).await?, &look)?,
         may_write,
         tree,
     })
@@ -160,7 +161,8 @@ fn twigs(found: &Found, contents: &Contents) -> Vec<Twig> {
 fn folders(path: &VaultPath, directory: &Directory, open: Option<(NodeId, bool)>, inside: Vec<Twig>) -> Vec<Twig> {
     let mut inside = Some(inside);
     let mut twigs = Vec::new();
-    for member in directory.sorted().into_iter().filter(|member| member.is_directory()) {
+    // What is locked is in the list, by its name, and leads nowhere.
+    for member in directory.parts().directories {
         let is_open = open.is_some_and(|(node, _)| node == member.id());
         let path = path.child(&member.name).text();
         twigs.push(Twig {
@@ -269,8 +271,8 @@ pub async fn tree(Inside(office): Inside, fields: Fields) -> Result<Response> {
     let at = path(fields.need("at")?)?;
     let found = office.vault.resolve(&at).await?;
     let contents = office.vault.contents(&found).await?;
-    let below = contents.directory.sorted().into_iter().filter(|member| member.is_directory());
-    let folders = below.map(|member| Branch { name: shown(member.name.as_str()), path: contents.path.child(&member.name).text() });
+    let below = contents.directory.parts().directories;
+    let folders = below.iter().map(|member| Branch { name: shown(member.name.as_str()), path: contents.path.child(&member.name).text() });
     ui::html(&Tree { folders: folders.collect() })
 }
 

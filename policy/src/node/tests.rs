@@ -22,6 +22,7 @@ pub(crate) fn facts(owner: u8) -> NodeFacts {
         owner: id(owner),
         group: None,
         label: Label::UNLOCKED,
+        tags: Label::UNLOCKED,
         kind: NodeKind::Directory,
         revision: 4,
         head_counter: 2,

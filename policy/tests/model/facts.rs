@@ -155,6 +155,7 @@ impl Facts {
             owner,
             group,
             label: label(&lines, world.place.iter().chain(&world.own).copied()),
+            tags: label(&lines, world.own.iter().copied()),
             kind: if world.kind == Kind::File { NodeKind::File } else { NodeKind::Directory },
             revision: 1,
             head_counter: 1,
@@ -211,9 +212,8 @@ impl Facts {
             }
             Verb::History => audit::may_read_history(me, thing, NOW).is_ok(),
             Verb::Retag(tags) => {
-                let tags = tags.iter().map(|tag| self.lines[*tag].clone()).collect();
-                let retag = Retag { place: self.place.clone(), tags, below: vec![] };
-                may_retag(me, thing, &retag, NOW).is_ok()
+                let tags = Label::of(tags.iter().map(|tag| self.lines[*tag].clone()));
+                tags.is_ok_and(|tags| may_retag(me, thing, &Retag { place: self.place.clone(), tags, below: vec![] }, NOW).is_ok())
             }
             Verb::Move(target) => {
                 let target = NodeFacts {

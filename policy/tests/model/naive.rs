@@ -252,20 +252,21 @@ fn dead_weight(world: &World) -> bool {
     world.working.iter().any(|&project| !held(world, project))
 }
 
-/// Rules §2: no permitted verb moves a byte to a lesser label. Settled: nor a thing to a place of greater label, or to a locked one.
+/// Rules §2: a move keeps the whole label. Settled: so the tags of the new place and its own are what it had, and the place is not locked.
 fn may_arrive(world: &World, target: &[usize]) -> bool {
-    let target = Label(target, &[]);
-    within_active(world, target) && lies_within(world, target, label_of(world))
+    let arrived = Label(target, &world.own);
+    within_active(world, Label(target, &[])) && could_be_active(world, arrived) && equal(world, arrived, label_of(world))
 }
 
 // ---- Retagging ----
 
-/// Rules §5, tree by tree. Settled: a label that is none, or is the same as before, is refused, and the new one must be active too.
+/// Rules §5, tree by tree. Settled: a label that is none, and tags that are the thing's already, are refused, and the new label must be active
+/// too. Tags that add nothing to those of the place are allowed.
 fn may_retag(world: &World, new_own: &[usize]) -> bool {
     let old = label_of(world);
     let new = Label(&world.place, new_own);
     could_be_active(world, new)
-        && !equal(world, old, new)
+        && !equal(world, Label(&[], &world.own), Label(&[], new_own))
         && within_active(world, new)
         && (0..world.projects.len())
             .filter(|&project| world.projects[project].parent.is_none())

@@ -7,6 +7,7 @@ mod m0002_vault;
 mod m0003_audit;
 mod m0004_notifications;
 mod m0005_projects;
+mod m0006_node_tags;
 
 use sea_orm_migration::prelude::*;
 
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_audit::Step),
             Box::new(m0004_notifications::Step),
             Box::new(m0005_projects::Step),
+            Box::new(m0006_node_tags::Step),
         ]
     }
 }

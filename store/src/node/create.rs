@@ -92,6 +92,7 @@ impl Tx {
             head_counter: 1,
             current_sequence: 0,
             revision: 1,
+            tagged: false,
         };
         self.never_used([&row.id], Taken::NodeId).await?;
         insert_all::<nodes::Entity, nodes::ActiveModel>(&self.conn, vec![row]).await?;
@@ -186,5 +187,6 @@ fn row(
         head: head.map(|head| head.bytes),
         current_sequence,
         revision: 1,
+        tagged: false,
     })
 }

@@ -76,6 +76,7 @@ impl Tx {
                 format!("DELETE FROM versions WHERE {gone}"),
                 "DELETE FROM manifests WHERE file_id IN (SELECT id FROM down)".to_owned(),
                 "DELETE FROM grants WHERE node_id IN (SELECT id FROM down)".to_owned(),
+                "DELETE FROM node_tags WHERE node_id IN (SELECT id FROM down)".to_owned(),
                 "DELETE FROM nodes WHERE id IN (SELECT id FROM down)".to_owned(),
             ] {
                 self.run(&format!("{below} {statement}"), values()).await?;

@@ -1,4 +1,4 @@
-//! What the rules need to know about nodes, for many at once in three queries.
+//! What the rules need to know about nodes, for many at once in three queries, and one for tags where there are any.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,11 @@ impl Store {
         for some in ids.chunks(IDS_PER_QUERY) {
             let rows = self.with_ancestors(some).await?;
             let grants = self.grants_above(actor, some).await?;
-            facts.extend(some.iter().filter_map(|id| assemble(*id, &rows, &grants, rights)));
+            let tagged: Vec<NodeId> = rows.values().filter(|node| node.tagged).map(|node| node.id).collect();
+            let read = Read { rows, grants, tags: self.tags_of(&tagged).await?, rights };
+            for id in some {
+                facts.extend(read.assemble(*id)?);
+            }
         }
         Ok(facts)
     }
@@ -70,33 +74,47 @@ pub(crate) fn verbs(bits: i64) -> Result<Verbs, StoreError> {
     u8::try_from(bits).ok().and_then(Verbs::from_bits).ok_or(StoreError::Corrupt("grants.verbs"))
 }
 
-fn assemble(node: NodeId, rows: &BTreeMap<NodeId, Node>, grants: &BTreeMap<NodeId, Vec<GrantFact>>, rights: u64) -> Option<NodeFacts> {
-    let own = rows.get(&node)?;
-    let (mut path, mut held) = (Vec::new(), Vec::new());
-    let mut trashed = if own.trashed.is_some() { Trashed::Itself } else { Trashed::No };
-    let mut step = Some(own);
-    while let Some(row) = step {
-        if row.trashed.is_some() && trashed == Trashed::No {
-            trashed = Trashed::Above;
+/// What was read about some nodes and all above them.
+struct Read {
+    rows: BTreeMap<NodeId, Node>,
+    grants: BTreeMap<NodeId, Vec<GrantFact>>,
+    tags: BTreeMap<NodeId, Label>,
+    rights: u64,
+}
+
+impl Read {
+    fn assemble(&self, node: NodeId) -> Result<Option<NodeFacts>, StoreError> {
+        let Some(own) = self.rows.get(&node) else { return Ok(None) };
+        let (mut path, mut held, mut label) = (Vec::new(), Vec::new(), Label::UNLOCKED);
+        let mut trashed = if own.trashed.is_some() { Trashed::Itself } else { Trashed::No };
+        let mut step = Some(own);
+        while let Some(row) = step {
+            if row.trashed.is_some() && trashed == Trashed::No {
+                trashed = Trashed::Above;
+            }
+            path.push(PathStep { node: row.id, closure_seq: row.closure_seq, rolled_seq: row.rolled_seq, boundary: row.tagged });
+            held.extend(self.grants.get(&row.id).into_iter().flatten().copied());
+            if let Some(tags) = self.tags.get(&row.id) {
+                label = label.joined(tags).map_err(|_| StoreError::Corrupt("node_tags"))?;
+            }
+            // A cycle is refused when moving; should one be there all the same, the walk ends.
+            step = row.parent.filter(|_| path.len() <= limits::DEPTH_MAX + 1).and_then(|parent| self.rows.get(&parent));
         }
-        path.push(PathStep { node: row.id, closure_seq: row.closure_seq, rolled_seq: row.rolled_seq, boundary: false });
-        held.extend(grants.get(&row.id).into_iter().flatten().copied());
-        // A cycle is refused when moving; should one be there all the same, the walk ends.
-        step = row.parent.filter(|_| path.len() <= limits::DEPTH_MAX + 1).and_then(|parent| rows.get(&parent));
+        Ok(Some(NodeFacts {
+            node,
+            owner: own.owner,
+            group: None,
+            label,
+            tags: self.tags.get(&node).cloned().unwrap_or_default(),
+            kind: own.kind,
+            revision: own.revision,
+            head_counter: own.head_counter,
+            epoch: own.epoch,
+            parent: own.parent,
+            trashed,
+            path,
+            grants: held,
+            rights: self.rights,
+        }))
     }
-    Some(NodeFacts {
-        node,
-        owner: own.owner,
-        group: None,
-        label: Label::UNLOCKED,
-        kind: own.kind,
-        revision: own.revision,
-        head_counter: own.head_counter,
-        epoch: own.epoch,
-        parent: own.parent,
-        trashed,
-        path,
-        grants: held,
-        rights,
-    })
 }

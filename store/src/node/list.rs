@@ -68,6 +68,7 @@ pub struct Brief {
     pub rolled_seq: u64,
     pub head_counter: u64,
     pub current_sequence: u64,
+    pub tagged: bool,
 }
 
 impl From<Node> for Brief {
@@ -85,6 +86,7 @@ impl From<Node> for Brief {
             rolled_seq: node.rolled_seq,
             head_counter: node.head_counter,
             current_sequence: node.current_sequence,
+            tagged: node.tagged,
         }
     }
 }
@@ -102,6 +104,7 @@ struct BriefRow {
     rolled_seq: i64,
     head_counter: i64,
     current_sequence: i64,
+    tagged: bool,
 }
 
 impl TryFrom<BriefRow> for Brief {
@@ -120,6 +123,7 @@ impl TryFrom<BriefRow> for Brief {
             rolled_seq: count("nodes.rolled_seq", row.rolled_seq)?,
             head_counter: count("nodes.head_counter", row.head_counter)?,
             current_sequence: count("nodes.current_sequence", row.current_sequence)?,
+            tagged: row.tagged,
         })
     }
 }
@@ -168,7 +172,8 @@ impl Store {
     /// Live entries of a directory without what is current in files, and only as much of each as a listing shows: thousands of rows cost by
     /// their columns.
     pub async fn list_briefs(&self, directory: NodeId, after: Option<NodeId>, limit: u64) -> Result<Vec<Brief>, StoreError> {
-        let sql = "SELECT id, parent_id, owner_id, kind, epoch, entry, created_ms, closure_seq, rolled_seq, head_counter, current_sequence \
+        let sql = "SELECT id, parent_id, owner_id, kind, epoch, entry, created_ms, closure_seq, rolled_seq, head_counter, current_sequence, \
+             tagged \
              FROM nodes WHERE parent_id = $1 AND id > $2 AND trashed_ms IS NULL ORDER BY id LIMIT $3";
         let values = vec![bytes(directory.as_bytes()), after_value(after), number(limit)?.into()];
         self.rows::<BriefRow>(sql, values).await?.into_iter().map(Brief::try_from).collect()

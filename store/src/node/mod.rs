@@ -18,6 +18,7 @@ mod facts;
 mod list;
 mod place;
 mod rekey;
+mod tag;
 
 use std::collections::BTreeMap;
 
@@ -36,6 +37,7 @@ pub(crate) use facts::verbs;
 pub use list::{Brief, Current, Entry, Which};
 pub use place::{MoveNode, RenameNode, RestoreNode};
 pub use rekey::{NewKeys, Rekey, RekeyNode};
+pub use tag::TagNode;
 
 /// A node as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub struct Node {
     /// Of a file: the sequence of its current manifest, 0 before the first.
     pub current_sequence: u64,
     pub revision: u64,
+    /// It has tags of its own, and with them keys that are not wrapped under its directory's.
+    pub tagged: bool,
 }
 
 /// An entry record with what the caller took out of it.
@@ -112,6 +116,7 @@ impl TryFrom<nodes::Model> for Node {
             head_counter: count("nodes.head_counter", row.head_counter)?,
             current_sequence: count("nodes.current_sequence", row.current_sequence)?,
             revision: count("nodes.revision", row.revision)?,
+            tagged: row.tagged,
         })
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::FromQueryResult;
 use ticrypt_policy::Permit;
-use ticrypt_policy::permit::NodeRekey;
+use ticrypt_policy::permit::{NodeRekey, NodeTag, Verb};
 use ticrypt_types::{NodeId, NodeKind, Timestamp, VersionId};
 
 use super::{EntryNew, HeadNew, Node};
@@ -30,8 +30,8 @@ pub struct Rekey {
 
 /// New keys for one node.
 #[derive(Debug)]
-pub struct RekeyNode {
-    pub permit: Permit<NodeRekey>,
+pub struct RekeyNode<V: Verb<On = NodeId> = NodeRekey> {
+    pub permit: Permit<V>,
     /// The new epoch: the old one and 1.
     pub epoch: u64,
     /// The youngest closure the client knew of when it made the keys; a younger one still holds afterwards.
@@ -77,6 +77,8 @@ struct HashRow {
     hash: Vec<u8>,
 }
 
+const OTHER_DIRECTORY: StoreError = StoreError::Invalid("the head is of another directory than the nodes are in; sign one for that");
+
 impl Store {
     pub async fn rekey(&self, rekey: Rekey) -> Result<(), StoreError> {
         self.write(move |tx| Box::pin(async move { tx.rekey(rekey).await })).await
@@ -97,15 +99,25 @@ impl Tx {
         let directory = self.rekeyed_under(parent, steps.len()).await?;
         if let Some(head) = &parent_head {
             if directory.as_ref().map(|directory| directory.node) != Some(head.directory) {
-                return Err(StoreError::Invalid("the head is of another directory than the nodes are in; sign one for that"));
+                return Err(OTHER_DIRECTORY);
             }
             self.set_head(head).await?;
         }
         for step in steps {
             let node = nodes.get(&step.permit.on()).ok_or(StoreError::NotFound("node"))?;
-            self.rekey_node(node, step, directory.as_ref(), parent_head.is_some()).await?;
+            self.rekey_node(node, step, directory.as_ref(), parent_head.is_some(), node.tagged).await?;
         }
         Ok(())
+    }
+
+    /// One node's new keys, which from then on are its own or its directory's to hand down.
+    pub(super) async fn rekey_one(&self, node: &Node, step: RekeyNode<NodeTag>, head: HeadNew, is_own: bool) -> Result<(), StoreError> {
+        let directory = self.rekeyed_under(node.parent, 1).await?;
+        if directory.as_ref().map(|directory| directory.node) != Some(head.directory) {
+            return Err(OTHER_DIRECTORY);
+        }
+        self.set_head(&head).await?;
+        self.rekey_node(node, step, directory.as_ref(), true, is_own).await
     }
 
     /// The directory that holds the nodes, if its keys are newer than every closure above it; a root has none, and comes alone.
@@ -121,7 +133,14 @@ impl Tx {
         Ok(Some(Under { node: parent, epoch: directory.epoch }))
     }
 
-    async fn rekey_node(&self, node: &Node, step: RekeyNode, directory: Option<&Under>, with_head: bool) -> Result<(), StoreError> {
+    async fn rekey_node<V: Verb<On = NodeId>>(
+        &self,
+        node: &Node,
+        step: RekeyNode<V>,
+        directory: Option<&Under>,
+        with_head: bool,
+        is_own: bool,
+    ) -> Result<(), StoreError> {
         if step.epoch != node.epoch + 1 {
             return Err(StoreError::Stale("node"));
         }
@@ -134,11 +153,17 @@ impl Tx {
             (NodeKind::File, NewKeys::File { contents, props_keys }) => self.replace_contents(node, contents, props_keys).await?,
             _ => return Err(StoreError::Invalid("the new keys are for another kind of node; make them again")),
         }
-        self.replace_grants(node, step.epoch, step.grants, step.at).await
+        self.replace_grants(node, step.epoch, step.grants, step.at, is_own).await
     }
 
     /// The node's own entry, with its new wraps under its directory's keys.
-    async fn place_rekeyed(&self, node: &Node, step: &RekeyNode, directory: Option<&Under>, with_head: bool) -> Result<(), StoreError> {
+    async fn place_rekeyed<V: Verb<On = NodeId>>(
+        &self,
+        node: &Node,
+        step: &RekeyNode<V>,
+        directory: Option<&Under>,
+        with_head: bool,
+    ) -> Result<(), StoreError> {
         if node.parent != directory.map(|directory| directory.node) {
             return Err(StoreError::Invalid("the nodes are not of one directory; ask for each directory apart"));
         }
@@ -210,7 +235,8 @@ impl Tx {
         if versions.is_empty() && manifests.is_empty() { Ok(()) } else { Err(StoreError::Stale("list of versions")) }
     }
 
-    async fn replace_grants(&self, node: &Node, epoch: u64, new: Vec<GrantNew>, at: Timestamp) -> Result<(), StoreError> {
+    /// `is_own`: the new keys are the node's own. Then its owner holds a seal of them as well, and where they were not before, a first one.
+    async fn replace_grants(&self, node: &Node, epoch: u64, new: Vec<GrantNew>, at: Timestamp, is_own: bool) -> Result<(), StoreError> {
         let sql = "SELECT * FROM grants WHERE node_id = $1 AND ended_ms IS NULL";
         let mut standing = BTreeMap::new();
         for row in self.rows::<grants::Model>(sql, vec![bytes(node.id.as_bytes())]).await? {
@@ -219,14 +245,25 @@ impl Tx {
                 standing.insert(grant.hash, grant);
             }
         }
+        let mut firsts = usize::from(is_own && !node.tagged);
+        if node.tagged && !is_own {
+            standing.retain(|_, grant| grant.recipient != node.owner);
+        }
         for grant in &new {
+            if grant.predecessor.is_none() && grant.recipient == node.owner && firsts > 0 {
+                firsts -= 1;
+                if (grant.node, grant.owner, grant.sealer, grant.epoch) != (node.id, node.owner, node.owner, epoch) {
+                    return Err(StoreError::Invalid("an owner seals their own keys to themselves; seal them so"));
+                }
+                continue;
+            }
             let before = grant.predecessor.and_then(|hash| standing.remove(&hash)).ok_or(StoreError::Stale("list of shares"))?;
             let same = grant.verbs == before.verbs && grant.expires == before.expires && grant.recipient == before.recipient;
             if !same || grant.node != node.id || grant.owner != before.owner || grant.epoch != epoch {
                 return Err(StoreError::Invalid("a new seal keeps recipient, verbs and expiry of the one before; seal it so"));
             }
         }
-        if !standing.is_empty() {
+        if !standing.is_empty() || firsts > 0 {
             return Err(StoreError::Stale("list of shares"));
         }
         // Seals of older keys end here, those past their time too; nobody loses anything by it.
@@ -246,7 +283,7 @@ impl NewKeys {
     }
 }
 
-impl RekeyNode {
+impl<V: Verb<On = NodeId>> RekeyNode<V> {
     pub fn node(&self) -> NodeId {
         self.permit.on()
     }

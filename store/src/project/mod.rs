@@ -12,7 +12,7 @@ use ticrypt_policy::project::ProjectFacts;
 use ticrypt_policy::{Line, Permit, Scope};
 use ticrypt_types::{Colour, LevelId, MemberRole, ProjectId, Restrictions, Tag, Timestamp, Title, UserId};
 
-use crate::column::{bytes, count, id, id_or_none, number, time};
+use crate::column::{bytes, count, id, id_or_none, number, placeholders, time};
 use crate::connect::Store;
 use crate::error::StoreError;
 use crate::table::insert_all;
@@ -68,15 +68,19 @@ impl TryFrom<projects::Model> for Project {
 }
 
 /// The ids of a line, 16 bytes each.
-fn line(path: &[u8]) -> Result<Line, StoreError> {
+pub(crate) fn line(path: &[u8]) -> Result<Line, StoreError> {
     let projects = path.chunks(16).map(|part| id("projects.path", part)).collect::<Result<Vec<_>, _>>()?;
     Line::new(projects).ok_or(StoreError::Corrupt("projects.path"))
 }
 
 #[derive(FromQueryResult)]
-struct Children {
+struct Count {
     n: i64,
 }
+
+/// What keeps a project from being deleted: projects below it, and what carries its tag.
+const USERS: &str =
+    "SELECT (SELECT COUNT(*) FROM projects WHERE parent_id = $1) + (SELECT COUNT(*) FROM node_tags WHERE project_id = $1) AS n";
 
 impl Store {
     pub async fn project(&self, project: ProjectId) -> Result<Option<Project>, StoreError> {
@@ -100,9 +104,8 @@ impl Store {
     pub async fn project_facts(&self, actor: UserId, project: ProjectId) -> Result<Option<ProjectFacts>, StoreError> {
         let Some(found) = self.project(project).await? else { return Ok(None) };
         let line = self.standing(actor, &[project]).await?.remove(&project).ok_or(StoreError::Corrupt("projects.path"))?;
-        let sql = "SELECT COUNT(*) AS n FROM projects WHERE parent_id = $1";
-        let children = self.rows::<Children>(sql, vec![bytes(project.as_bytes())]).await?;
-        let in_use = children.first().is_some_and(|row| row.n > 0);
+        let users = self.rows::<Count>(USERS, vec![bytes(project.as_bytes())]).await?;
+        let in_use = users.first().is_some_and(|row| row.n > 0);
         Ok(Some(ProjectFacts { project, revision: found.revision, line, pi: found.pi, in_use }))
     }
 
@@ -125,6 +128,13 @@ impl Store {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |tx| Box::pin(async move { tx.change_project(permit, about, pi, at).await })).await
+    }
+
+    /// The lines of those of the projects that exist.
+    pub async fn lines(&self, projects: &[ProjectId]) -> Result<Vec<Line>, StoreError> {
+        let sql = format!("SELECT * FROM projects WHERE id IN ({})", placeholders(1, projects.len()));
+        let rows = self.rows::<projects::Model>(&sql, projects.iter().map(|project| bytes(project.as_bytes())).collect()).await?;
+        rows.iter().map(|row| line(&row.path)).collect()
     }
 
     /// Where it stands in somebody's working set it stays as dead weight.
@@ -238,9 +248,15 @@ impl Tx {
         insert_all::<project_levels::Entity, project_levels::ActiveModel>(&self.conn, vec![row]).await
     }
 
+    pub(crate) async fn has_project(&self, project: ProjectId) -> Result<bool, StoreError> {
+        Ok(projects::Entity::find_by_id(project.as_bytes().to_vec()).one(&self.conn).await?.is_some())
+    }
+
     async fn delete_project(&self, permit: Permit<ProjectDelete>) -> Result<(), StoreError> {
         let project = permit.on();
-        // A child made meanwhile has raised the revision.
+        if self.row::<Count>(USERS, vec![bytes(project.as_bytes())]).await?.is_some_and(|row| row.n > 0) {
+            return Err(StoreError::Stale("project"));
+        }
         let sql = "DELETE FROM projects WHERE id = $1 AND revision = $2";
         self.run_or_stale("project", sql, vec![bytes(project.as_bytes()), number(permit.revision())?.into()]).await?;
         for sql in ["DELETE FROM members WHERE project_id = $1", "DELETE FROM project_levels WHERE project_id = $1"] {

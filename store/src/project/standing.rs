@@ -20,6 +20,11 @@ struct Place {
 }
 
 #[derive(FromQueryResult)]
+struct PersonRow {
+    id: Vec<u8>,
+}
+
+#[derive(FromQueryResult)]
 struct Asked {
     project_id: Vec<u8>,
     requirement_id: Vec<u8>,
@@ -69,6 +74,14 @@ impl Store {
             .collect();
         let along = |line: ticrypt_policy::Line| line.projects().iter().filter_map(|project| standing.get(project).cloned()).collect();
         Ok(lines.into_iter().map(|(project, line)| (project, StandingLine::new(along(line)))).collect())
+    }
+
+    /// Whose membership or certification ended by the clock after `since` and up to `until`.
+    pub async fn people_losing(&self, since: Timestamp, until: Timestamp) -> Result<Vec<UserId>, StoreError> {
+        let sql = "SELECT user_id AS id FROM members WHERE expires_ms > $1 AND expires_ms <= $2 \
+             UNION SELECT user_id FROM certifications WHERE expires_ms > $1 AND expires_ms <= $2";
+        let rows = self.rows::<PersonRow>(sql, vec![since.to_i64().into(), until.to_i64().into()]).await?;
+        rows.iter().map(|row| id("members.user_id", &row.id)).collect()
     }
 
     async fn places(&self, projects: impl Iterator<Item = ProjectId>) -> Result<BTreeMap<ProjectId, Place>, StoreError> {

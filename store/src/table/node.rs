@@ -22,6 +22,14 @@ super::table!(nodes "nodes" {
     head_counter: i64,
     current_sequence: i64,
     revision: i64,
+    tagged: bool,
+});
+
+super::table!(node_tags "node_tags" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    node_id: Vec<u8>,
+    #[sea_orm(primary_key, auto_increment = false)]
+    project_id: Vec<u8>,
 });
 
 super::table!(retired "retired" {

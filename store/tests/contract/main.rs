@@ -15,6 +15,7 @@ mod projects;
 mod rekey;
 mod schema;
 mod shares;
+mod tags;
 mod together;
 mod told;
 
@@ -68,6 +69,7 @@ cases! {
         accounts_and_those_who_activate_them_are_told, sequences_have_no_gaps_and_the_newest_are_kept, reading_moves_on_and_never_back,
         a_wake_up_comes_with_the_commit_and_to_nobody_else;
     rekey: new_keys_open_again, nobody_is_left_out, new_keys_from_the_top_down, many_nodes_in_one_step, a_file_gets_new_wraps, a_closure_meanwhile_still_holds;
+    tags: a_tag_and_its_keys, a_tag_that_came_meanwhile, an_owner_is_not_left_without_keys, what_passes_by_the_clock_is_told;
     together: a_failed_write_undoes_itself_only, a_panic_undoes_itself_only, two_creates_with_one_name, two_publishes,
         eight_writers_at_once, answers_come_after_the_commit, closing_finishes_what_was_accepted, a_caller_that_leaves_does_not_stop_a_write,
         ten_thousand_nodes;

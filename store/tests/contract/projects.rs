@@ -23,11 +23,11 @@ fn about(name: &str, level: Option<LevelId>) -> ProjectAbout {
 
 impl Lab {
     /// Who may everything by the system, and opens nothing by it.
-    async fn able(&self, user: UserId) -> Actor {
+    pub async fn able(&self, user: UserId) -> Actor {
         Actor { permissions: Permissions::all(), rank: Rank::User, ..self.actor(user).await }
     }
 
-    async fn make(&self, by: UserId, parent: Option<ProjectId>, name: &str, level: Option<LevelId>) -> ProjectId {
+    pub async fn make(&self, by: UserId, parent: Option<ProjectId>, name: &str, level: Option<LevelId>) -> ProjectId {
         let project = ProjectId::from_random(self.draw());
         let facts = match parent {
             Some(parent) => self.store.project_facts(by, parent).await.unwrap(),
@@ -38,7 +38,7 @@ impl Lab {
         project
     }
 
-    async fn join(&self, by: UserId, project: ProjectId, user: UserId, expires: Timestamp, now: Timestamp) {
+    pub async fn join(&self, by: UserId, project: ProjectId, user: UserId, expires: Timestamp, now: Timestamp) {
         let facts = self.store.project_facts(by, project).await.unwrap().unwrap();
         let parent = self.store.project(project).await.unwrap().unwrap().parent();
         let member = self.store.member_facts(project, parent, user, now).await.unwrap().unwrap();

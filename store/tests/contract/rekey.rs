@@ -1,19 +1,27 @@
 //! New keys after a closure.
 
+use ticrypt_policy::Permit;
 use ticrypt_policy::node::{may_create, may_rekey};
+use ticrypt_policy::permit::Verb;
 use ticrypt_store::StoreError;
 use ticrypt_store::grant::GrantNew;
-use ticrypt_store::node::{EntryNew, NewKeys, Rekey, RekeyNode, Which};
+use ticrypt_store::node::{EntryNew, HeadNew, NewKeys, Rekey, RekeyNode, Which};
 use ticrypt_types::{NodeId, NodeKind, UserId, Verbs};
 
 use crate::lab::{Db, Lab, MAKING, NOW, actor, at};
 
 /// Everything a client makes anew for one node, from what the store shows it.
 async fn whole(lab: &Lab, by: UserId, node: NodeId) -> Rekey {
+    let permit = may_rekey(&actor(by), &lab.facts(by, node).await, NOW).unwrap();
+    let (parent_head, step) = keys_of(lab, by, node, permit).await;
+    Rekey { parent_head, nodes: vec![step] }
+}
+
+/// The same with another permit, and the next head of the directory above.
+pub async fn keys_of<V: Verb<On = NodeId>>(lab: &Lab, by: UserId, node: NodeId, permit: Permit<V>) -> (Option<HeadNew>, RekeyNode<V>) {
     let facts = lab.facts(by, node).await;
     let stored = lab.store.node(node).await.unwrap().unwrap();
     let epoch = stored.epoch + 1;
-    let permit = may_rekey(&actor(by), &facts, NOW).unwrap();
     let entry = match stored.parent {
         None => None,
         Some(parent) => {
@@ -68,8 +76,7 @@ async fn whole(lab: &Lab, by: UserId, node: NodeId) -> Rekey {
             ..lab.grant(node, grant.owner, by, grant.recipient, grant.verbs)
         });
     }
-    let step = RekeyNode { permit, epoch, closure_seen: facts.closure(), entry, keys, grants, at: NOW };
-    Rekey { parent_head, nodes: vec![step] }
+    (parent_head, RekeyNode { permit, epoch, closure_seen: facts.closure(), entry, keys, grants, at: NOW })
 }
 
 pub async fn new_keys_open_again(db: Db) {

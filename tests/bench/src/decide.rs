@@ -75,6 +75,7 @@ fn facts(kind: NodeKind) -> Result<NodeFacts> {
         owner: UserId::from_random([9; 16]),
         group: None,
         label: Label::of([line]).map_err(|_| anyhow!("no label"))?,
+        tags: Label::UNLOCKED,
         kind,
         revision: 1,
         head_counter: 1,

@@ -1,6 +1,7 @@
 //! A person's machine: a home, connect, and clocks that a test can turn.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,6 +10,8 @@ use anyhow::{Result, anyhow};
 use ticrypt_client::Home;
 use ticrypt_connect::clocks::{Clocks, System as Real};
 use ticrypt_connect::{Config, Running, start};
+use ticrypt_e2e::process::{Outcome, run};
+use ticrypt_e2e::program;
 pub use ticrypt_e2e::system::System;
 
 pub const PASSPHRASE: &str = "lunar cabbage wrote seven";
@@ -79,6 +82,14 @@ impl Desk {
 
     pub fn home(&self) -> std::path::PathBuf {
         self.directory.path().join("home")
+    }
+
+    /// Runs `ticrypt` on this machine to its end: who is unlocked in the page is logged in there too.
+    pub fn run(&self, arguments: &[&str]) -> Result<Outcome> {
+        let mut command = Command::new(program::path("ticrypt")?);
+        command.arg("--home").arg(self.home()).args(arguments);
+        command.env_remove("RUST_LOG").env_remove("TICRYPT_PASSPHRASE").env("XDG_RUNTIME_DIR", self.place());
+        run(&mut command, Duration::from_secs(60))?.success()
     }
 
     pub fn link(&self) -> Result<String> {

@@ -42,7 +42,9 @@ impl FileRole {
                 let facts = self.facts_of(&actor, node).await?;
                 let _permit = may_list_grants(&actor, &facts, caller.now)?;
                 let mut grants = self.store.grants_on(&[node]).await?;
-                grants.retain(|grant| grant.is_living(caller.now) && grant.recipient != grant.owner);
+                // Of what is tagged itself the owner has a seal as well; of a root it is their way into their own tree, and nobody's business.
+                let with_owner = facts.parent.is_some();
+                grants.retain(|grant| grant.is_living(caller.now) && (with_owner || grant.recipient != grant.owner));
                 (grants, if first { self.store.dead_on(node).await? } else { Vec::new() })
             }
             (GrantFilter::ByMe, None) => {

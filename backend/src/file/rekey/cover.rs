@@ -40,13 +40,14 @@ pub(super) fn entries(
     };
     let mut read: Vec<ReadEntry> = Vec::with_capacity(facts.len());
     let mut live = Vec::with_capacity(facts.len());
-    for (facts, node) in facts.iter().zip(&request.nodes) {
+    for ((facts, node), stands) in facts.iter().zip(&request.nodes).zip(&standing.nodes) {
         let Some(bytes) = &node.entry else {
             return Err(FileError::unfit("rekey_entry", "a node's entry with its new wraps is missing; make it"));
         };
         let new = entry(bytes.clone())?;
         fit::entry(&new, parent.directory, parent.epoch)?;
-        fit::entry_of(&new, facts.node, facts.kind, node.epoch)?;
+        fit::keys(&new, stands.are_own)?;
+        fit::entry_is(&new, facts.node, facts.kind, node.epoch)?;
         if facts.trashed != Trashed::Itself {
             live.push(facts.node);
         }
@@ -118,7 +119,8 @@ fn new_directory(
         let child =
             child.ok_or_else(|| FileError::unfit("rekey_entries", "an entry is of no node in the directory, or twice; load it again"))?;
         fit::entry(&read, facts.node, request.epoch)?;
-        fit::entry_of(&read, child.node.id, child.node.kind, epoch(child.node.epoch)?)?;
+        fit::keys(&read, child.node.tagged)?;
+        fit::entry_is(&read, child.node.id, child.node.kind, epoch(child.node.epoch)?)?;
         if child.node.trashed.is_none() {
             live.push((read.entry.child, read.leaf));
         }

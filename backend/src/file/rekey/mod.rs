@@ -11,14 +11,17 @@
 mod cover;
 mod seals;
 mod standing;
+mod tag;
 
 use std::collections::BTreeSet;
 
 use ticrypt_api::ApiError;
 use ticrypt_api::node::{HeadReply, RekeyRequest};
 use ticrypt_api::role::{Caller, Reply};
+use ticrypt_policy::Permit;
 use ticrypt_policy::node::{NodeFacts, may_rekey};
-use ticrypt_store::node::{Rekey, RekeyNode};
+use ticrypt_policy::permit::Verb;
+use ticrypt_store::node::{HeadNew, Rekey, RekeyNode};
 use ticrypt_types::limits::BATCH_MAX_NODES;
 use ticrypt_types::{NodeId, Operation};
 
@@ -26,10 +29,19 @@ use super::audited::{Plan, event, with};
 use super::error::FileError;
 use super::place::{above, decided};
 use super::records::Reader;
-use super::{FileRole, off_thread};
+use super::{FileRole, Who, off_thread};
+use standing::Standing;
 
 /// Records in one request of several nodes: it is one transaction, and others wait for it.
 const RECORDS_MAX: usize = 8_000;
+
+/// New keys for nodes of one directory, ready for the store.
+struct Steps<V: Verb<On = NodeId>> {
+    parent_head: Option<HeadNew>,
+    nodes: Vec<RekeyNode<V>>,
+    /// Of the directory that holds them, or of the root itself.
+    counter: u64,
+}
 
 type Planned = Plan<(Rekey, u64), HeadReply>;
 
@@ -58,13 +70,27 @@ impl FileRole {
         if let Some(again) = self.rekeyed_before(&facts, &request).await? {
             return Ok(Plan::Again(again));
         }
+        let standing = self.standing(&who, &facts).await?;
+        let Steps { parent_head, nodes, counter } = self.steps(caller, who, facts.into_iter().zip(permits), request, standing).await?;
+        Ok(Plan::Do((Rekey { parent_head, nodes }, counter)))
+    }
+
+    /// The new keys of a request, held to what stands.
+    async fn steps<V: Verb<On = NodeId> + 'static>(
+        &self,
+        caller: &Caller,
+        who: Who,
+        permitted: impl Iterator<Item = (NodeFacts, Permit<V>)>,
+        request: RekeyRequest,
+        standing: Standing,
+    ) -> Result<Steps<V>, FileError> {
+        let (facts, permits): (Vec<NodeFacts>, Vec<Permit<V>>) = permitted.unzip();
         if facts.iter().zip(&request.nodes).any(|(facts, node)| u64::from(node.epoch) != facts.epoch + 1) {
             return Err(FileError::Stale);
         }
-        let standing = self.standing(&who, &facts).await?;
         let mut seals = Vec::with_capacity(facts.len());
         for ((facts, node), stands) in facts.iter().zip(&request.nodes).zip(&standing.nodes) {
-            seals.push(self.new_seals(caller, &who, facts, node, &stands.grants).await?);
+            seals.push(self.new_seals(caller, &who, facts, node, stands).await?);
         }
         let (deployment, now) = (self.deployment, caller.now);
         off_thread(move || {
@@ -79,7 +105,7 @@ impl FileRole {
                 counter = counter.or(own_counter);
                 nodes.push(RekeyNode { permit, epoch, closure_seen: facts.closure(), entry, keys, grants, at: now });
             }
-            Ok(Plan::Do((Rekey { parent_head: placed.head, nodes }, counter.unwrap_or_default())))
+            Ok(Steps { parent_head: placed.head, nodes, counter: counter.unwrap_or_default() })
         })
         .await
     }

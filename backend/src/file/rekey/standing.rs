@@ -27,6 +27,8 @@ pub(super) struct NodeStanding {
     pub(super) versions: BTreeSet<VersionId>,
     pub(super) manifests: BTreeSet<[u8; 32]>,
     pub(super) grants: Vec<Grant>,
+    /// Whether the keys that come are the node's own, as of whatever is tagged itself.
+    pub(super) are_own: bool,
 }
 
 impl FileRole {
@@ -44,6 +46,9 @@ impl FileRole {
             standing.children = self.store.list_entries(facts.node, Which::All, None, u64::from(u32::MAX)).await?;
             // The counters last: a change in between shows as a newer counter, and is stale.
             standing.place = Some(self.place(facts.node).await?);
+        }
+        for facts in facts {
+            of.entry(facts.node).or_default().are_own = facts.has_own_keys();
         }
         let parent = match facts.first().and_then(|facts| facts.parent) {
             None => None,

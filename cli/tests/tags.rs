@@ -1,0 +1,177 @@
+//! Tags on files and directories by the command line: data of two states that never meet.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::{Device, begin, enrol};
+
+/// Names of a listing with the marks that tell of tags.
+fn names(listed: &Value) -> Vec<String> {
+    let one = |one: &Value| {
+        let mark = match (one["tags"].as_array(), one["locked"].as_bool()) {
+            (None, None | Some(false)) => "",
+            (Some(_), _) => "#",
+            (None, Some(true)) => "?",
+        };
+        format!("{}{mark}", one["name"].as_str().unwrap())
+    };
+    listed.as_array().unwrap().iter().map(one).collect()
+}
+
+fn put(device: &Device, name: &str, text: &str, to: &str) -> support::Ran {
+    let file = device.path(name);
+    std::fs::write(&file, text).unwrap();
+    device.run(&["put", file.to_str().unwrap(), to])
+}
+
+/// A new login, since what was gained counts from then on.
+fn again(device: &Device) {
+    device.run(&["logout"]).ok();
+    device.run(&["login"]).ok();
+}
+
+#[test]
+fn what_carries_a_state_opens_to_who_works_in_it() {
+    let (backend, admin) = begin();
+    let pi = enrol(&backend, &admin, "pi");
+    let ada = enrol(&backend, &admin, "ada");
+    let given = ["project.create", "project.create-child", "project.manage-members", "project.declassify"];
+    admin.run(&[&["users", "permissions", "pi", "--give"], &given[..]].concat()).ok();
+    pi.run(&["project", "create", "Federal", "--tag", "US"]).ok();
+    for state in ["Florida", "Texas"] {
+        pi.run(&["project", "create", state, "--below", "Federal"]).ok();
+        pi.run(&["project", "add", state, "ada", "--above"]).ok();
+    }
+    again(&pi);
+    again(&ada);
+    pi.run(&["mkdir", "/study"]).ok();
+    pi.run(&["mkdir", "/study/fl"]).ok();
+    put(&pi, "x.txt", "oranges", "/study/fl").ok();
+    put(&pi, "open.txt", "for all", "/study").ok();
+    pi.run(&["share", "/study", "ada", "--edit"]).ok();
+    assert_eq!(ada.run(&["cat", "/@shared/pi/study/fl/x.txt"]).ok().stdout, "oranges");
+
+    // Who tags works in the project; whoever does not sees a name.
+    pi.run(&["tag", "/study/fl", "Florida"]).fails(3, "not in your working set");
+    pi.run(&["work", "Florida"]).ok();
+    let tags = pi.json(&["tag", "/study/fl", "Florida"]);
+    assert_eq!((tags[0]["path"].as_str(), tags[0]["own"].as_bool()), (Some("Federal/Florida"), Some(true)));
+    assert_eq!(names(&pi.json(&["ls", "/study"])), ["fl#", "open.txt"]);
+    assert_eq!(pi.run(&["cat", "/study/fl/x.txt"]).ok().stdout, "oranges");
+    assert_eq!(names(&ada.json(&["ls", "/@shared/pi/study"])), ["fl?", "open.txt"]);
+    ada.run(&["cat", "/@shared/pi/study/fl/x.txt"]).fails(3, "locked");
+    // The project shares nothing by itself, and a share from above does not reach in.
+    ada.run(&["work", "Florida"]).ok();
+    ada.run(&["cat", "/@shared/pi/study/fl/x.txt"]).fails(3, "locked");
+    pi.run(&["share", "/study/fl", "ada", "--edit"]).ok();
+    assert_eq!(ada.run(&["cat", "/@shared/pi/study/fl/x.txt"]).ok().stdout, "oranges");
+    assert_eq!(names(&ada.json(&["ls", "/@shared/pi"])), ["fl", "study"]);
+    put(&ada, "y.txt", "more", "/@shared/pi/study/fl").ok();
+    ada.run(&["work", "Texas"]).ok();
+    ada.run(&["cat", "/@shared/pi/study/fl/x.txt"]).fails(3, "locked");
+    assert_eq!(ada.json(&["ls", "/@shared/pi"]).as_array().unwrap().iter().filter(|one| one["locked"] == true).count(), 1);
+    put(&ada, "z.txt", "cows", "/@shared/pi/study/fl").fails(3, "locked");
+
+    // No write-down, by whatever way.
+    put(&pi, "new.txt", "changed", "/study").fails(3, "tags equal your working set");
+    pi.run(&["cp", "/study/fl/x.txt", "/study/copy.txt"]).fails(3, "tags equal your working set");
+    pi.run(&["mv", "/study/fl/x.txt", "/study/x.txt"]).ok();
+    assert_eq!(names(&pi.json(&["ls", "/study"])), ["fl#", "open.txt", "x.txt#"], "a move keeps the tag");
+    pi.run(&["mv", "/study/open.txt", "/study/fl"]).fails(3, "tags equal your working set");
+    pi.run(&["tag", "/study/x.txt", "Texas"]).fails(3, "sibling");
+    pi.run(&["mv", "/study/fl", "/study/florida"]).ok();
+    assert_eq!(pi.run(&["cat", "/study/florida/y.txt"]).ok().stdout, "more");
+
+    // A walk over a tree leaves what is locked, and says so.
+    pi.run(&["work", "--none"]).ok();
+    assert_eq!(names(&pi.json(&["ls", "/study"])), ["florida?", "open.txt", "x.txt?"]);
+    let x = pi.json(&["ls", "/study"]).as_array().unwrap().iter().find(|one| one["name"] == "x.txt").unwrap().clone();
+    assert_eq!((x["size_bytes"].as_u64(), x["sha256"].is_null()), (Some(7), true), "of a locked file the size is shown");
+    let (out, to) = (pi.path("out"), pi.path("out").to_str().unwrap().to_owned());
+    std::fs::create_dir(&out).unwrap();
+    let got = pi.json(&["get", "/study", &to]);
+    assert_eq!(got["notes"].as_array().unwrap().iter().filter(|note| note["outcome"] == "locked").count(), 2, "{got}");
+    assert!(out.join("study/open.txt").exists() && !out.join("study/x.txt").exists());
+    pi.run(&["unshare", "/study", "ada"]).ok();
+    put(&pi, "new.txt", "changed", "/study").ok();
+
+    // Into the trash and back; a project in use stays.
+    pi.run(&["work", "Florida"]).ok();
+    pi.run(&["rm", "/study/x.txt"]).ok();
+    assert_eq!(pi.json(&["trash", "list"]).as_array().unwrap().len(), 1);
+    pi.run(&["work", "--none"]).ok();
+    assert_eq!(pi.json(&["trash", "list"]).as_array().unwrap().len(), 0, "what is locked is not listed");
+    pi.run(&["work", "Florida"]).ok();
+    pi.run(&["trash", "restore", "/study/x.txt"]).ok();
+    assert_eq!(names(&pi.json(&["ls", "/study"])), ["florida#", "new.txt", "open.txt", "x.txt#"]);
+    pi.run(&["project", "delete", "Florida"]).fails(3, "carries the tag");
+
+    // Taking the tag away is for the project's managers.
+    ada.run(&["work", "Florida"]).ok();
+    ada.run(&["tag", "/@shared/pi/florida", "--none"]).fails(3, "is the top of");
+    pi.run(&["tag", "/study/x.txt", "--none"]).ok();
+    pi.run(&["tag", "/study/x.txt", "--none"]).fails(3, "nothing to do");
+    pi.run(&["work", "--none"]).ok();
+    assert_eq!(pi.run(&["cat", "/study/x.txt"]).ok().stdout, "oranges");
+    assert_eq!(names(&pi.json(&["ls", "/study"])), ["florida?", "new.txt", "open.txt", "x.txt"]);
+}
+
+/// Bytes of all files below.
+fn bytes_in(folder: &Path) -> u64 {
+    let size = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.unwrap();
+        if entry.path().is_dir() { bytes_in(&entry.path()) } else { entry.metadata().map_or(0, |data| data.len()) }
+    };
+    std::fs::read_dir(folder).map_or(0, |entries| entries.map(size).sum())
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(std::process::Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn a_download_under_way_ends_with_the_membership() {
+    const SIZE: u64 = 96 << 20;
+    let (backend, admin) = begin();
+    let pi = enrol(&backend, &admin, "pi");
+    let ada = enrol(&backend, &admin, "ada");
+    admin.run(&["users", "permissions", "pi", "--give", "project.create", "project.manage-members"]).ok();
+    pi.run(&["project", "create", "Florida"]).ok();
+    pi.run(&["project", "add", "Florida", "ada"]).ok();
+    again(&pi);
+    again(&ada);
+    pi.run(&["mkdir", "/study"]).ok();
+    std::fs::File::create(pi.path("big")).unwrap().set_len(SIZE).unwrap();
+    pi.run(&["put", pi.path("big").to_str().unwrap(), "/study"]).ok();
+    pi.run(&["work", "Florida"]).ok();
+    pi.run(&["tag", "/study", "Florida"]).ok();
+    pi.run(&["share", "/study", "ada"]).ok();
+    ada.run(&["work", "Florida"]).ok();
+
+    let out = ada.path("out");
+    std::fs::create_dir(&out).unwrap();
+    let mut get = ada.command();
+    let mut get =
+        get.args(["get", "/@shared/pi/study", out.to_str().unwrap()]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while bytes_in(&out) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nothing came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // Held up, it takes nothing more; what the server has ready for it must not wait for it.
+    signal(&get, "-STOP");
+    pi.run(&["project", "remove", "Florida", "ada"]).ok();
+    std::thread::sleep(Duration::from_secs(1));
+    signal(&get, "-CONT");
+    let ended = get.wait().unwrap();
+    let mut told = String::new();
+    std::io::Read::read_to_string(&mut get.stderr.take().unwrap(), &mut told).unwrap();
+    assert!(!ended.success() && told.contains("locked"), "{ended}: {told}");
+    assert!(bytes_in(&out) < SIZE, "all of it came");
+    ada.run(&["get", "/@shared/pi/study", out.to_str().unwrap()]).fails(4, "not in the vault");
+}

@@ -1,0 +1,133 @@
+//! Tag boundaries: what is tagged itself has keys of its own, which come in a grant instead of in its entry (docs/formats.md §5).
+//!
+//! They are opened when somebody goes there, not when the directory is listed: its list key gives the name, and a folder of thousands
+//! of tagged things costs no more than another.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ticrypt_api::Blob;
+use ticrypt_api::node::SealView;
+use ticrypt_crypto::entry::Entry;
+use ticrypt_crypto::grant::RecipientKind;
+use ticrypt_keyring::{NodeKeys, entry as sealed_entry};
+use ticrypt_types::{DeploymentId, NodeId};
+
+use super::Vault;
+use super::path::VaultPath;
+use super::progress::{Note, Outcome};
+use super::roots::Seal;
+use super::tree::{Directory, Held, Member, Root, moved_on, sealed};
+use super::trust::lie;
+use crate::error::{ClientError, Result};
+
+/// The code of the refusal for what is tagged with a project that is not active.
+pub const LOCKED: &str = "locked";
+
+/// Keys of nodes that are tagged themselves, as far as they were opened.
+#[derive(Debug, Default)]
+pub struct Boundaries(Mutex<HashMap<NodeId, Own>>);
+
+#[derive(Clone, Debug)]
+struct Own {
+    epoch: u32,
+    root: Arc<Root>,
+    keys: Arc<NodeKeys>,
+}
+
+impl Boundaries {
+    fn get(&self, entry: &Entry) -> Option<Own> {
+        self.lock().get(&entry.child).filter(|own| own.epoch == entry.child_epoch).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, Own>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// A child by its entry: with the keys wrapped there or, if it is tagged itself, with its own, once they were opened.
+    pub(super) fn child(&self, deployment: DeploymentId, entry: &Entry, boundaries: &Boundaries) -> Result<Self> {
+        let (keys, root) = match sealed_entry::open_list(deployment, &self.keys.list, entry).map_err(|e| sealed("a list key", e))? {
+            None => boundaries.get(entry).map(|own| (own.keys, own.root)).ok_or_else(locked)?,
+            Some(list) => {
+                let tree = match &self.keys.tree {
+                    Some(tree) => sealed_entry::open_tree(deployment, tree, entry).map_err(|e| sealed("a tree key", e))?,
+                    None => None,
+                };
+                (Arc::new(NodeKeys { list, tree }), Arc::clone(&self.root))
+            }
+        };
+        Ok(Self { id: entry.child, kind: entry.kind, epoch: entry.child_epoch, keys, root, lineage: self.lineage.below(entry.child) })
+    }
+}
+
+impl Vault {
+    /// Opens a child of a loaded directory.
+    pub async fn descend(&self, directory: &Directory, member: &Member) -> Result<Held> {
+        self.open_members(directory, [member]).await?;
+        directory.descend(self.deployment(), member, &self.boundaries)
+    }
+
+    /// Opens the keys of those members that are tagged themselves and are not locked.
+    pub(super) async fn open_members(&self, directory: &Directory, members: impl IntoIterator<Item = &Member>) -> Result<()> {
+        let own = members.into_iter().filter_map(|member| Some((&member.entry, member.own_keys.as_ref()?)));
+        self.open_own(&directory.held, own.collect()).await
+    }
+
+    /// The same of entries that came otherwise.
+    pub(super) async fn open_own(&self, parent: &Held, children: Vec<(&Entry, &SealView)>) -> Result<()> {
+        let children: Vec<_> = children.into_iter().filter(|(entry, _)| self.boundaries.get(entry).is_none()).collect();
+        if children.is_empty() {
+            return Ok(());
+        }
+        let grants: Vec<Blob> =
+            children.iter().flat_map(|(_, view)| std::iter::once(&view.grant).chain(&view.authority)).cloned().collect();
+        self.admit_records(&grants, [], []).await?;
+        let seals = children.iter().map(|(entry, view)| self.own_seal(parent, entry, view)).collect::<Result<Vec<_>>>()?;
+        let opened = self.open_seals(&seals.iter().collect::<Vec<_>>()).await?;
+        let mut known = self.boundaries.lock();
+        for (((entry, _), seal), keys) in children.iter().zip(seals).zip(opened) {
+            known.insert(entry.child, Own { epoch: entry.child_epoch, root: seal.root, keys });
+        }
+        Ok(())
+    }
+
+    /// A child of a directory by its entry, its own keys opened where it has any.
+    pub(super) async fn child_of(&self, parent: &Held, entry: &Entry, own_keys: Option<&SealView>) -> Result<Held> {
+        self.open_own(parent, own_keys.map(|view| (entry, view)).into_iter().collect()).await?;
+        parent.child(self.deployment(), entry, &self.boundaries)
+    }
+
+    /// A grant of a node's own keys to this person, held to the entry that it goes with.
+    fn own_seal(&self, parent: &Held, entry: &Entry, view: &SealView) -> Result<Seal> {
+        let grant = self.trust.admit_grant(&view.grant)?;
+        if (grant.recipient_kind, grant.recipient) != (RecipientKind::Person, self.me().user) {
+            return Err(lie("the server shows a share that was made for somebody else"));
+        }
+        if (grant.node, grant.kind, grant.owner) != (entry.child, entry.kind, parent.root.owner()) {
+            return Err(lie("the server shows the keys of another thing than the one that is tagged"));
+        }
+        if grant.epoch != entry.child_epoch {
+            return Err(moved_on());
+        }
+        self.trust.verify_chain(&grant)?;
+        self.saw_keys(&grant)?;
+        let sealer = self.trust.bundle(&grant.sealer_bundle).ok_or_else(|| lie("the key that sealed a share is not known"))?;
+        let root = Root { sharer: sealer.payload().name.clone(), is_home: parent.root.is_home, grant };
+        Ok(Seal { root: Arc::new(root), sealed: view.sealed.0.clone() })
+    }
+}
+
+/// Why there are no keys to something whose name is there.
+pub(super) fn locked() -> ClientError {
+    ClientError::refused(
+        LOCKED,
+        "this is locked: the project it is tagged with is not in your working set, or it is not shared with you itself; see `ticrypt work`",
+    )
+}
+
+/// What is told of a locked thing that a walk over a tree passes.
+pub(super) fn left_locked(path: &VaultPath) -> Note {
+    Note { path: path.to_string(), outcome: Outcome::Locked, reason: "its project is not in your working set".to_owned() }
+}
