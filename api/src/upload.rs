@@ -26,7 +26,7 @@ pub struct UploadBeginRequest {
 }
 
 /// Presented with each chunk in the header `ticrypt-ticket`; renewed by asking for the upload's status.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Ticket {
     pub version: VersionId,
     pub ticket: Blob,

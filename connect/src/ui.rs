@@ -64,6 +64,7 @@ const DATA: &[Place] = &[
     place("/vault", "folder", "Vault"),
     place("/shared", "users", "Shared with me"),
     place("/sharing", "share", "Shared by me"),
+    place("/projects", "tag", "Projects"),
     place("/trash", "trash", "Trash"),
     place("/transfers", "arrows-transfer-up", "Transfers"),
 ];

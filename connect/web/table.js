@@ -68,6 +68,8 @@ class Table extends HTMLElement {
 
   chosen() {
     const fields = this.query();
+    // What the page says besides: of which thing the rows are.
+    for (const [name, value] of new URLSearchParams(this.closest('[data-with]')?.dataset.with)) fields.set(name, value);
     if (this.all) {
       fields.set('all', '1');
       for (const key of this.selected) fields.append('except', key);

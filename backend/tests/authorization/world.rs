@@ -291,6 +291,21 @@ impl World {
         "200".to_owned()
     }
 
+    /// New keys for one file of the owner's.
+    fn new_keys(&self, docs: &mut Directory, name: &str) -> RekeyedNode {
+        let entry = docs.put(&docs.entry(self.rekeyed.node, NodeKind::File, 2, name));
+        RekeyedNode {
+            node: self.rekeyed.node,
+            epoch: 2,
+            entry: Some(entry),
+            entries: vec![],
+            head: None,
+            content_wraps: vec![(self.rekeyed.version, Blob(random_vec(60)))],
+            props_keys: vec![(Hash(self.rekeyed.manifest.to_bytes()), Blob(random_vec(60)))],
+            grants: vec![],
+        }
+    }
+
     async fn prepare(&mut self, operation: Operation, subject: usize) -> Attempt {
         let me = &self.subjects[subject].person;
         let name = format!("n{}", self.count);
@@ -437,33 +452,13 @@ impl World {
             }
             Operation::NodeDelete => body(page(), operation, &DeleteRequest { nodes: vec![self.deleted] }),
             Operation::NodeRekey => {
-                let entry = docs.put(&docs.entry(self.rekeyed.node, NodeKind::File, 2, &name));
-                let node = RekeyedNode {
-                    node: self.rekeyed.node,
-                    epoch: 2,
-                    entry: Some(entry),
-                    entries: vec![],
-                    head: None,
-                    content_wraps: vec![(self.rekeyed.version, Blob(random_vec(60)))],
-                    props_keys: vec![(Hash(self.rekeyed.manifest.to_bytes()), Blob(random_vec(60)))],
-                    grants: vec![],
-                };
+                let node = self.new_keys(&mut docs, &name);
                 let request = RekeyRequest { parent_head: Some(docs.advance(me)), nodes: vec![node] };
                 body(with(docs), operation, &request)
             }
             // Nobody works in a project, so nothing is tagged, and the answer tells who came as far as the rules of projects.
             Operation::NodeTag => {
-                let entry = docs.put(&docs.entry(self.rekeyed.node, NodeKind::File, 2, &name));
-                let node = RekeyedNode {
-                    node: self.rekeyed.node,
-                    epoch: 2,
-                    entry: Some(entry),
-                    entries: vec![],
-                    head: None,
-                    content_wraps: vec![(self.rekeyed.version, Blob(random_vec(60)))],
-                    props_keys: vec![(Hash(self.rekeyed.manifest.to_bytes()), Blob(random_vec(60)))],
-                    grants: vec![],
-                };
+                let node = self.new_keys(&mut docs, &name);
                 let request = TagRequest { tags: vec![self.project], parent_head: docs.advance(me), node };
                 body(page(), operation, &request)
             }

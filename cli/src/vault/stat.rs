@@ -1,7 +1,9 @@
 //! `ticrypt stat`.
 
 use clap::Args;
-use ticrypt_client::vault::VaultPath;
+use ticrypt_client::project::Projects;
+use ticrypt_client::vault::{Vault, VaultPath};
+use ticrypt_types::ProjectId;
 
 use super::{complete, open, path, show};
 use crate::context::Context;
@@ -13,8 +15,9 @@ pub struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, context: &Context) -> anyhow::Result<()> {
-    let one = open(context).await?.stat(&arguments.path).await?;
-    let none = || "-".to_owned();
+    let vault = open(context).await?;
+    let one = vault.stat(&arguments.path).await?;
+    let tags = if one.tags.is_empty() { none() } else { tags(&vault, &one.tags).await? };
     context.output.record(
         &one,
         &[
@@ -29,8 +32,20 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> anyhow::Resu
             ("version", one.sequence.map_or_else(none, |sequence| sequence.to_string())),
             ("conflicts", one.conflicts.to_string()),
             ("written by", one.writer.as_ref().map_or_else(none, ToString::to_string)),
+            ("tags", tags),
             ("shares", one.shares.to_string()),
             ("keys", if one.keys_stale { "to be made anew: `ticrypt rekey`".to_owned() } else { "current".to_owned() }),
         ],
     )
+}
+
+fn none() -> String {
+    "-".to_owned()
+}
+
+/// The names of the projects it is tagged with itself.
+async fn tags(vault: &Vault, tags: &[ProjectId]) -> anyhow::Result<String> {
+    let projects = Projects::load(vault.session()).await?;
+    let name = |tag: &ProjectId| projects.get(*tag).map_or_else(|| tag.to_string(), |view| projects.path(view));
+    Ok(tags.iter().map(name).collect::<Vec<_>>().join(", "))
 }

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use ticrypt_api::project::{MemberSetRequest, MemberView, ProjectAbout, ProjectView};
-use ticrypt_client::project::{self, Projects};
+use ticrypt_api::project::{MemberView, ProjectAbout, ProjectView};
+use ticrypt_client::project::{self, ALREADY_MEMBER, Admission, Projects};
 use ticrypt_client::{ClientError, Session, certification};
 use ticrypt_types::{Colour, MemberRole, Restrictions, Tag, Timestamp, Title, UserId, UserName};
 
@@ -204,7 +204,7 @@ async fn create(create: Create, session: &Session, context: &Context) -> anyhow:
     let parent = create.below.as_deref().map(|below| projects.find(below).map(|view| view.project)).transpose()?;
     let tag = match create.about.tag {
         Some(tag) => tag,
-        None => cut(&create.name)?,
+        None => project::tag_of(&create.name)?,
     };
     let colour = match create.about.colour {
         Some(colour) => colour,
@@ -215,12 +215,6 @@ async fn create(create: Create, session: &Session, context: &Context) -> anyhow:
     let made = project::create(session, parent, about).await?;
     context.output.hint("Made. Log in again to work in it.");
     context.output.result(&made, |out| writeln!(out, "{made}"))
-}
-
-/// As much of the name as fits into a tag.
-fn cut(name: &Title) -> Result<Tag, ClientError> {
-    let text: String = name.as_str().chars().take(ticrypt_types::limits::TAG_MAX_CHARS).collect();
-    text.trim_end().parse().map_err(|_| ClientError::invalid("the name makes no tag; give one with --tag"))
 }
 
 async fn level(text: Option<&str>, session: &Session) -> anyhow::Result<Option<ticrypt_types::LevelId>> {
@@ -265,36 +259,17 @@ async fn add(add: Add, session: &Session, context: &Context) -> anyhow::Result<(
     let expires_ms = add.expires.as_deref().map(moment).transpose()?;
     let role = if add.manager { MemberRole::Manager } else { MemberRole::User };
     let restrictions = add.restrict.iter().copied().fold(Restrictions::NONE, Restrictions::and);
-    let terms = |user| MemberSetRequest { user, role, restrictions, expires_ms, update: add.update };
-    // From the root down, since each takes the one above.
-    let mut above = Vec::new();
-    let mut parent = view.parent.filter(|_| add.above);
-    while let Some(project) = parent {
-        above.insert(0, project);
-        parent = projects.get(project).and_then(|view| view.parent);
-    }
+    let admission = Admission { project: view.project, role, restrictions, expires_ms, update: add.update, above: add.above };
     let mut done = Vec::new();
     for name in add.people {
         let result = async {
             let user: UserId = session.users.lookup(&name).await?.user;
-            for project in &above {
-                let plain = MemberSetRequest { user, role: MemberRole::User, restrictions: Restrictions::NONE, expires_ms, update: false };
-                ignore_members(project::set_member(session, *project, &plain).await)?;
-            }
-            project::set_member(session, view.project, &terms(user)).await
+            project::admit(session, &projects, &admission, user).await
         };
         let result = result.await;
         done.push(outcome(name, result, "added"));
     }
     report(done, context)
-}
-
-/// Whoever is a member above stays as they are there.
-fn ignore_members(result: Result<(), ClientError>) -> Result<(), ClientError> {
-    match result {
-        Err(error) if error.code() == "already_member" => Ok(()),
-        result => result,
-    }
 }
 
 async fn remove(text: &str, people: Vec<UserName>, session: &Session, context: &Context) -> anyhow::Result<()> {
@@ -315,7 +290,7 @@ async fn remove(text: &str, people: Vec<UserName>, session: &Session, context: &
 fn outcome(person: UserName, result: Result<(), ClientError>, word: &'static str) -> Done {
     match result {
         Ok(()) => Done { person, result: word, message: None },
-        Err(error) if error.code() == "already_member" => Done { person, result: "skipped", message: Some(error.to_string()) },
+        Err(error) if error.code() == ALREADY_MEMBER => Done { person, result: "skipped", message: Some(error.to_string()) },
         Err(error) => Done { person, result: "failed", message: Some(error.to_string()) },
     }
 }

@@ -197,26 +197,10 @@ impl Vault {
         let one = |name: UserName| -> Result<Listed> {
             let below = VaultPath::parse(&format!("{}/{name}", path.text())).map_err(|e| ClientError::invalid(e.to_string()))?;
             let own = self.me().user.to_bytes();
-            Ok(Listed {
-                path: below.to_string(),
-                name: name.to_string(),
-                // A person stands in the list, not a node; the id says nothing.
-                node: NodeId::try_from(own).map_err(|e| ClientError::broken(e.to_string()))?,
-                kind: ListedKind::Sharer,
-                size_bytes: None,
-                created_ms: Timestamp::ABSENT,
-                modified_ms: Timestamp::ABSENT,
-                mode: 0,
-                sha256: None,
-                sequence: None,
-                conflicts: 0,
-                shares: 0,
-                keys_stale: false,
-                writer: None,
-                tags: Vec::new(),
-                locked: false,
-                vault_path: below,
-            })
+            // A person stands in the list, not a node; the id says nothing.
+            let id = NodeId::try_from(own).map_err(|e| ClientError::broken(e.to_string()))?;
+            let bare = nothing_of(id, NodeKind::Directory, name.to_string(), below);
+            Ok(Listed { kind: ListedKind::Sharer, locked: false, ..bare })
         };
         names.into_iter().map(one).collect()
     }

@@ -29,7 +29,11 @@ use crate::error::{ClientError, Result};
 
 /// Chunks of one file on their way at once.
 const IN_FLIGHT: usize = 4;
-const TICKET_FRESH: Duration = Duration::from_secs(35);
+/// A ticket is good for 60 seconds; a chunk may take a while to arrive.
+pub(super) const TICKET_FRESH: Duration = Duration::from_secs(35);
+/// The code of the refusal of a ticket that is worth nothing any more, and how often another is asked for.
+pub(super) const DEAD_TICKET: &str = "ticket";
+pub(super) const TICKET_TRIES: u32 = 3;
 
 /// A version that may be read: verified, its key at hand.
 pub struct Content {
@@ -223,11 +227,25 @@ impl Vault {
             _ => {
                 let slot = Arc::clone(&self.slots).acquire_owned().await;
                 let slot = slot.map_err(|e| ClientError::broken("the download was ended").because(e))?;
-                let ticket = self.read_ticket(content).await?;
-                (self.server().get_chunk(&ticket, number).await?, Some(slot))
+                (self.fetch_by_ticket(content, number).await?, Some(slot))
             }
         };
         Ok((stored, Checks { number, last, len, hash, slot }))
+    }
+
+    /// A ticket dies with whatever its holder loses, of this file or not; a new one tells which.
+    async fn fetch_by_ticket(&self, content: &Content, number: u64) -> Result<Vec<u8>> {
+        let mut tries = 0;
+        loop {
+            let ticket = self.read_ticket(content).await?;
+            match self.server().get_chunk(&ticket, number).await {
+                Err(error) if error.code() == DEAD_TICKET && tries < TICKET_TRIES => {
+                    tries += 1;
+                    content.ticket.lock().await.take_if(|(held, _)| *held == ticket);
+                }
+                other => return other,
+            }
+        }
     }
 
     /// What a former attempt wrote. It is believed only as far as the SHA-256 of the whole will confirm it.

@@ -157,8 +157,19 @@ impl Vault {
                 Match::No => {}
             }
         }
-        if by_name.is_empty() && self.locked_by(sharer).await?.iter().any(|(_, name)| name == label.as_str()) {
+        let hidden = if by_name.is_empty() { self.locked_by(sharer).await? } else { Vec::new() };
+        if hidden.iter().any(|(_, name)| name == label.as_str()) {
             return Err(locked());
+        }
+        if !hidden.is_empty() {
+            return Err(ClientError::refused(
+                LOCKED,
+                format!(
+                    "`/@shared/{sharer}/{}` is not among what {sharer} shares with you; some of it is locked, and its names cannot be read \
+                     before its project is in your working set (`ticrypt work`)",
+                    ticrypt_types::name::Harmless(label.as_str())
+                ),
+            ));
         }
         let several: Vec<String> = by_name.iter().map(|(_, held, name)| Label::exact(name, held.id)).collect();
         match (by_name.pop(), by_name.is_empty()) {

@@ -30,6 +30,7 @@ use super::content::{READS, changing, chunk_buffer, mode_of, plaintext_of, seal_
 use super::journal::{Header, Journal, Resume, decide};
 use super::load::blocking;
 use super::make::{ContentDraft, cannot_seal, new_node_id, new_version_id};
+use super::open::{DEAD_TICKET, TICKET_FRESH, TICKET_TRIES};
 use super::progress::Progress;
 use super::receive::Arriving;
 use super::source::{self, Opened, SourceId, fill, unreadable};
@@ -43,8 +44,6 @@ pub(super) const CHUNK_SLOTS: usize = 7;
 /// How long a chunk is waited for that a former attempt is still writing.
 const BUSY_TRIES: u32 = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
-/// A ticket is good for 60 seconds; a chunk may take a while to arrive.
-const TICKET_FRESH: Duration = Duration::from_secs(35);
 
 /// Where a large content goes.
 #[derive(Debug)]
@@ -106,6 +105,15 @@ impl Tickets {
             *held = (vault.server().upload_status(version).await?.ticket, Instant::now());
         }
         Ok(held.0.clone())
+    }
+
+    /// A ticket that was refused: the next is asked for.
+    async fn renew(&self, vault: &Vault, dead: &Ticket) -> Result<()> {
+        let mut held = self.0.lock().await;
+        if held.0 == *dead {
+            *held = (vault.server().upload_status(dead.version).await?.ticket, Instant::now());
+        }
+        Ok(())
     }
 }
 
@@ -335,7 +343,7 @@ impl Vault {
         let (bytes, hash) = blocking(move || seal_chunk(&sealer, number, last, buffer)).await??;
         // Before it goes out: whatever becomes of the request, this device knows the chunk again.
         to.record(number, hash, tag)?;
-        let mut tries = 0;
+        let (mut tries, mut tickets) = (0, 0);
         loop {
             let ticket = to.tickets.fresh(self).await?;
             match self.server().put_chunk(&ticket, number, bytes.clone()).await {
@@ -344,6 +352,10 @@ impl Vault {
                 Err(error) if error.code() == CHUNK_BUSY && tries < BUSY_TRIES => {
                     tries += 1;
                     tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                Err(error) if error.code() == DEAD_TICKET && tickets < TICKET_TRIES => {
+                    tickets += 1;
+                    to.tickets.renew(self, &ticket).await?;
                 }
                 Err(error) if error.code() == CHUNK_TAKEN => return self.sent_before(to, ticket.version, number).await?.ok_or(error),
                 Err(error) => return Err(error),

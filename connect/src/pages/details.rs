@@ -5,14 +5,17 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use ticrypt_client::project::Projects;
+use ticrypt_client::vault::Found;
 use ticrypt_client::vault::listing::ListedKind;
 use ticrypt_client::{ClientError, Kind, show};
-use ticrypt_types::{Timestamp, Verbs};
+use ticrypt_types::{ProjectId, Timestamp, Verbs};
 
 use super::share::{Access, access};
 use super::vault::{Crumb, crumbs, shown};
 use super::{Inside, Visit};
 use crate::Shared;
+use crate::desk::Office;
 use crate::fields::Fields;
 use crate::preview::PREVIEW_MAX_BYTES;
 use crate::ticket::Good;
@@ -80,6 +83,9 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
     if let Some(hash) = listed.sha256 {
         facts.push(("SHA-256", hash.to_string()));
     }
+    if let Some(tags) = tags(&office, &found).await? {
+        facts.push(("Tags", tags));
+    }
     facts.push(("Keys", format!("generation {}{}", found.held.epoch, if listed.keys_stale { ", new ones are to be made" } else { "" })));
     let versions = if listed.kind == ListedKind::Directory {
         let usage = office.vault.usage(&at, 0).await?;
@@ -123,6 +129,20 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
             })
             .collect(),
     })
+}
+
+/// Every tag on the way to it, and which of them are its own.
+async fn tags(office: &Office, found: &Found) -> Result<Option<String>> {
+    let (all, own) = (found.tags(), found.own_tags());
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let projects = Projects::load(office.session()).await?;
+    let name = |project: &ProjectId| {
+        let path = projects.get(*project).map_or_else(|| project.to_string(), |view| shown(&projects.path(view)));
+        if own.contains(project) { path } else { format!("{path} (from above)") }
+    };
+    Ok(Some(all.iter().map(name).collect::<Vec<_>>().join(", ")))
 }
 
 /// Who has no right to look at a part sees the page without it; anything else that went wrong, a lie above all, is told.

@@ -7,8 +7,10 @@ mod entry;
 mod folder;
 mod frame;
 mod local;
+mod members;
 mod notices;
 mod people;
+mod projects;
 mod sessions;
 mod share;
 mod shares;
@@ -41,6 +43,8 @@ pub fn pages() -> Router<Shared> {
         .route("/sharing", get(shares::by_me))
         .route("/trash", get(trash::page))
         .route("/transfers", get(transfers::page))
+        .route("/projects", get(projects::page))
+        .route("/projects/members", get(members::page))
         .route("/people", get(people::page))
         .route("/sessions", get(sessions::page))
         .route("/audit", get(audit::page))
@@ -74,8 +78,8 @@ pub fn actions() -> Router<Shared> {
         .route("/vault/copy", post(vault::copy_to))
         .route("/vault/tree", get(vault::tree))
         .route("/vault/trash", post(vault::to_trash))
-        .route("/work", get(work::bar).post(work::work))
-        .route("/work/dialog", post(work::dialog))
+        .route("/working", get(work::bar).post(work::work))
+        .route("/working/dialog", post(work::dialog))
         .route("/vault/tag-dialog", post(work::tag_dialog))
         .route("/vault/tag", post(work::tag))
         .route("/vault/rekey", post(vault::rekey))
@@ -98,6 +102,17 @@ pub fn actions() -> Router<Shared> {
         .route("/transfers/clear", post(transfers::clear))
         .route("/transfers/notes", post(transfers::notes))
         .route("/transfers/{what}", post(transfers::control))
+        .route("/projects/new-dialog", post(projects::new_dialog))
+        .route("/projects/new", post(projects::new))
+        .route("/projects/change-dialog", post(projects::change_dialog))
+        .route("/projects/change", post(projects::change))
+        .route("/projects/delete", post(projects::delete))
+        .route("/projects/work", post(projects::work))
+        .route("/projects/members/add-dialog", post(members::add_dialog))
+        .route("/projects/members/add", post(members::add))
+        .route("/projects/members/change-dialog", post(members::change_dialog))
+        .route("/projects/members/change", post(members::change))
+        .route("/projects/members/remove", post(members::remove))
         .route("/people/activate-dialog", post(people::activate_dialog))
         .route("/people/activate", post(people::activate))
         .route("/people/deactivate-dialog", post(people::deactivate_dialog))

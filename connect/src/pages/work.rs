@@ -9,6 +9,7 @@ use ticrypt_types::ProjectId;
 
 use super::Inside;
 use super::vault::{one, shown};
+use crate::desk::Office;
 use crate::fields::Fields;
 use crate::table::Tag;
 use crate::transfer::upload::path;
@@ -102,7 +103,7 @@ fn chosen(fields: &Fields) -> Result<Vec<ProjectId>> {
     given.map(|(_, value)| value.parse().map_err(|_| Trouble::invalid("this is not a project; load the page again"))).collect()
 }
 
-/// `GET /work`.
+/// `GET /working`.
 pub async fn bar(Inside(office): Inside) -> Result<Response> {
     let projects = Projects::load(office.session()).await?;
     let bar = bar_of(&projects);
@@ -116,7 +117,7 @@ fn bar_of(projects: &Projects) -> Bar {
     Bar { tags: projects.working().map(Tag::of).collect(), missing: missing.map(|missing| shown(&missing)) }
 }
 
-/// `POST /work/dialog`.
+/// `POST /working/dialog`.
 pub async fn dialog(Inside(office): Inside) -> Result<Response> {
     let projects = Projects::load(office.session()).await?;
     let choice = |view: &ticrypt_api::project::ProjectView| match &view.own {
@@ -127,7 +128,7 @@ pub async fn dialog(Inside(office): Inside) -> Result<Response> {
         title: "Work in a project".to_owned(),
         lede: "You read what carries its tag, the tag of a project above it, or none; you write where the tags are the same. It holds on all \
                your devices at once, and what the new choice does not cover is cut.",
-        action: "/work",
+        action: "/working",
         button: "Work here",
         at: None,
         trees: trees(&projects, "No project", choice),
@@ -135,9 +136,14 @@ pub async fn dialog(Inside(office): Inside) -> Result<Response> {
     })
 }
 
-/// `POST /work`.
+/// `POST /working`.
 pub async fn work(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    project::work_in(office.session(), chosen(&fields)?).await?;
+    work_in(&office, chosen(&fields)?).await
+}
+
+/// Works in these from now on, and says so on every page.
+pub async fn work_in(office: &Office, wanted: Vec<ProjectId>) -> Result<Done> {
+    project::work_in(office.session(), wanted).await?;
     let projects = Projects::load(office.session()).await?;
     let names: Vec<String> = projects.working().map(|view| shown(&projects.path(view))).collect();
     let told = if names.is_empty() { "You work in no project.".to_owned() } else { format!("You work in {}.", names.join(" and ")) };

@@ -132,6 +132,9 @@ impl Store {
 
     /// The lines of those of the projects that exist.
     pub async fn lines(&self, projects: &[ProjectId]) -> Result<Vec<Line>, StoreError> {
+        if projects.is_empty() {
+            return Ok(Vec::new());
+        }
         let sql = format!("SELECT * FROM projects WHERE id IN ({})", placeholders(1, projects.len()));
         let rows = self.rows::<projects::Model>(&sql, projects.iter().map(|project| bytes(project.as_bytes())).collect()).await?;
         rows.iter().map(|row| line(&row.path)).collect()

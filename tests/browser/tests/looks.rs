@@ -6,13 +6,14 @@ use thirtyfour::Key;
 use ticrypt_browser_tests::{Browser, Desk, System, in_the_vault, row};
 use ticrypt_e2e::system::Options;
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "/vault",
     "/vault/details?at=/notes.txt",
     "/shared",
     "/sharing",
     "/trash",
     "/transfers",
+    "/projects",
     "/people",
     "/sessions",
     "/audit",

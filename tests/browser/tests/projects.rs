@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use ticrypt_browser_tests::{Browser, Desk, in_the_vault, row};
+use ticrypt_e2e::person::Person;
 
 fn project(desk: &Desk, name: &str, more: &[&str]) -> String {
     let made = desk.run(&[&["--json", "project", "create", name], more].concat()).unwrap().json().unwrap();
-    made["project"].as_str().unwrap().to_owned()
+    made.as_str().unwrap().to_owned()
 }
 
 /// Chooses in a dialog with the projects, and takes it.
@@ -59,5 +60,63 @@ async fn a_project_is_worked_in_and_a_folder_carries_its_tag() {
         browser.picture(&format!("locked-{theme}-{width}")).await.unwrap();
         assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new());
     }
+    browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_is_made_and_people_come_and_go() {
+    let (system, _desk, browser) = in_the_vault().await.unwrap();
+    for name in ["ada", "ben"] {
+        Person::register(&system, name, "another passphrase", None).unwrap();
+        browser.activate(name).await.unwrap();
+    }
+    browser.go("/projects").await.unwrap();
+    browser.read("You are in no project").await.unwrap();
+    browser.picture("projects-empty").await.unwrap();
+    browser.click("[data-dialog='/projects/new-dialog']").await.unwrap();
+    browser.fill("#project-name", "Federal").await.unwrap();
+    browser.fill("#project-tag", "US").await.unwrap();
+    browser.picture("project-new").await.unwrap();
+    assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new());
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.read("Made Federal").await.unwrap();
+    let key = browser.run("return document.querySelector('tr[data-key]').dataset.key").await.unwrap().as_str().unwrap().to_owned();
+    // It counts from the next login, and whoever is not in it yet runs nothing.
+    browser.see(&row(&key, " .bg-blue-lt")).await.unwrap();
+    browser.click("button[aria-label=Lock]").await.unwrap();
+    browser.unlock().await.unwrap();
+    browser.go("/projects").await.unwrap();
+    browser.with_row(&key, "New project below").await.unwrap();
+    browser.fill("#project-name", "Florida").await.unwrap();
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.read("Federal/Florida").await.unwrap();
+    browser.picture("projects").await.unwrap();
+    assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new());
+    browser.with_row(&key, "Delete").await.unwrap();
+    browser.click("dialog button[value=yes]").await.unwrap();
+    browser.read("projects are below it").await.unwrap();
+
+    browser.go(&format!("/projects/members?project={key}")).await.unwrap();
+    browser.click("[data-dialog='/projects/members/add-dialog']").await.unwrap();
+    browser.fill("#people", "ada, ben nobody").await.unwrap();
+    browser.click("dialog input[value='no-download']").await.unwrap();
+    browser.picture("members-add").await.unwrap();
+    assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new());
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.read("Added 2 people").await.unwrap();
+    browser.read("nobody: ").await.unwrap();
+    browser.see(&row("ada", "")).await.unwrap();
+    browser.with_row("ben", "Change").await.unwrap();
+    // A day is typed as the machine writes days; what is sent is always the same.
+    browser.run("document.querySelector('#until').value = '2099-01-31'").await.unwrap();
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.read("Changed 1 member").await.unwrap();
+    browser.with_row("ada", "Take out").await.unwrap();
+    browser.click("dialog button[value=yes]").await.unwrap();
+    browser.read("Took out 1 member").await.unwrap();
+    browser.gone(&row("ada", "")).await.unwrap();
+    browser.see(&row("ben", "")).await.unwrap();
+    browser.picture("members").await.unwrap();
+    assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new());
     browser.close().await.unwrap();
 }
