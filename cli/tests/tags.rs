@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -87,6 +87,21 @@ fn what_carries_a_state_opens_to_who_works_in_it() {
     pi.run(&["mv", "/study/fl", "/study/florida"]).ok();
     assert_eq!(pi.run(&["cat", "/study/florida/y.txt"]).ok().stdout, "more");
 
+    // An export has the keys of what is tagged, each in its grant, and opens without the server.
+    pi.run(&["export", pi.path("export").to_str().unwrap()]).ok();
+    if let Some(python) = std::env::var_os("TICRYPT_DECRYPT_PYTHON") {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/decrypt/ticrypt_decrypt.py");
+        let mut decrypt = std::process::Command::new(python);
+        decrypt.arg("-B").arg(script).arg(pi.path("export")).arg(key_file(&pi.path("home"))).arg(pi.path("opened"));
+        let decrypted = decrypt.arg("--passphrase-file").arg(pi.path("passphrase")).output().unwrap();
+        assert!(decrypted.status.success(), "{}", String::from_utf8_lossy(&decrypted.stderr));
+        let opened = files_in(&pi.path("opened"));
+        for (name, text) in [("florida/y.txt", "more"), ("study/x.txt", "oranges"), ("study/open.txt", "for all")] {
+            let path = opened.iter().find(|path| path.ends_with(name)).unwrap_or_else(|| panic!("{name}: {opened:?}"));
+            assert_eq!(std::fs::read_to_string(path).unwrap(), text);
+        }
+    }
+
     // A walk over a tree leaves what is locked, and says so.
     pi.run(&["work", "--none"]).ok();
     assert_eq!(names(&pi.json(&["ls", "/study"])), ["florida?", "open.txt", "x.txt?"]);
@@ -121,13 +136,22 @@ fn what_carries_a_state_opens_to_who_works_in_it() {
     assert_eq!(names(&pi.json(&["ls", "/study"])), ["florida?", "new.txt", "open.txt", "x.txt"]);
 }
 
-/// Bytes of all files below.
-fn bytes_in(folder: &Path) -> u64 {
-    let size = |entry: std::io::Result<std::fs::DirEntry>| {
-        let entry = entry.unwrap();
-        if entry.path().is_dir() { bytes_in(&entry.path()) } else { entry.metadata().map_or(0, |data| data.len()) }
+/// All files below.
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let below = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files_in(&path) } else { vec![path] }
     };
-    std::fs::read_dir(folder).map_or(0, |entries| entries.map(size).sum())
+    std::fs::read_dir(folder).map_or(Vec::new(), |entries| entries.flat_map(below).collect())
+}
+
+fn bytes_in(folder: &Path) -> u64 {
+    files_in(folder).iter().map(|path| path.metadata().map_or(0, |data| data.len())).sum()
+}
+
+/// The one key file of a home.
+fn key_file(home: &Path) -> PathBuf {
+    files_in(home).into_iter().find(|path| path.extension().is_some_and(|ending| ending == "key")).unwrap()
 }
 
 fn signal(child: &Child, name: &str) {
