@@ -30,6 +30,13 @@ pub fn time(at: Timestamp) -> String {
     text.get(..19).unwrap_or(&text).replace('T', " ")
 }
 
+/// A length of time in the largest unit that is whole, as people type it: `365d`; `-` for none.
+pub fn length(length_ms: Option<u64>) -> String {
+    let Some(ms) = length_ms else { return "-".to_owned() };
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    units.into_iter().find(|(unit, _)| ms % unit == 0).map_or_else(|| format!("{ms}ms"), |(unit, word)| format!("{}{word}", ms / unit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +56,13 @@ mod tests {
         }
         assert_eq!(time(Timestamp::from_millis(951_782_399_999)), "2000-02-28 23:59:59");
         assert_eq!(time(Timestamp::ABSENT), "-");
+    }
+
+    #[test]
+    fn lengths_as_they_are_typed() {
+        for text in ["365d", "12h", "30m", "5s"] {
+            assert_eq!(length(crate::when::duration_ms(text)), text);
+        }
+        assert_eq!((length(None), length(Some(1))), ("-".to_owned(), "1ms".to_owned()));
     }
 }

@@ -68,8 +68,17 @@ const DATA: &[Place] = &[
     place("/trash", "trash", "Trash"),
     place("/transfers", "arrows-transfer-up", "Transfers"),
 ];
-const MINE: &[Place] = &[place("/account", "key", "My account"), place("/sessions", "device-desktop", "Sessions")];
-const ADMINISTRATION: &[Place] = &[place("/people", "users-group", "People"), place("/audit", "certificate", "Audit log")];
+const MINE: &[Place] = &[
+    place("/account", "key", "My account"),
+    place("/certifications", "certificate", "Certifications"),
+    place("/sessions", "device-desktop", "Sessions"),
+];
+const ADMINISTRATION: &[Place] = &[
+    place("/people", "users-group", "People"),
+    place("/levels", "shield-check", "Security levels"),
+    place("/requirements", "list-tree", "Requirements"),
+    place("/audit", "activity", "Audit log"),
+];
 
 impl Chrome {
     pub fn new(office: &Office, here: &'static str) -> Self {

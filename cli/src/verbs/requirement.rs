@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use ticrypt_api::certification::RequirementAbout;
-use ticrypt_client::{certification, when};
+use ticrypt_client::{certification, show, when};
 use ticrypt_types::Title;
 
 use crate::context::Context;
@@ -55,13 +55,6 @@ fn length(text: &str) -> Result<u64, &'static str> {
     when::duration_ms(text).ok_or("a length of time, like `365d`, `12h` or `30m`")
 }
 
-/// A length of time in the largest unit that is whole.
-fn shown(length_ms: Option<u64>) -> String {
-    let Some(ms) = length_ms else { return "-".to_owned() };
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    units.into_iter().find(|(unit, _)| ms % unit == 0).map_or_else(|| format!("{ms}ms"), |(unit, word)| format!("{}{word}", ms / unit))
-}
-
 pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
     let session = context.session().await?;
     match command {
@@ -70,7 +63,7 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
             context.output.table(&all, &["NAME", "EXPIRES", "DEFAULT", "MAXIMUM", "DESCRIPTION"], |one| {
                 let about = &one.about;
                 let expires = if about.must_expire { "must" } else { "may" };
-                let (default, maximum) = (shown(about.default_lifespan_ms), shown(about.maximum_lifespan_ms));
+                let (default, maximum) = (show::length(about.default_lifespan_ms), show::length(about.maximum_lifespan_ms));
                 vec![about.name.to_string(), expires.to_owned(), default, maximum, about.description.clone()]
             })
         }
@@ -103,18 +96,5 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
             let found = certification::requirement(&session, &requirement).await?;
             Ok(certification::delete_requirement(&session, found.requirement).await?)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_as_they_are_typed() {
-        for text in ["365d", "12h", "30m", "5s"] {
-            assert_eq!(shown(length(text).ok()), text);
-        }
-        assert_eq!((shown(None), shown(Some(1))), ("-".to_owned(), "1ms".to_owned()));
     }
 }

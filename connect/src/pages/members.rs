@@ -206,6 +206,11 @@ fn terms(fields: &Fields) -> Result<(MemberRole, Restrictions, Option<Timestamp>
     Ok((role, restrictions, (until != Timestamp::ABSENT).then_some(until)))
 }
 
+/// User names as people type them: with commas or white space between.
+pub fn people(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| letter == ',' || letter == ';' || letter.is_whitespace()).filter(|word| !word.is_empty())
+}
+
 /// `POST /projects/members/add`: each by itself; who could not be added is told.
 pub async fn add(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let session = office.session();
@@ -214,7 +219,7 @@ pub async fn add(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let (update, above) = (fields.get("there") == Some("update"), fields.is_set("above"));
     let admission = Admission { project: id(&fields)?, role, restrictions, expires_ms, update, above };
     let (mut added, mut skipped, mut notes) = (0, 0, Vec::new());
-    for word in fields.need("people")?.split([',', ';', ' ', '\n', '\r', '\t']).filter(|word| !word.is_empty()) {
+    for word in people(fields.need("people")?) {
         let admitted = async {
             let name: UserName = word.parse().map_err(|_| ticrypt_client::ClientError::invalid("this is not a user name; check it"))?;
             let person = session.users.lookup(&name).await?;

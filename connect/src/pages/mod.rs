@@ -2,10 +2,12 @@
 
 mod account;
 mod audit;
+mod certifications;
 mod details;
 mod entry;
 mod folder;
 mod frame;
+mod levels;
 mod local;
 mod members;
 mod notices;
@@ -45,6 +47,9 @@ pub fn pages() -> Router<Shared> {
         .route("/transfers", get(transfers::page))
         .route("/projects", get(projects::page))
         .route("/projects/members", get(members::page))
+        .route("/certifications", get(certifications::page))
+        .route("/requirements", get(levels::requirements))
+        .route("/levels", get(levels::levels))
         .route("/people", get(people::page))
         .route("/sessions", get(sessions::page))
         .route("/audit", get(audit::page))
@@ -113,6 +118,17 @@ pub fn actions() -> Router<Shared> {
         .route("/projects/members/change-dialog", post(members::change_dialog))
         .route("/projects/members/change", post(members::change))
         .route("/projects/members/remove", post(members::remove))
+        .route("/certifications/give-dialog", post(certifications::give_dialog))
+        .route("/certifications/give", post(certifications::give))
+        .route("/certifications/renew-dialog", post(certifications::renew_dialog))
+        .route("/certifications/renew", post(certifications::renew))
+        .route("/certifications/end", post(certifications::end))
+        .route("/requirements/set", post(levels::set_requirement))
+        .route("/requirements/dialog", post(levels::requirement_dialog))
+        .route("/requirements/delete", post(levels::delete_requirements))
+        .route("/levels/set", post(levels::set_level))
+        .route("/levels/dialog", post(levels::level_dialog))
+        .route("/levels/delete", post(levels::delete_levels))
         .route("/people/activate-dialog", post(people::activate_dialog))
         .route("/people/activate", post(people::activate))
         .route("/people/deactivate-dialog", post(people::deactivate_dialog))

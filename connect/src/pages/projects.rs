@@ -11,7 +11,7 @@ use ticrypt_client::project::{self, Projects};
 use ticrypt_client::{Session, certification};
 use ticrypt_types::{LevelId, ProjectId, Timestamp, Title, UserName};
 
-use super::vault::shown;
+use super::vault::{one_key, shown};
 use super::{Inside, Visit};
 use crate::desk::Office;
 use crate::fields::Fields;
@@ -199,7 +199,7 @@ fn levels(all: &[LevelView], chosen: Option<LevelId>) -> Vec<(String, String, bo
 /// `POST /projects/new-dialog`: below the selected one, or a tree of its own.
 pub async fn new_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
     let projects = Projects::load(office.session()).await?;
-    let above = match fields.get("key") {
+    let above = match one_key(&fields) {
         Some(key) => Some(projects.find(key)?),
         None => None,
     };

@@ -6,7 +6,7 @@ use thirtyfour::Key;
 use ticrypt_browser_tests::{Browser, Desk, System, in_the_vault, row};
 use ticrypt_e2e::system::Options;
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 15] = [
     "/vault",
     "/vault/details?at=/notes.txt",
     "/shared",
@@ -14,6 +14,9 @@ const PAGES: [&str; 12] = [
     "/trash",
     "/transfers",
     "/projects",
+    "/certifications",
+    "/requirements",
+    "/levels",
     "/people",
     "/sessions",
     "/audit",

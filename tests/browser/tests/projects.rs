@@ -120,3 +120,57 @@ async fn a_project_is_made_and_people_come_and_go() {
     assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new());
     browser.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_asks_and_people_are_certified() {
+    let (system, desk, browser) = in_the_vault().await.unwrap();
+    let ada = Person::register(&system, "ada", "another passphrase", None).unwrap();
+    browser.activate("ada").await.unwrap();
+    ada.login().unwrap();
+    browser.go("/requirements").await.unwrap();
+    browser.read("No requirements").await.unwrap();
+    browser.click("[data-dialog='/requirements/dialog']").await.unwrap();
+    browser.fill("#requirement-name", "Training").await.unwrap();
+    browser.fill("#requirement-maximum", "a while").await.unwrap();
+    let refused = browser.refused("dialog button[type=submit]").await.unwrap();
+    assert!(refused.contains("length of time"), "{refused}");
+    browser.fill("#requirement-maximum", "730d").await.unwrap();
+    browser.picture("requirement-new").await.unwrap();
+    assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new());
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.read("730d").await.unwrap();
+
+    browser.go("/levels").await.unwrap();
+    browser.click("[data-dialog='/levels/dialog']").await.unwrap();
+    browser.fill("#level-name", "CUI").await.unwrap();
+    browser.click("dialog input[name=requirement]").await.unwrap();
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.read("Training").await.unwrap();
+    browser.picture("levels").await.unwrap();
+    assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new());
+    // What a level asks for stays.
+    browser.go("/requirements").await.unwrap();
+    let key = browser.run("return document.querySelector('tr[data-key]').dataset.key").await.unwrap().as_str().unwrap().to_owned();
+    browser.with_row(&key, "Delete").await.unwrap();
+    browser.click("dialog button[value=yes]").await.unwrap();
+    browser.read("a level asks for this requirement").await.unwrap();
+
+    browser.go("/certifications").await.unwrap();
+    browser.click("[data-dialog='/certifications/give-dialog']").await.unwrap();
+    browser.fill("#people", "ada admin").await.unwrap();
+    browser.picture("certify").await.unwrap();
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.read("Certified 2 people").await.unwrap();
+    let key = browser.run("return document.querySelector('tr[data-key]').dataset.key").await.unwrap().as_str().unwrap().to_owned();
+    browser.see(&row(&key, " .bg-green-lt")).await.unwrap();
+    browser.picture("certifications").await.unwrap();
+    assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new());
+    browser.with_row(&key, "End now").await.unwrap();
+    browser.click("dialog button[value=yes]").await.unwrap();
+    browser.read("Ended 1 certification").await.unwrap();
+    browser.see(&row(&key, " .bg-red-lt")).await.unwrap();
+    // The command line shows the same.
+    let listed = desk.run(&["--json", "certification", "list", "--all"]).unwrap().json().unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    browser.close().await.unwrap();
+}

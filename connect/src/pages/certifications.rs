@@ -1,0 +1,243 @@
+//! Who is certified for what, and until when.
+
+use std::cmp::Ordering;
+
+use askama::Template;
+use axum::response::Response;
+use serde::Serialize;
+use ticrypt_api::certification::{CertificationView, RequirementView};
+use ticrypt_client::{certification, clock};
+use ticrypt_types::{Permission, Rank, RequirementId, Timestamp, UserId, UserName};
+
+use super::vault::{day, shown};
+use super::{Inside, Visit};
+use crate::desk::Office;
+use crate::fields::Fields;
+use crate::table::{self, Cell, Column, Filter, Row};
+use crate::trouble::{Result, Trouble};
+use crate::ui::{self, Action, Chrome, Done, Look};
+
+/// What ends within this time is told as ending.
+const SOON_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// A row, with the requirement's name.
+#[derive(Serialize)]
+struct Certification {
+    requirement_name: String,
+    #[serde(flatten)]
+    view: CertificationView,
+}
+
+impl Certification {
+    fn expires(&self) -> Timestamp {
+        self.view.expires_ms.unwrap_or(Timestamp::ABSENT)
+    }
+
+    fn state(&self) -> (&'static str, &'static str) {
+        let (now, until) = (clock::now(), self.expires());
+        match () {
+            () if until.is_expired(now) => ("red", "ended"),
+            () if until != Timestamp::ABSENT && until.millis_since(now) <= SOON_MS => ("yellow", "ends soon"),
+            () => ("green", "valid"),
+        }
+    }
+}
+
+impl Row for Certification {
+    const NOUN: &'static str = "certifications";
+    const COLUMNS: &'static [Column] = &[
+        Column::shown("person", "Person"),
+        Column::shown("requirement", "Certified for"),
+        Column::shown("state", "State"),
+        Column::shown("until", "Until"),
+        Column::hidden("since", "Since"),
+        Column::hidden("given", "Given"),
+    ];
+    const FILTERS: &'static [Filter] =
+        &[Filter { key: "state", title: "State", values: &[("valid", "Valid"), ("ends soon", "Ends soon"), ("ended", "Ended")] }];
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.view.requirement, self.view.user)
+    }
+
+    fn cell(&self, column: &str) -> Cell {
+        match column {
+            "person" => Cell::name("user", self.view.name.to_string()),
+            "requirement" => Cell::Text(self.requirement_name.clone()),
+            "state" => {
+                let (tone, text) = self.state();
+                Cell::badge(tone, text)
+            }
+            "until" => Cell::Time(self.expires()),
+            "since" => Cell::Time(self.view.since_ms),
+            _ => Cell::Time(self.view.given_ms),
+        }
+    }
+
+    fn order(&self, other: &Self, column: &str) -> Ordering {
+        match column {
+            "requirement" => self.requirement_name.cmp(&other.requirement_name),
+            "state" => self.state().1.cmp(other.state().1),
+            "until" => self.expires().cmp(&other.expires()),
+            "since" => self.view.since_ms.cmp(&other.view.since_ms),
+            "given" => self.view.given_ms.cmp(&other.view.given_ms),
+            _ => Ordering::Equal,
+        }
+        .then_with(|| (&self.view.name, &self.requirement_name).cmp(&(&other.view.name, &other.requirement_name)))
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.view.name.as_str().contains(word) || self.requirement_name.to_lowercase().contains(word)
+    }
+
+    fn filtered(&self, _: &str) -> &'static str {
+        self.state().1
+    }
+}
+
+const CERTIFYING: &[Action] = &[
+    Action { title: "Renew…", icon: "refresh", dialog: "/certifications/renew-dialog", key: "F2", first: true, ..Action::NONE },
+    Action {
+        title: "End now",
+        icon: "ban",
+        act: "/certifications/end",
+        confirm: "End {n} now? What asks for it closes for these people within a second.",
+        key: "Delete",
+        danger: true,
+        ..Action::NONE
+    },
+];
+
+#[derive(Template)]
+#[template(path = "certifications.html")]
+struct Page {
+    chrome: Chrome,
+    certifies: bool,
+    table: String,
+}
+
+/// Who may certify sees everybody's; the server says so again.
+fn certifies(office: &Office) -> bool {
+    office.user.rank == Rank::SuperAdmin || office.user.permissions.contains(Permission::ProjectCertify)
+}
+
+fn name(requirements: &[RequirementView], requirement: RequirementId) -> String {
+    let found = requirements.iter().find(|one| one.requirement == requirement);
+    found.map_or_else(|| requirement.to_string(), |one| shown(one.about.name.as_str()))
+}
+
+/// `GET /certifications`.
+pub async fn page(Visit(office): Visit) -> Result<Response> {
+    let certifies = certifies(&office);
+    let requirements = certification::requirements(office.session()).await?;
+    let all = certification::certifications(office.session(), certifies).await?;
+    let row = |view: CertificationView| Certification { requirement_name: name(&requirements, view.requirement), view };
+    let look = Look {
+        one: "certification",
+        many: "certifications",
+        sort: "person",
+        empty_icon: "certificate",
+        empty: if certifies { "Nobody is certified" } else { "You are certified for nothing" },
+        empty_hint: "A project's level says what its members must be certified for.",
+        actions: if certifies { CERTIFYING } else { &[] },
+        ..Look::PLAIN
+    };
+    let table = ui::table(&office, all.into_iter().map(row).collect(), &look)?;
+    ui::html(&Page { chrome: Chrome::new(&office, "/certifications"), certifies, table })
+}
+
+/// For whom, or for which.
+#[derive(Template)]
+#[template(path = "certify.html")]
+struct Dialog {
+    title: String,
+    action: &'static str,
+    button: &'static str,
+    /// To choose from: id and name. Nothing where certifications are renewed.
+    requirements: Vec<(String, String)>,
+    keys: Vec<String>,
+}
+
+/// `POST /certifications/give-dialog`.
+pub async fn give_dialog(Inside(office): Inside) -> Result<Response> {
+    let all = certification::requirements(office.session()).await?;
+    if all.is_empty() {
+        return Err(Trouble::invalid("there is nothing to be certified for yet; an administrator makes a requirement first"));
+    }
+    let requirements = all.iter().map(|one| (one.requirement.to_string(), shown(one.about.name.as_str()))).collect();
+    ui::html(&Dialog { title: "Certify".to_owned(), action: "/certifications/give", button: "Certify", requirements, keys: Vec::new() })
+}
+
+/// `POST /certifications/renew-dialog`.
+pub async fn renew_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
+    let keys = table::selection(&office.sheets, &fields).await?;
+    let title = format!("Renew {}", ui::count(keys.len(), "certification", "certifications"));
+    ui::html(&Dialog { title, action: "/certifications/renew", button: "Renew", requirements: Vec::new(), keys })
+}
+
+fn until(fields: &Fields) -> Result<Option<Timestamp>> {
+    let until = day(fields.get("until").unwrap_or_default())?;
+    Ok((until != Timestamp::ABSENT).then_some(until))
+}
+
+/// `POST /certifications/give`: each by itself; who could not be certified is told.
+pub async fn give(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let session = office.session();
+    let requirement: RequirementId = fields.parsed("requirement", "a requirement")?;
+    let expires = until(&fields)?;
+    let (mut given, mut notes) = (0, Vec::new());
+    for word in super::members::people(fields.need("people")?) {
+        let certified = async {
+            let name: UserName = word.parse().map_err(|_| ticrypt_client::ClientError::invalid("this is not a user name; check it"))?;
+            let person = session.users.lookup(&name).await?;
+            certification::certify(session, requirement, person.user, expires).await
+        };
+        match certified.await {
+            Ok(_) => given += 1,
+            Err(error) => notes.push(format!("{}: {error}", shown(word)).into()),
+        }
+    }
+    let toast = (given > 0).then(|| format!("Certified {}; it counts from their next login.", ui::count(given, "person", "people")));
+    Ok(Done { toast, notes, reload: Some("page"), ..Done::default() })
+}
+
+/// The selected ones.
+async fn selected(office: &Office, fields: &Fields) -> Result<Vec<(RequirementId, UserId)>> {
+    let gone = || Trouble::invalid("this is not a certification; load the page again");
+    let read = |key: &String| {
+        let (requirement, user) = key.split_once('/').ok_or_else(gone)?;
+        Ok((requirement.parse().map_err(|_| gone())?, user.parse().map_err(|_| gone())?))
+    };
+    table::selection(&office.sheets, fields).await?.iter().map(read).collect()
+}
+
+/// Each by itself; what could not be done is told.
+fn told(done: usize, word: &str, notes: Vec<ui::Note>) -> Done {
+    let toast = (done > 0).then(|| format!("{word} {}.", ui::count(done, "certification", "certifications")));
+    Done { toast, notes, reload: Some("page"), ..Done::default() }
+}
+
+/// `POST /certifications/renew`.
+pub async fn renew(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let expires = until(&fields)?;
+    let (mut done, mut notes) = (0, Vec::new());
+    for (requirement, user) in selected(&office, &fields).await? {
+        match certification::certify(office.session(), requirement, user, expires).await {
+            Ok(_) => done += 1,
+            Err(error) => notes.push(error.to_string().into()),
+        }
+    }
+    Ok(told(done, "Renewed", notes))
+}
+
+/// `POST /certifications/end`.
+pub async fn end(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let (mut done, mut notes) = (0, Vec::new());
+    for (requirement, user) in selected(&office, &fields).await? {
+        match certification::expire(office.session(), requirement, user).await {
+            Ok(()) => done += 1,
+            Err(error) => notes.push(error.to_string().into()),
+        }
+    }
+    Ok(told(done, "Ended", notes))
+}
