@@ -41,12 +41,13 @@ impl FileRole {
         }
         let who = self.who(caller).await?;
         let facts = self.facts_of(&who.actor, node.node).await?;
+        // Before a word about the tags: to who may not see it, the node is missing, whatever they send.
+        facts.sight(&who.actor, caller.now)?;
         let tags = self.label_of(&tags).await?;
         let request = RekeyRequest { parent_head: Some(parent_head), nodes: vec![node] };
         if tags == facts.tags
             && let Some(again) = self.rekeyed_before(std::slice::from_ref(&facts), &request).await?
         {
-            facts.access(&who.actor, caller.now)?;
             return Ok(Plan::Again(again));
         }
         let retag = self.retag(&who.actor, &facts, tags.clone()).await?;
