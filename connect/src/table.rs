@@ -106,9 +106,9 @@ pub struct Tag {
 impl Tag {
     pub fn of(view: &ProjectView) -> Self {
         Self {
-            text: shown(view.about.tag.as_str()),
+            text: Harmless(view.about.tag.as_str()).to_string(),
             colour: Some(view.about.colour.clone()),
-            title: format!("tagged {}", shown(view.about.name.as_str())),
+            title: format!("tagged {}", Harmless(view.about.name.as_str())),
         }
     }
 
@@ -127,11 +127,6 @@ impl Tag {
         let Some(colour) = &self.colour else { return String::new() };
         format!("<svg class=\"dot\" viewBox=\"0 0 8 8\" aria-hidden=\"true\"><circle cx=\"4\" cy=\"4\" r=\"4\" fill=\"{colour}\"/></svg>")
     }
-}
-
-/// Text from somebody else, its control characters shown and not obeyed.
-fn shown(text: &str) -> String {
-    Harmless(text).to_string()
 }
 
 impl Cell {

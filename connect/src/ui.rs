@@ -304,6 +304,29 @@ impl Done {
     }
 }
 
+/// What came of doing something with each of several: how many it was done with, and what a person should read of the others.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub done: usize,
+    pub notes: Vec<Note>,
+}
+
+impl Tally {
+    /// One of them, and its name for the case that it failed.
+    pub fn take<T>(&mut self, name: &str, result: std::result::Result<T, ticrypt_client::ClientError>) {
+        match result {
+            Ok(_) => self.done += 1,
+            Err(error) => self.notes.push(format!("{name}: {error}").into()),
+        }
+    }
+
+    /// `Deleted 2 levels.`, and the page anew.
+    pub fn told(self, word: &str, one: &str, many: &str) -> Done {
+        let toast = (self.done > 0).then(|| format!("{word} {}.", count(self.done, one, many)));
+        Done { toast, notes: self.notes, reload: Some("page"), ..Done::default() }
+    }
+}
+
 impl IntoResponse for Done {
     fn into_response(self) -> Response {
         Json(self).into_response()

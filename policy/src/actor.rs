@@ -32,9 +32,13 @@ impl Actor {
 
     /// Whether the system lets them: only super-admins need no permission (rules §1).
     pub fn may(&self, permission: Permission) -> Result<(), Denial> {
-        let has = self.rank == Rank::SuperAdmin || self.permissions.contains(permission);
-        if has { Ok(()) } else { Err(Denial::NoPermission { permission }) }
+        if is_given(self.rank, self.permissions, permission) { Ok(()) } else { Err(Denial::NoPermission { permission }) }
     }
+}
+
+/// Whether the system lets somebody do this: only a super-admin passes over permissions (rules §1).
+pub fn is_given(rank: Rank, permissions: Permissions, permission: Permission) -> bool {
+    rank == Rank::SuperAdmin || permissions.contains(permission)
 }
 
 /// Whether an account may be used at `now`.

@@ -21,10 +21,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ticrypt_api::Hash;
-use ticrypt_api::user::{BundleReply, PinReportRequest, UserCard};
+use ticrypt_api::user::{BundleReply, PinReportRequest, UserCard, UserView};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::bundle::{Bundle, Fingerprint};
-use ticrypt_types::{DeploymentId, Operation, UserId, UserName};
+use ticrypt_types::{DeploymentId, Operation, Permission, UserId, UserName};
 
 use crate::clock;
 use crate::deployment::Deployment;
@@ -38,6 +38,11 @@ pub use admin::StateChange;
 pub use card::Chain;
 pub use compare::{Change, Comparison};
 pub use pins::{Pin, Pins, Trust};
+
+/// Whether the system lets this account do something, as the server will decide: for what a program offers.
+pub fn is_given(account: &UserView, permission: Permission) -> bool {
+    ticrypt_policy::actor::is_given(account.rank, account.permissions, permission)
+}
 
 /// Another key than the pinned one, for no reason that the log proves.
 pub const PIN_CHANGED: &str = "pin_changed";

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ticrypt_api::Blob;
 use ticrypt_api::node::SealView;
 use ticrypt_crypto::entry::Entry;
-use ticrypt_crypto::grant::RecipientKind;
 use ticrypt_keyring::{NodeKeys, entry as sealed_entry};
 use ticrypt_types::{DeploymentId, NodeId};
 
@@ -101,21 +100,14 @@ impl Vault {
 
     /// A grant of a node's own keys to this person, held to the entry that it goes with.
     fn own_seal(&self, parent: &Held, entry: &Entry, view: &SealView) -> Result<Seal> {
-        let grant = self.trust.admit_grant(&view.grant)?;
-        if (grant.recipient_kind, grant.recipient) != (RecipientKind::Person, self.me().user) {
-            return Err(lie("the server shows a share that was made for somebody else"));
-        }
+        let grant = self.grant_to_me(&view.grant)?;
         if (grant.node, grant.kind, grant.owner) != (entry.child, entry.kind, parent.root.owner()) {
             return Err(lie("the server shows the keys of another thing than the one that is tagged"));
         }
         if grant.epoch != entry.child_epoch {
             return Err(moved_on());
         }
-        self.trust.verify_chain(&grant)?;
-        self.saw_keys(&grant)?;
-        let sealer = self.trust.bundle(&grant.sealer_bundle).ok_or_else(|| lie("the key that sealed a share is not known"))?;
-        let root = Root { sharer: sealer.payload().name.clone(), is_home: parent.root.is_home, grant };
-        Ok(Seal { root: Arc::new(root), sealed: view.sealed.0.clone() })
+        self.seal(grant, parent.root.is_home, view.sealed.clone())
     }
 }
 

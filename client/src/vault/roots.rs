@@ -108,19 +108,31 @@ impl Vault {
     }
 
     fn read_root(&self, view: RootView, is_home: bool) -> Result<Arc<Share>> {
-        let grant = self.trust.admit_grant(&view.grant)?;
-        if (grant.recipient_kind, grant.recipient) != (RecipientKind::Person, self.me().user) {
-            return Err(lie("the server shows a share that was made for somebody else"));
-        }
+        let grant = self.grant_to_me(&view.grant)?;
         if is_home != grant.is_root_of(self.me().user) {
             return Err(lie("the server shows a share in the place of one's own tree"));
         }
-        self.trust.verify_chain(&grant)?;
         check_view(&view.entry.node, grant.node, grant.kind, grant.owner)?;
-        self.saw_keys(&grant)?;
+        Ok(Arc::new(Share { seal: self.seal(grant, is_home, view.sealed)?, entry: view.entry }))
+    }
+
+    /// A grant, its signature verified, that was made for this person.
+    pub(super) fn grant_to_me(&self, bytes: &Blob) -> Result<Arc<Signed<GrantPayload>>> {
+        let grant = self.trust.admit_grant(bytes)?;
+        if (grant.recipient_kind, grant.recipient) == (RecipientKind::Person, self.me().user) {
+            Ok(grant)
+        } else {
+            Err(lie("the server shows a share that was made for somebody else"))
+        }
+    }
+
+    /// A grant with the keys it seals: its chain leads to the owner, and its keys are not older ones than were seen.
+    pub(super) fn seal(&self, grant: Arc<Signed<GrantPayload>>, is_home: bool, Blob(sealed): Blob) -> Result<Seal> {
+        self.trust.verify_chain(&grant)?;
+        let keys = Digest::of_parts(&[grant.list_commitment.as_bytes(), grant.tree_commitment.as_bytes()]);
+        self.saw(SeenKind::Epoch, grant.node, grant.epoch.into(), keys)?;
         let sealer = self.trust.bundle(&grant.sealer_bundle).ok_or_else(|| lie("the key that sealed a share is not known"))?;
-        let root = Arc::new(Root { sharer: sealer.payload().name.clone(), is_home, grant });
-        Ok(Arc::new(Share { seal: Seal { root, sealed: view.sealed.0 }, entry: view.entry }))
+        Ok(Seal { root: Arc::new(Root { sharer: sealer.payload().name.clone(), is_home, grant }), sealed })
     }
 
     /// Opens grants; each only once in the life of this view.
@@ -161,12 +173,6 @@ impl Vault {
             && keys.tree.as_ref().is_none_or(|tree| tree.commitment() == grant.tree_commitment)
             && keys.tree.is_some() == grant.has_tree_key();
         if fits { Ok(keys) } else { Err(lie("the keys of a share are not the ones its terms name")) }
-    }
-
-    /// Keys may be made anew, and never become older ones again.
-    pub(super) fn saw_keys(&self, grant: &GrantPayload) -> Result<()> {
-        let keys = Digest::of_parts(&[grant.list_commitment.as_bytes(), grant.tree_commitment.as_bytes()]);
-        self.saw(SeenKind::Epoch, grant.node, grant.epoch.into(), keys)
     }
 
     /// Name and times of a share, from its entry; the root of a whole tree has none.

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 use ticrypt_api::certification::{CertificationView, RequirementView};
 use ticrypt_client::{certification, clock};
-use ticrypt_types::{Permission, Rank, RequirementId, Timestamp, UserId, UserName};
+use ticrypt_types::{Permission, RequirementId, Timestamp, UserName};
 
 use super::vault::{day, shown};
 use super::{Inside, Visit};
@@ -15,7 +15,7 @@ use crate::desk::Office;
 use crate::fields::Fields;
 use crate::table::{self, Cell, Column, Filter, Row};
 use crate::trouble::{Result, Trouble};
-use crate::ui::{self, Action, Chrome, Done, Look};
+use crate::ui::{self, Action, Chrome, Done, Look, Tally};
 
 /// What ends within this time is told as ending.
 const SOON_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
@@ -43,6 +43,11 @@ impl Certification {
     }
 }
 
+/// One person has one for each requirement.
+fn key(view: &CertificationView) -> String {
+    format!("{}/{}", view.requirement, view.user)
+}
+
 impl Row for Certification {
     const NOUN: &'static str = "certifications";
     const COLUMNS: &'static [Column] = &[
@@ -57,7 +62,7 @@ impl Row for Certification {
         &[Filter { key: "state", title: "State", values: &[("valid", "Valid"), ("ends soon", "Ends soon"), ("ended", "Ended")] }];
 
     fn key(&self) -> String {
-        format!("{}/{}", self.view.requirement, self.view.user)
+        key(&self.view)
     }
 
     fn cell(&self, column: &str) -> Cell {
@@ -118,7 +123,7 @@ struct Page {
 
 /// Who may certify sees everybody's; the server says so again.
 fn certifies(office: &Office) -> bool {
-    office.user.rank == Rank::SuperAdmin || office.user.permissions.contains(Permission::ProjectCertify)
+    ticrypt_client::users::is_given(&office.user, Permission::ProjectCertify)
 }
 
 fn name(requirements: &[RequirementView], requirement: RequirementId) -> String {
@@ -185,59 +190,46 @@ pub async fn give(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let session = office.session();
     let requirement: RequirementId = fields.parsed("requirement", "a requirement")?;
     let expires = until(&fields)?;
-    let (mut given, mut notes) = (0, Vec::new());
+    let mut tally = Tally::default();
     for word in super::members::people(fields.need("people")?) {
         let certified = async {
             let name: UserName = word.parse().map_err(|_| ticrypt_client::ClientError::invalid("this is not a user name; check it"))?;
             let person = session.users.lookup(&name).await?;
             certification::certify(session, requirement, person.user, expires).await
         };
-        match certified.await {
-            Ok(_) => given += 1,
-            Err(error) => notes.push(format!("{}: {error}", shown(word)).into()),
-        }
+        tally.take(&shown(word), certified.await);
     }
-    let toast = (given > 0).then(|| format!("Certified {}; it counts from their next login.", ui::count(given, "person", "people")));
-    Ok(Done { toast, notes, reload: Some("page"), ..Done::default() })
+    let toast =
+        (tally.done > 0).then(|| format!("Certified {}; it counts from their next login.", ui::count(tally.done, "person", "people")));
+    Ok(Done { toast, ..tally.told("Certified", "person", "people") })
 }
 
 /// The selected ones.
-async fn selected(office: &Office, fields: &Fields) -> Result<Vec<(RequirementId, UserId)>> {
-    let gone = || Trouble::invalid("this is not a certification; load the page again");
-    let read = |key: &String| {
-        let (requirement, user) = key.split_once('/').ok_or_else(gone)?;
-        Ok((requirement.parse().map_err(|_| gone())?, user.parse().map_err(|_| gone())?))
-    };
-    table::selection(&office.sheets, fields).await?.iter().map(read).collect()
-}
-
-/// Each by itself; what could not be done is told.
-fn told(done: usize, word: &str, notes: Vec<ui::Note>) -> Done {
-    let toast = (done > 0).then(|| format!("{word} {}.", ui::count(done, "certification", "certifications")));
-    Done { toast, notes, reload: Some("page"), ..Done::default() }
+async fn selected(office: &Office, fields: &Fields) -> Result<Vec<CertificationView>> {
+    let keys = table::selection(&office.sheets, fields).await?;
+    let all = certification::certifications(office.session(), certifies(office)).await?;
+    let chosen: Vec<CertificationView> = all.into_iter().filter(|view| keys.contains(&key(view))).collect();
+    if chosen.is_empty() {
+        return Err(Trouble::not_found("these certifications are not there any more; load the page again"));
+    }
+    Ok(chosen)
 }
 
 /// `POST /certifications/renew`.
 pub async fn renew(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let expires = until(&fields)?;
-    let (mut done, mut notes) = (0, Vec::new());
-    for (requirement, user) in selected(&office, &fields).await? {
-        match certification::certify(office.session(), requirement, user, expires).await {
-            Ok(_) => done += 1,
-            Err(error) => notes.push(error.to_string().into()),
-        }
+    let mut tally = Tally::default();
+    for CertificationView { requirement, user, name, .. } in selected(&office, &fields).await? {
+        tally.take(name.as_str(), certification::certify(office.session(), requirement, user, expires).await);
     }
-    Ok(told(done, "Renewed", notes))
+    Ok(tally.told("Renewed", "certification", "certifications"))
 }
 
 /// `POST /certifications/end`.
 pub async fn end(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let (mut done, mut notes) = (0, Vec::new());
-    for (requirement, user) in selected(&office, &fields).await? {
-        match certification::expire(office.session(), requirement, user).await {
-            Ok(()) => done += 1,
-            Err(error) => notes.push(error.to_string().into()),
-        }
+    let mut tally = Tally::default();
+    for CertificationView { requirement, user, name, .. } in selected(&office, &fields).await? {
+        tally.take(name.as_str(), certification::expire(office.session(), requirement, user).await);
     }
-    Ok(told(done, "Ended", notes))
+    Ok(tally.told("Ended", "certification", "certifications"))
 }

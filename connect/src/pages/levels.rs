@@ -8,19 +8,19 @@ use axum::response::Response;
 use serde::Serialize;
 use ticrypt_api::certification::{LevelAbout, LevelView, RequirementAbout, RequirementView};
 use ticrypt_client::{certification, show, when};
-use ticrypt_types::{LevelId, Permission, Rank, RequirementId};
+use ticrypt_types::{Permission, RequirementId};
 
-use super::vault::{one_key, shown};
+use super::vault::shown;
 use super::{Inside, Visit};
 use crate::desk::Office;
 use crate::fields::Fields;
 use crate::table::{self, Cell, Column, Row};
 use crate::trouble::{Result, Trouble};
-use crate::ui::{self, Action, Chrome, Done, Look};
+use crate::ui::{self, Action, Chrome, Done, Look, Tally};
 
 /// Both pages are for whoever defines what projects ask for; others see them and change nothing.
 fn defines(office: &Office) -> bool {
-    office.user.rank == Rank::SuperAdmin || office.user.permissions.contains(Permission::ProjectAdministrate)
+    ticrypt_client::users::is_given(&office.user, Permission::ProjectAdministrate)
 }
 
 #[derive(Template)]
@@ -135,7 +135,7 @@ fn gone() -> Trouble {
 /// `POST /requirements/dialog`: of the selected one, or of a new one.
 pub async fn requirement_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
     let length = |ms: Option<u64>| ms.map(|ms| show::length(Some(ms))).unwrap_or_default();
-    let Some(id) = one_key(&fields) else {
+    let Some(id) = fields.get("key") else {
         return ui::html(&RequirementForm {
             id: None,
             name: String::new(),
@@ -186,16 +186,13 @@ pub async fn set_requirement(Inside(office): Inside, fields: Fields) -> Result<D
 
 /// `POST /requirements/delete`.
 pub async fn delete_requirements(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let (mut deleted, mut notes) = (0, Vec::new());
+    let session = office.session();
+    let mut tally = Tally::default();
     for key in table::selection(&office.sheets, &fields).await? {
-        let id: RequirementId = key.parse().map_err(|_| gone())?;
-        match certification::delete_requirement(office.session(), id).await {
-            Ok(()) => deleted += 1,
-            Err(error) => notes.push(error.to_string().into()),
-        }
+        let RequirementView { requirement, about, .. } = certification::requirement(session, &key).await?;
+        tally.take(&shown(about.name.as_str()), certification::delete_requirement(session, requirement).await);
     }
-    let toast = (deleted > 0).then(|| format!("Deleted {}.", ui::count(deleted, "requirement", "requirements")));
-    Ok(Done { toast, notes, reload: Some("page"), ..Done::default() })
+    Ok(tally.told("Deleted", "requirement", "requirements"))
 }
 
 /// A row: a level with the names of what it asks for.
@@ -293,7 +290,7 @@ struct LevelForm {
 
 /// `POST /levels/dialog`: of the selected one, or of a new one.
 pub async fn level_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
-    let before = match one_key(&fields) {
+    let before = match fields.get("key") {
         Some(id) => Some(certification::level(office.session(), id).await?),
         None => None,
     };
@@ -324,14 +321,11 @@ pub async fn set_level(Inside(office): Inside, fields: Fields) -> Result<Done> {
 
 /// `POST /levels/delete`.
 pub async fn delete_levels(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let (mut deleted, mut notes) = (0, Vec::new());
+    let session = office.session();
+    let mut tally = Tally::default();
     for key in table::selection(&office.sheets, &fields).await? {
-        let id: LevelId = key.parse().map_err(|_| gone())?;
-        match certification::delete_level(office.session(), id).await {
-            Ok(()) => deleted += 1,
-            Err(error) => notes.push(error.to_string().into()),
-        }
+        let LevelView { level, about, .. } = certification::level(session, &key).await?;
+        tally.take(&shown(about.name.as_str()), certification::delete_level(session, level).await);
     }
-    let toast = (deleted > 0).then(|| format!("Deleted {}.", ui::count(deleted, "level", "levels")));
-    Ok(Done { toast, notes, reload: Some("page"), ..Done::default() })
+    Ok(tally.told("Deleted", "level", "levels"))
 }

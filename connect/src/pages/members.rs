@@ -15,7 +15,7 @@ use crate::desk::Office;
 use crate::fields::Fields;
 use crate::table::{self, Cell, Column, Filter, Row, Tag};
 use crate::trouble::{Result, Trouble};
-use crate::ui::{self, Action, Chrome, Done, Look};
+use crate::ui::{self, Action, Chrome, Done, Look, Tally};
 
 /// What may be withheld, by its word and as people read it.
 const WITHHELD: [(&str, &str); 4] = [
@@ -272,7 +272,7 @@ enum Change {
 /// Each by itself; who could not be is told.
 async fn each(office: &Office, fields: &Fields, done: &str, change: Change) -> Result<Done> {
     let (session, project) = (office.session(), id(fields)?);
-    let (mut changed, mut notes) = (0, Vec::new());
+    let mut tally = Tally::default();
     for member in selected(office, fields, project).await? {
         let result = match change {
             Change::Terms { role, restrictions, expires_ms } => {
@@ -281,13 +281,9 @@ async fn each(office: &Office, fields: &Fields, done: &str, change: Change) -> R
             }
             Change::TakeOut => project::remove_member(session, project, member.user).await,
         };
-        match result {
-            Ok(()) => changed += 1,
-            Err(error) => notes.push(format!("{}: {error}", member.name).into()),
-        }
+        tally.take(member.name.as_str(), result);
     }
-    let toast = (changed > 0).then(|| format!("{done} {}.", ui::count(changed, "member", "members")));
-    Ok(Done { toast, notes, reload: Some("page"), ..Done::default() })
+    Ok(tally.told(done, "member", "members"))
 }
 
 /// `POST /projects/members/change`.

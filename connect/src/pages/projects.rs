@@ -11,13 +11,13 @@ use ticrypt_client::project::{self, Projects};
 use ticrypt_client::{Session, certification};
 use ticrypt_types::{LevelId, ProjectId, Timestamp, Title, UserName};
 
-use super::vault::{one_key, shown};
+use super::vault::shown;
 use super::{Inside, Visit};
 use crate::desk::Office;
 use crate::fields::Fields;
 use crate::table::{self, Cell, Column, Filter, Row, Tag};
 use crate::trouble::{Result, Trouble};
-use crate::ui::{self, Action, Chrome, Done, Look};
+use crate::ui::{self, Action, Chrome, Done, Look, Tally};
 
 /// What a tag is coloured like if nobody says.
 const COLOUR: &str = "#6b7280";
@@ -199,7 +199,7 @@ fn levels(all: &[LevelView], chosen: Option<LevelId>) -> Vec<(String, String, bo
 /// `POST /projects/new-dialog`: below the selected one, or a tree of its own.
 pub async fn new_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
     let projects = Projects::load(office.session()).await?;
-    let above = match one_key(&fields) {
+    let above = match fields.get("key") {
         Some(key) => Some(projects.find(key)?),
         None => None,
     };
@@ -291,21 +291,15 @@ pub async fn change(Inside(office): Inside, fields: Fields) -> Result<Done> {
 /// `POST /projects/delete`: each by itself; what is not deleted says why.
 pub async fn delete(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let projects = Projects::load(office.session()).await?;
-    let (mut deleted, mut notes) = (0, Vec::new());
+    let mut tally = Tally::default();
     // What is below goes first.
     let mut chosen = selected(&office, &fields).await?;
     chosen.sort_by_key(|project| std::cmp::Reverse(projects.get(*project).map(|view| projects.path(view))));
     for project in chosen {
-        match project::delete(office.session(), project).await {
-            Ok(()) => deleted += 1,
-            Err(error) => {
-                let name = projects.get(project).map_or_else(|| project.to_string(), |view| shown(&projects.path(view)));
-                notes.push(format!("{name}: {error}").into());
-            }
-        }
+        let name = projects.get(project).map_or_else(|| project.to_string(), |view| shown(&projects.path(view)));
+        tally.take(&name, project::delete(office.session(), project).await);
     }
-    let toast = (deleted > 0).then(|| format!("Deleted {}.", ui::count(deleted, "project", "projects")));
-    Ok(Done { toast, notes, reload: Some("page"), ..Done::default() })
+    Ok(tally.told("Deleted", "project", "projects"))
 }
 
 /// `POST /projects/work`.

@@ -190,11 +190,6 @@ pub async fn one(office: &Office, fields: &Fields) -> Result<VaultPath> {
     }
 }
 
-/// The row a dialog was asked for; none where it was asked for by the page.
-pub fn one_key(fields: &Fields) -> Option<&str> {
-    fields.get("key")
-}
-
 #[derive(Template)]
 #[template(path = "vault_name.html")]
 struct NameDialog {

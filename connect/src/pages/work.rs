@@ -1,8 +1,10 @@
 //! The projects one works in: always in sight, and changed from every page. Tags of things are chosen the same way.
 
-use askama::Template;
-use axum::response::Response;
 use std::collections::BTreeSet;
+
+use askama::Template;
+use axum::response::{Html, IntoResponse, Response};
+use ticrypt_api::project::ProjectView;
 use ticrypt_client::project::{self, Projects};
 use ticrypt_client::vault::progress::{Cancel, Quiet};
 use ticrypt_types::ProjectId;
@@ -71,11 +73,7 @@ struct Choose {
 const DEPTH_DRAWN: usize = 5;
 
 /// The trees one sees. `choice` says whether a project is chosen, and why it cannot be.
-fn trees(
-    projects: &Projects,
-    none: &'static str,
-    choice: impl Fn(&ticrypt_api::project::ProjectView) -> (bool, Option<String>),
-) -> Vec<Tree> {
+fn trees(projects: &Projects, none: &'static str, choice: impl Fn(&ProjectView) -> (bool, Option<String>)) -> Vec<Tree> {
     let mut trees: Vec<Tree> = Vec::new();
     for (depth, view) in projects.in_order() {
         if depth == 0 {
@@ -105,22 +103,22 @@ fn chosen(fields: &Fields) -> Result<Vec<ProjectId>> {
 
 /// `GET /working`.
 pub async fn bar(Inside(office): Inside) -> Result<Response> {
-    let projects = Projects::load(office.session()).await?;
-    let bar = bar_of(&projects);
-    let html = bar.render().map_err(|e| Trouble::broken(e.to_string()))?;
-    office.remember_work(html);
-    ui::html(&bar)
+    Ok(Html(redraw(&office, &Projects::load(office.session()).await?)?).into_response())
 }
 
-fn bar_of(projects: &Projects) -> Bar {
+/// Draws the bar, and keeps it for the next page.
+fn redraw(office: &Office, projects: &Projects) -> Result<String> {
     let missing = projects.working().find_map(|view| view.own.as_ref()?.advice.clone());
-    Bar { tags: projects.working().map(Tag::of).collect(), missing: missing.map(|missing| shown(&missing)) }
+    let bar = Bar { tags: projects.working().map(Tag::of).collect(), missing: missing.map(|missing| shown(&missing)) };
+    let html = bar.render().map_err(|e| Trouble::broken(format!("the bar cannot be shown: {e}")))?;
+    office.remember_work(html.clone());
+    Ok(html)
 }
 
 /// `POST /working/dialog`.
 pub async fn dialog(Inside(office): Inside) -> Result<Response> {
     let projects = Projects::load(office.session()).await?;
-    let choice = |view: &ticrypt_api::project::ProjectView| match &view.own {
+    let choice = |view: &ProjectView| match &view.own {
         None => (false, Some("you are no member".to_owned())),
         Some(own) => (own.working, own.advice.clone()),
     };
@@ -147,8 +145,7 @@ pub async fn work_in(office: &Office, wanted: Vec<ProjectId>) -> Result<Done> {
     let projects = Projects::load(office.session()).await?;
     let names: Vec<String> = projects.working().map(|view| shown(&projects.path(view))).collect();
     let told = if names.is_empty() { "You work in no project.".to_owned() } else { format!("You work in {}.", names.join(" and ")) };
-    let html = bar_of(&projects).render().map_err(|e| Trouble::broken(e.to_string()))?;
-    office.remember_work(html);
+    redraw(office, &projects)?;
     Ok(Done::page(told))
 }
 
@@ -166,7 +163,7 @@ pub async fn tag_dialog(Inside(office): Inside, fields: Fields) -> Result<Respon
             step = view.parent.and_then(|parent| projects.get(parent));
         }
     }
-    let choice = |view: &ticrypt_api::project::ProjectView| {
+    let choice = |view: &ProjectView| {
         let hint = (!open.contains(&view.project)).then(|| "not in your working set".to_owned());
         (own.contains(&view.project), hint)
     };
