@@ -38,6 +38,20 @@ async fn what_is_hidden_answers_like_what_is_missing() {
         directory.head_hash = Some(Digest::new([1; 32]));
         let (_, new) = small_file(&eve, &mut directory, "x", 1);
         assert_eq!(world.create(&eve, &mut directory, vec![new]).await.unwrap_err(), missing);
+        // Whatever the tags: a project that is not there would otherwise be spoken of first.
+        let tags = vec![ticrypt_types::ProjectId::from_random(random())];
+        let node = ticrypt_api::node::RekeyedNode {
+            node,
+            epoch: 2,
+            entry: None,
+            entries: vec![],
+            head: None,
+            content_wraps: vec![],
+            props_keys: vec![],
+            grants: vec![],
+        };
+        let tag = ticrypt_api::node::TagRequest { tags, parent_head: directory.advance(&eve), node };
+        assert_eq!(world.vault.tag(&caller(&eve), tag).await.unwrap_err(), missing);
     }
     let stat = world.vault.stat(&caller(&eve), StatRequest { nodes: vec![file, new_node()] }).await.unwrap().body;
     assert!(stat.nodes.is_empty());
