@@ -105,6 +105,14 @@ endpoints! {
     CertificationExpire Post "/v1/certifications/expire" Json;
     WorkingSet       Post   "/v1/self/working" Json;
 
+    GroupList        Get    "/v1/groups" Json;
+    GroupRead        Get    "/v1/groups/{group}" Cbor;
+    GroupCreate      Post   "/v1/groups" Cbor;
+    GroupChange      Post   "/v1/groups/{group}/heads" Cbor;
+    GroupSeal        Post   "/v1/groups/{group}/seals" Cbor;
+    GroupRename      Post   "/v1/groups/{group}/name" Json;
+    GroupDelete      Delete "/v1/groups/{group}" Json;
+
     HomeCreate       Post   "/v1/vault/home" Cbor;
     VaultRoots       Get    "/v1/vault/roots" Cbor;
     NodeList         Post   "/v1/vault/list" Cbor;

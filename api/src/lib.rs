@@ -9,6 +9,7 @@ pub mod deployment;
 pub mod endpoint;
 pub mod error;
 pub mod grant;
+pub mod group;
 pub mod log;
 pub mod node;
 pub mod notification;

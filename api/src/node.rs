@@ -4,7 +4,7 @@
 //! Creates are idempotent by the ids the client chose: the same request again is answered as the first was.
 
 use serde::{Deserialize, Serialize};
-use ticrypt_types::{NodeId, NodeKind, ProjectId, Timestamp, UserId, VersionId};
+use ticrypt_types::{GroupId, NodeId, NodeKind, ProjectId, Timestamp, UserId, VersionId};
 use utoipa::ToSchema;
 
 use crate::grant::NewGrant;
@@ -262,6 +262,9 @@ pub struct PageQuery {
 pub struct TrashQuery {
     #[serde(default)]
     pub directory: Option<NodeId>,
+    /// The tree of a group; the caller's own if neither is named.
+    #[serde(default)]
+    pub group: Option<GroupId>,
     #[serde(default)]
     pub limit: Option<u32>,
     #[serde(default)]

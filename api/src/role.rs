@@ -11,12 +11,16 @@ use ticrypt_types::{NodeId, Operation, Rank, RequestId, SessionId, Timestamp, Us
 
 use crate::error::ApiError;
 use crate::grant::{GrantCreateRequest, GrantEndReply, GrantListReply, GrantListRequest, GrantRevokeRequest};
+use crate::group::{
+    GroupChangeRequest, GroupCreateRequest, GroupListReply, GroupReadQuery, GroupReadReply, GroupRenameRequest, GroupReply,
+    GroupSealRequest,
+};
 use crate::log::{EntriesReply, EntriesRequest, LogName, LoggedEvent};
 use crate::node::*;
 use crate::upload::{UploadBeginReply, UploadBeginRequest, UploadStatusReply};
 use crate::user::KeyLeaf;
 use crate::version::{OpenReply, OpenRequest, PublishReply, PublishRequest, VersionListReply, VersionListRequest};
-use ticrypt_types::GrantId;
+use ticrypt_types::{GrantId, GroupId};
 
 /// Who asks, as `rest` has identified them. A role decides by this and by the facts it loads, never by anything in the body.
 #[derive(Clone, Debug)]
@@ -93,9 +97,11 @@ pub enum KeyEventKind {
     State,
     Rotation,
     Reset,
+    /// Of a group; the body is the head's record hash.
+    GroupHead,
 }
 
-/// The file role: directories, files, versions, grants.
+/// The file role: directories, files, versions, grants, groups.
 #[async_trait]
 pub trait Vault: Send + Sync + fmt::Debug {
     async fn create_home(&self, caller: &Caller, request: HomeCreateRequest) -> Result<Reply<HeadReply>, ApiError>;
@@ -124,6 +130,14 @@ pub trait Vault: Send + Sync + fmt::Debug {
     async fn revoke_grant(&self, caller: &Caller, grant: GrantId, request: GrantRevokeRequest) -> Result<Reply<GrantEndReply>, ApiError>;
     async fn leave_grant(&self, caller: &Caller, grant: GrantId) -> Result<Reply<GrantEndReply>, ApiError>;
     async fn grants(&self, caller: &Caller, request: GrantListRequest) -> Result<Reply<GrantListReply>, ApiError>;
+
+    async fn groups(&self, caller: &Caller) -> Result<Reply<GroupListReply>, ApiError>;
+    async fn group(&self, caller: &Caller, group: GroupId, query: GroupReadQuery) -> Result<Reply<GroupReadReply>, ApiError>;
+    async fn create_group(&self, caller: &Caller, request: GroupCreateRequest) -> Result<Reply<GroupReply>, ApiError>;
+    async fn change_group(&self, caller: &Caller, group: GroupId, request: GroupChangeRequest) -> Result<Reply<GroupReply>, ApiError>;
+    async fn seal_group(&self, caller: &Caller, group: GroupId, request: GroupSealRequest) -> Result<Reply<GroupReply>, ApiError>;
+    async fn rename_group(&self, caller: &Caller, group: GroupId, request: GroupRenameRequest) -> Result<Reply<GroupReply>, ApiError>;
+    async fn delete_group(&self, caller: &Caller, group: GroupId) -> Result<Reply<()>, ApiError>;
 }
 
 /// An answer and the audit row it rests on, for the receipt.

@@ -31,7 +31,7 @@ pub struct RegisterReply {
 }
 
 /// A leaf of the key log, handed to those entitled to its body (security C18).
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct KeyLeaf {
     pub index: u64,
     pub leaf: Blob,

@@ -4,7 +4,9 @@
 
 use serde_json::Value;
 use ticrypt_api::endpoint::{BINDING_HEADER, Codec, ENDPOINTS, LAST_EVENT_HEADER, Method, TICKET_HEADER};
-use ticrypt_api::{Endpoint, Problem, certification, deployment, grant, log, node, notification, project, session, upload, user, version};
+use ticrypt_api::{
+    Endpoint, Problem, certification, deployment, grant, group, log, node, notification, project, session, upload, user, version,
+};
 use ticrypt_types::Operation;
 use ticrypt_types::operation::{Caller, Effect};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem, PathsBuilder};
@@ -86,7 +88,13 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::GrantRevoke => (shape::<grant::GrantRevokeRequest>(), shape::<grant::GrantEndReply>()),
         O::GrantLeave => (shape::<grant::GrantLeaveRequest>(), shape::<grant::GrantEndReply>()),
         O::GrantList => (shape::<grant::GrantListRequest>(), shape::<grant::GrantListReply>()),
-        O::GrantExpire => (None, None),
+        O::GrantExpire | O::GroupDelete => (None, None),
+        O::GroupList => (None, shape::<group::GroupListReply>()),
+        O::GroupRead => (None, shape::<group::GroupReadReply>()),
+        O::GroupCreate => (shape::<group::GroupCreateRequest>(), shape::<group::GroupReply>()),
+        O::GroupChange => (shape::<group::GroupChangeRequest>(), shape::<group::GroupReply>()),
+        O::GroupSeal => (shape::<group::GroupSealRequest>(), shape::<group::GroupReply>()),
+        O::GroupRename => (shape::<group::GroupRenameRequest>(), shape::<group::GroupReply>()),
         O::NotificationList => (None, shape::<notification::NotificationListReply>()),
         O::NotificationRead => (shape::<notification::NotificationReadRequest>(), shape::<notification::NotificationReadReply>()),
         O::EventFollow => (None, shape::<notification::EventData>()),
@@ -100,6 +108,7 @@ fn queries(operation: Operation) -> Vec<Parameter> {
         Operation::NodeHistory | Operation::ProjectList | Operation::MemberList => query::<node::PageQuery>(),
         Operation::CertificationList => query::<certification::CertificationListQuery>(),
         Operation::TrashList => query::<node::TrashQuery>(),
+        Operation::GroupRead => query::<group::GroupReadQuery>(),
         Operation::NotificationList => query::<notification::NotificationListQuery>(),
         Operation::LogTile => query::<log::TileQuery>(),
         _ => Vec::new(),

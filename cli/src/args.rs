@@ -77,6 +77,9 @@ pub enum Command {
     /// Find people, compare fingerprints; administrators: accounts
     #[command(subcommand)]
     Users(verbs::users::Command),
+    /// Groups: people who share a key and a directory
+    #[command(subcommand)]
+    Group(verbs::group::Command),
     /// Projects: tags with members, and what they ask for
     #[command(subcommand)]
     Project(verbs::project::Command),

@@ -123,6 +123,14 @@ impl ClientError {
         self.0.retry_after_ms
     }
 
+    /// These nodes need new keys before anything is written.
+    pub fn epoch_closed(nodes: Vec<NodeId>) -> Self {
+        let mut error =
+            Self::refused("epoch_closed", "someone lost access here, so new keys come first; run `ticrypt rekey`, then try again");
+        error.0.nodes = nodes;
+        error
+    }
+
     /// Whether the server refused a write because keys must be replaced first.
     pub fn is_epoch_closed(&self) -> bool {
         self.0.code == "epoch_closed"

@@ -15,8 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ticrypt_crypto::bundle::Bundle;
+use ticrypt_crypto::bundle::KemPublicKey;
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::grant::{GrantPayload, Revocation};
+use ticrypt_crypto::group::{GroupHeadPayload, GroupSealTerms};
 use ticrypt_crypto::login::{LoginPayload, SessionBinding};
 use ticrypt_crypto::manifest::ManifestPayload;
 use ticrypt_crypto::record::Record;
@@ -25,6 +27,7 @@ use ticrypt_crypto::statement::StatementPayload;
 use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_crypto::{Digest, Envelope, Namespace, PublicKey, Signed};
 use ticrypt_keyring::SessionKey;
+use ticrypt_keyring::group::GroupSeed;
 use ticrypt_types::limits::BATCH_MAX_NODES;
 use ticrypt_types::{DeploymentId, SessionId, UserId, UserName};
 
@@ -77,6 +80,7 @@ pub enum Batch {
     Statements(Vec<StatementPayload>),
     Login(Box<LoginPayload>),
     WorkingSet(Box<WorkingSetPayload>),
+    GroupHeads(Vec<GroupHeadPayload>),
 }
 
 impl Batch {
@@ -89,6 +93,7 @@ impl Batch {
             Self::Statements(_) => Namespace::Statement,
             Self::Login(_) => Namespace::Login,
             Self::WorkingSet(_) => Namespace::WorkingSet,
+            Self::GroupHeads(_) => Namespace::GroupHead,
         }
     }
 
@@ -99,6 +104,7 @@ impl Batch {
             Self::Grants(records) => records.len(),
             Self::Revocations(records) => records.len(),
             Self::Statements(records) => records.len(),
+            Self::GroupHeads(records) => records.len(),
             Self::Login(_) | Self::WorkingSet(_) => 1,
         }
     }
@@ -118,6 +124,7 @@ impl Batch {
             Self::Grants(records) => all(records),
             Self::Revocations(records) => all(records),
             Self::Statements(records) => all(records),
+            Self::GroupHeads(records) => all(records),
             Self::Login(record) => vec![record.to_bytes()],
             Self::WorkingSet(record) => vec![record.to_bytes()],
         }
@@ -136,6 +143,7 @@ impl Batch {
             Namespace::Grant => all(payloads).map(Self::Grants),
             Namespace::Revocation => all(payloads).map(Self::Revocations),
             Namespace::Statement => all(payloads).map(Self::Statements),
+            Namespace::GroupHead => all(payloads).map(Self::GroupHeads),
             Namespace::Login => match <[LoginPayload; 1]>::try_from(all(payloads)?) {
                 Ok([login]) => Ok(Self::Login(Box::new(login))),
                 Err(_) => Err(ClientError::invalid("a login is signed alone")),
@@ -163,6 +171,7 @@ impl Batch {
             Self::Grants(records) => signers(records, |r| (r.deployment, r.sealer, r.sealer_bundle))?,
             Self::Revocations(records) => signers(records, |r| (r.deployment, r.issuer, r.issuer_bundle))?,
             Self::Statements(records) => signers(records, |r| (r.deployment, r.issuer, r.issuer_bundle))?,
+            Self::GroupHeads(records) => signers(records, |r| (r.deployment, r.writer, r.writer_bundle))?,
             Self::Login(record) => signers(std::slice::from_ref(&**record), |r| (r.deployment, r.user, r.bundle))?,
             Self::WorkingSet(record) => signers(std::slice::from_ref(&**record), |r| (r.deployment, r.user, r.bundle))?,
         };
@@ -190,6 +199,14 @@ pub struct SealedGrant {
     pub sealer_key: PublicKey,
 }
 
+/// The seed of a group's key, sealed to this person; `key` is its public half, out of a verified head.
+#[derive(Clone, Debug)]
+pub struct SealedSeed {
+    pub terms: GroupSealTerms,
+    pub sealed: Vec<u8>,
+    pub key: KemPublicKey,
+}
+
 /// The holder of an identity.
 #[async_trait]
 pub trait Keys: Send + Sync + fmt::Debug {
@@ -202,6 +219,9 @@ pub trait Keys: Send + Sync + fmt::Debug {
     /// Opens grants made to this person, under the present key or a retired one; keys come in the same order. A grant that does not
     /// open, or whose keys do not fit its commitments, fails on its own.
     async fn open(&self, grants: Vec<SealedGrant>) -> Result<Vec<Result<NodeKeys>>>;
+
+    /// Opens the seed of a group's key; one that is not of the public key refuses to.
+    async fn open_group_seal(&self, seal: SealedSeed) -> Result<GroupSeed>;
 
     /// Draws the key of a new session and returns its public half; the key before is forgotten.
     async fn new_session_key(&self) -> Result<PublicKey>;
@@ -261,6 +281,11 @@ impl Keys for Unlocked {
         let identity = Arc::clone(&self.identity);
         let opened = tokio::task::spawn_blocking(move || grants.iter().map(|grant| open_one(&identity, grant)).collect());
         opened.await.map_err(|e| ClientError::broken("opening grants was cut off; try again").because(e))
+    }
+
+    async fn open_group_seal(&self, seal: SealedSeed) -> Result<GroupSeed> {
+        ticrypt_keyring::group::open(&self.identity, &seal.terms, &seal.sealed, &seal.key)
+            .map_err(|e| ClientError::untrusted(format!("the key of a group does not open: {e}")).because(e))
     }
 
     async fn new_session_key(&self) -> Result<PublicKey> {

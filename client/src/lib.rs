@@ -6,6 +6,7 @@
 //!              │           Session ── Keys ── Unlocked (this process) or AgentKeys (over a socket)
 //!              ├── Mirror   (both logs: last checkpoint, tiles; refuses older and forked ones)
 //!              ├── Users    (bundles, key-log proofs, pins)
+//!              ├── Groups   (signed heads replayed, seeds)
 //!              └── Seen     (highest counters; refuses older states)
 //! ```
 //!
@@ -20,6 +21,7 @@ pub mod deployment;
 pub mod entropy;
 pub mod error;
 pub mod events;
+pub mod group;
 pub mod home;
 pub mod keys;
 pub mod login;
@@ -38,6 +40,6 @@ pub mod when;
 pub use deployment::Deployment;
 pub use error::{ClientError, Kind};
 pub use home::Home;
-pub use keys::{Batch, Keys, NodeKeys, SealedGrant};
+pub use keys::{Batch, Keys, NodeKeys, SealedGrant, SealedSeed};
 pub use session::Session;
 pub use transport::Transport;

@@ -42,10 +42,12 @@ pub enum SeenKind {
     Epoch,
     /// Grants this person has ended: nothing is counted.
     Ended,
+    /// The heads of a group.
+    Group,
 }
 
 impl SeenKind {
-    const ALL: [Self; 4] = [Self::Head, Self::Sequence, Self::Epoch, Self::Ended];
+    const ALL: [Self; 5] = [Self::Head, Self::Sequence, Self::Epoch, Self::Ended, Self::Group];
 
     const fn code(self) -> u8 {
         match self {
@@ -53,6 +55,7 @@ impl SeenKind {
             Self::Sequence => 2,
             Self::Epoch => 3,
             Self::Ended => 4,
+            Self::Group => 5,
         }
     }
 
@@ -62,6 +65,7 @@ impl SeenKind {
             Self::Sequence => "file",
             Self::Epoch => "keys of the node",
             Self::Ended => "ended grant",
+            Self::Group => "group",
         }
     }
 }

@@ -57,6 +57,9 @@ pub fn words(session: &Session, notification: &Notification) -> String {
         NotificationKind::AccountActivated => "Your account was activated.".to_owned(),
         NotificationKind::RankChanged => "Your rank was changed; log in again to see what you may do now.".to_owned(),
         NotificationKind::RegistrationWaiting => "Somebody registered and waits to be activated.".to_owned(),
+        NotificationKind::GroupJoined => format!("{who} added you to a group."),
+        NotificationKind::GroupLeft => "You are no longer in a group.".to_owned(),
+        NotificationKind::GroupOwned => format!("{who} made you the owner of a group."),
     }
 }
 
@@ -67,5 +70,6 @@ pub fn place(kind: NotificationKind) -> &'static str {
         NotificationKind::GivenShareEnded => "/sharing",
         NotificationKind::AccountActivated | NotificationKind::RankChanged => "/account",
         NotificationKind::RegistrationWaiting => "/people?f.state=pending",
+        NotificationKind::GroupJoined | NotificationKind::GroupLeft | NotificationKind::GroupOwned => "/vault",
     }
 }

@@ -7,8 +7,10 @@
 //!   owner ──grant (view, share)──▶ a colleague ──grant (view), authority = that grant──▶ another
 //!                                      └─ verbs and expiry within what they hold
 //! ```
+//!
+//! A directory of a group is sealed to a generation of the group, which owns it; who may seal it so, the group's heads say (§12).
 
-use ticrypt_types::{DeploymentId, GrantId, NodeId, NodeKind, Timestamp, UserId, Verbs};
+use ticrypt_types::{DeploymentId, GrantId, GroupId, NodeId, NodeKind, Timestamp, UserId, Verbs};
 
 use crate::record::{Record, RecordError};
 use crate::signature::{Namespace, Payload, Signed};
@@ -40,6 +42,8 @@ pub enum GrantError {
     AuthorityNeeded,
     #[error("the grant does not replace that one: {0}")]
     NotReplacement(&'static str),
+    #[error("the grant is not one of the group's own: {0}")]
+    NotOfGroup(&'static str),
 }
 
 code_element! {
@@ -63,13 +67,14 @@ record! {
         pub epoch: u32,
         pub list_commitment: Digest,
         pub tree_commitment: Digest,
-        /// Who created the tree.
+        /// Who created the tree, or the group whose tree it is.
         pub owner: UserId,
         pub sealer: UserId,
         pub sealer_bundle: Digest,
         pub recipient_kind: RecipientKind,
         /// A person, or a group under an id of the same form.
         pub recipient: UserId,
+        /// Of a group: the record hash of the head that began the generation.
         pub recipient_bundle: Digest,
         pub recipient_generation: u32,
         pub verbs: Verbs,
@@ -77,7 +82,8 @@ record! {
         pub expires: Timestamp,
         /// The grant this one replaces, for the same recipient.
         pub predecessor: Option<Digest>,
-        /// The grant under which the sealer shares; absent when the sealer is the owner.
+        /// The grant under which the sealer shares, in a group's tree the group's head on which they are a member; absent when the sealer
+        /// is the owner.
         pub authority: Option<Digest>,
         pub key_log_size: u64,
         pub key_log_root: Option<Digest>,
@@ -86,6 +92,9 @@ record! {
 }
 
 impl GrantPayload {
+    /// What a group's keys are sealed for: what each member may do of it, the roster says, and a group shares nothing on.
+    pub const GROUP_VERBS: Verbs = Verbs::VIEW.and(Verbs::DOWNLOAD).and(Verbs::EDIT);
+
     /// The HPKE info that ties the sealed keys to these terms.
     pub fn info(&self) -> Digest {
         Digest::of_parts(&[b"ticrypt/v1/grant", &[0], &self.to_bytes()])
@@ -103,6 +112,27 @@ impl GrantPayload {
             && [self.owner, self.sealer, self.recipient] == [user; 3]
             && self.verbs == Verbs::ALL
             && self.authority.is_none()
+    }
+
+    /// Checks a grant of a group's directory to its own members: `head` is the record hash of the head that began the generation. That the
+    /// sealer is a member on the head named as authority is for the caller, who knows the roster.
+    pub fn verify_of_group(&self, group: GroupId, generation: u32, head: &Digest) -> Result<(), GrantError> {
+        if self.recipient_kind != RecipientKind::Group || [self.owner, self.recipient] != [group.as_owner(); 2] {
+            return Err(GrantError::NotOfGroup("another owner or recipient"));
+        }
+        if self.recipient_generation != generation || self.recipient_bundle != *head {
+            return Err(GrantError::NotOfGroup("another generation"));
+        }
+        if self.verbs != Self::GROUP_VERBS {
+            return Err(GrantError::NotOfGroup("other verbs"));
+        }
+        if self.expires != Timestamp::ABSENT {
+            return Err(GrantError::NotOfGroup("it expires"));
+        }
+        if self.authority.is_none() {
+            return Err(GrantError::NotOfGroup("it names no head that its sealer stands on"));
+        }
+        Ok(())
     }
 
     /// Checks a grant by a holder who shares on: `authority` is theirs, carries *share*, and is not exceeded. That it is of this
@@ -181,7 +211,7 @@ impl GrantPayload {
         if self.deployment != authority.deployment || self.owner != authority.owner {
             return Err(GrantError::OtherTree);
         }
-        // Who is in a group is proven by rosters, which do not exist yet: a grant to a group is nobody's authority.
+        // Who is in a group, its heads prove: members stand on those, and a grant to a group is nobody's authority.
         if authority.recipient_kind != RecipientKind::Person || authority.recipient != self.sealer {
             return Err(GrantError::NotHolder);
         }

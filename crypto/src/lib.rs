@@ -16,6 +16,7 @@ pub mod digest;
 pub mod directory;
 pub mod entry;
 pub mod grant;
+pub mod group;
 pub mod keyfile;
 pub mod login;
 pub mod manifest;

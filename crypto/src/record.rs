@@ -6,7 +6,7 @@
 
 use minicbor::decode::{self, Decode, Decoder};
 use minicbor::encode::{self, Encode, Encoder, Write};
-use ticrypt_types::id::{DeploymentId, GrantId, NodeId, ProjectId, SessionId, UserId, VersionId};
+use ticrypt_types::id::{DeploymentId, GrantId, GroupId, NodeId, ProjectId, SessionId, UserId, VersionId};
 use ticrypt_types::{NodeKind, Timestamp, UserName, Verbs};
 
 use crate::Digest;
@@ -118,7 +118,24 @@ macro_rules! elements {
     )+};
 }
 
-elements!(u8, u16, u32, u64, String, Digest, Timestamp, NodeKind, DeploymentId, GrantId, NodeId, ProjectId, SessionId, UserId, VersionId);
+elements!(
+    u8,
+    u16,
+    u32,
+    u64,
+    String,
+    Digest,
+    Timestamp,
+    NodeKind,
+    DeploymentId,
+    GrantId,
+    GroupId,
+    NodeId,
+    ProjectId,
+    SessionId,
+    UserId,
+    VersionId
+);
 
 impl Element for Vec<u8> {
     fn put<W: Write>(&self, e: &mut Encoder<W>) -> Result<(), encode::Error<W::Error>> {
@@ -131,18 +148,23 @@ impl Element for Vec<u8> {
 }
 
 /// A list is a definite array of its own; how long it may be is the record's own rule, and its bound holds before that.
-impl Element for Vec<ProjectId> {
+impl<T: Listed> Element for Vec<T> {
     fn put<W: Write>(&self, e: &mut Encoder<W>) -> Result<(), encode::Error<W::Error>> {
         e.array(self.len() as u64)?;
-        self.iter().try_for_each(|id| id.put(e))
+        self.iter().try_for_each(|one| one.put(e))
     }
 
     fn take(d: &mut Decoder<'_>) -> Result<Self, decode::Error> {
         let count = d.array()?.ok_or_else(|| decode::Error::message("indefinite length"))?;
         // Not reserved for: a length that lies ends with the bytes.
-        (0..count).map(|_| ProjectId::take(d)).collect()
+        (0..count).map(|_| T::take(d)).collect()
     }
 }
+
+/// What records hold lists of; bytes are no list.
+pub trait Listed: Element {}
+
+impl Listed for ProjectId {}
 
 impl<const N: usize> Element for [u8; N] {
     fn put<W: Write>(&self, e: &mut Encoder<W>) -> Result<(), encode::Error<W::Error>> {

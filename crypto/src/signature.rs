@@ -56,10 +56,11 @@ pub enum Namespace {
     Directory,
     Manifest,
     WorkingSet,
+    GroupHead,
 }
 
 impl Namespace {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Bundle,
         Self::BundleRotation,
         Self::Statement,
@@ -70,6 +71,7 @@ impl Namespace {
         Self::Directory,
         Self::Manifest,
         Self::WorkingSet,
+        Self::GroupHead,
     ];
 
     pub const fn word(self) -> &'static str {
@@ -84,6 +86,7 @@ impl Namespace {
             Self::Directory => "directory",
             Self::Manifest => "manifest",
             Self::WorkingSet => "working-set",
+            Self::GroupHead => "group-head",
         }
     }
 }

@@ -1,26 +1,23 @@
-//! Sealing a node's keys to somebody, and opening them (docs/formats.md §6; HPKE base mode, RFC 9180).
+//! Sealing a node's keys to a person or to a generation of a group, and opening them (docs/formats.md §6).
 //!
 //! HPKE here has no sender: what says who sealed is the signature over the payload, and the payload's hash is in the HPKE info,
 //! so that the sealed keys open under no other terms.
 
-use hpke::aead::AesGcm256;
-use hpke::kdf::HkdfSha384;
-use hpke::kem::MlKem1024P384;
-use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
 use minicbor::encode::{Encode, Encoder, Write};
 use minicbor::{Decode, Decoder};
-use ticrypt_crypto::bundle::Bundle;
-use ticrypt_crypto::grant::{ENCAPSULATED_LEN, GrantPayload, RecipientKind, SEALED_LENS};
+use ticrypt_crypto::bundle::{Bundle, KemPublicKey};
+use ticrypt_crypto::grant::{GrantPayload, RecipientKind, SEALED_LENS};
 use ticrypt_crypto::record::{self, Record, VERSION};
 use ticrypt_crypto::signature::EnvelopeBytes;
 use ticrypt_crypto::{RecordError, Signed};
 use zeroize::Zeroizing;
 
 use crate::aead::{OpenError, SealError};
-use crate::derive::ProviderError;
-use crate::identity::Identity;
+use crate::group::GroupSeed;
+use crate::identity::{Identity, KemSeed};
+use crate::kem;
 use crate::node::{ListKey, NodeKeys, TreeKey};
-use crate::random::{Lent, Random};
+use crate::random::Random;
 use crate::sign::{SignError, SigningKey};
 
 /// Why a grant could not be made.
@@ -53,8 +50,20 @@ pub fn issue(
 
 /// Seals a node's keys under the terms of `payload`. Without *view* the tree key stays out.
 pub fn seal(random: &dyn Random, recipient: &Bundle, payload: &GrantPayload, keys: &NodeKeys) -> Result<Vec<u8>, SealError> {
-    payload.check().map_err(SealError::Rule)?;
     check_recipient(recipient, payload)?;
+    seal_to(random, &recipient.payload().kem_key, payload, keys)
+}
+
+/// Seals the keys of a group's directory to a generation of the group: its public key, out of a verified head.
+pub fn seal_to_group(random: &dyn Random, key: &KemPublicKey, payload: &GrantPayload, keys: &NodeKeys) -> Result<Vec<u8>, SealError> {
+    if payload.recipient_kind != RecipientKind::Group {
+        return Err(SealError::Mismatch("the grant's terms name a person"));
+    }
+    seal_to(random, key, payload, keys)
+}
+
+fn seal_to(random: &dyn Random, key: &KemPublicKey, payload: &GrantPayload, keys: &NodeKeys) -> Result<Vec<u8>, SealError> {
+    payload.check().map_err(SealError::Rule)?;
     let tree = if payload.has_tree_key() {
         Some(keys.tree.as_ref().ok_or(SealError::Mismatch("a grant to view needs the tree key"))?)
     } else {
@@ -63,22 +72,9 @@ pub fn seal(random: &dyn Random, recipient: &Bundle, payload: &GrantPayload, key
     if keys.list.commitment() != payload.list_commitment || tree.is_some_and(|tree| tree.commitment() != payload.tree_commitment) {
         return Err(SealError::Mismatch("the grant's terms name other keys"));
     }
-    let public = <MlKem1024P384 as Kem>::PublicKey::from_bytes(recipient.payload().kem_key.as_bytes())
-        .map_err(|_| SealError::Mismatch("the recipient's key is not a kem key"))?;
     let plaintext =
         Zeroizing::new(record::encode(&GrantedKeys { list: keys.list.expose(), tree: tree.map_or(&[][..], |tree| &tree.expose()[..]) }));
-    let mut lent = Lent::new(random);
-    let made = hpke::single_shot_seal_with_rng::<AesGcm256, HkdfSha384, MlKem1024P384>(
-        &OpModeS::Base,
-        &public,
-        payload.info().as_bytes(),
-        &plaintext,
-        &[],
-        &mut lent,
-    );
-    lent.check()?;
-    let (encapsulated, ciphertext) = made.map_err(|_| ProviderError)?;
-    Ok([encapsulated.to_bytes().as_slice(), &ciphertext].concat())
+    kem::seal(random, key, &payload.info(), &plaintext)
 }
 
 fn check_recipient(recipient: &Bundle, payload: &GrantPayload) -> Result<(), SealError> {
@@ -106,20 +102,23 @@ pub fn open(identity: &Identity, payload: &Signed<GrantPayload>, sealed: &[u8]) 
     let seed = identity
         .seed(payload.recipient_generation)
         .ok_or(OpenError::Mismatch("the grant is for keys this key file does not hold: ask for a new one"))?;
+    open_from(seed, payload, sealed)
+}
+
+/// Opens the keys of a group's directory with the seed of the generation they were sealed to. Whether the terms are the group's own is
+/// for [`GrantPayload::verify_of_group`], and whether a member signed them for the roster.
+pub fn open_with(seed: &GroupSeed, payload: &Signed<GrantPayload>, sealed: &[u8]) -> Result<NodeKeys, OpenError> {
+    if payload.recipient_kind != RecipientKind::Group {
+        return Err(OpenError::Mismatch("the grant is for a person"));
+    }
+    open_from(seed.kem(), payload, sealed)
+}
+
+fn open_from(seed: &KemSeed, payload: &GrantPayload, sealed: &[u8]) -> Result<NodeKeys, OpenError> {
     if !SEALED_LENS.contains(&sealed.len()) {
         return Err(OpenError::Length);
     }
-    let (encapsulated, ciphertext) = sealed.split_at_checked(ENCAPSULATED_LEN).ok_or(OpenError::Length)?;
-    let encapsulated = <MlKem1024P384 as Kem>::EncappedKey::from_bytes(encapsulated).map_err(|_| OpenError::NotAuthentic)?;
-    let plaintext = hpke::single_shot_open::<AesGcm256, HkdfSha384, MlKem1024P384>(
-        &OpModeR::Base,
-        seed.private_key(),
-        &encapsulated,
-        payload.info().as_bytes(),
-        ciphertext,
-        &[],
-    );
-    let plaintext = Zeroizing::new(plaintext.map_err(|_| OpenError::NotAuthentic)?);
+    let plaintext = kem::open(seed, &payload.info(), sealed)?;
     let granted: GrantedKeys<'_> = record::decode_strict(&plaintext, 128).map_err(OpenError::Content)?;
     granted.into_keys(payload)
 }

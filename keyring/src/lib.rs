@@ -6,7 +6,8 @@
 //! ```text
 //!   key file ──passphrase──▶ Identity ──opens grants──▶ NodeKeys (list key, tree key)
 //!                               │                          ├ list: names, tags, properties, children's list keys
-//!                               └ signs records            └ tree: children's tree keys, content keys ─▶ chunks
+//!                               ├ signs records            └ tree: children's tree keys, content keys ─▶ chunks
+//!                               └ opens seals ──▶ GroupSeed ──opens grants to the group──▶ NodeKeys
 //! ```
 
 pub mod aead;
@@ -14,7 +15,9 @@ pub mod chunk;
 pub mod derive;
 pub mod entry;
 pub mod grant;
+pub mod group;
 pub mod identity;
+mod kem;
 pub mod keyfile;
 pub mod name;
 pub mod node;
@@ -25,6 +28,7 @@ pub mod version;
 pub mod wrap;
 
 pub use aead::{OpenError, SealError};
+pub use group::GroupSeed;
 pub use identity::Identity;
 pub use node::{ListKey, NodeKeys, TreeKey};
 pub use random::{Random, SystemRandom};

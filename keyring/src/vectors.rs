@@ -5,6 +5,7 @@
 //! `TICRYPT_WRITE_VECTORS=1 cargo nextest run -p ticrypt-keyring vectors` and read the difference.
 
 mod chunks;
+mod groups;
 mod keyfiles;
 mod make;
 #[path = "../../crypto/tests/run/mod.rs"]
@@ -31,6 +32,7 @@ fn the_files_are_what_the_writer_writes_and_do_what_they_say() {
     wraps::write(&mut files);
     chunks::write(&mut files);
     keyfiles::write(&mut files);
+    groups::write(&mut files);
     let (accepted, refused) = files.counts();
     assert!(accepted >= 70 && refused >= 400, "only {accepted} accepted and {refused} refused");
     let texts: Vec<_> = files.texts().collect();

@@ -40,12 +40,26 @@ impl Access {
     }
 }
 
+impl Access {
+    /// Who adds, removes or makes directories makes new keys as well, or would wait for somebody who may.
+    pub(crate) fn makes_keys(self, restrictions: Restrictions) -> Result<(), Denial> {
+        use GroupPermissions as Entries;
+        if restrictions.contains(Restrictions::NO_EDIT) {
+            return Err(Denial::Restricted);
+        }
+        let any = [Entries::ADD_ENTRIES, Entries::REMOVE_ENTRIES, Entries::CREATE_DIRECTORIES];
+        if any.into_iter().any(|one| self.entries.contains(one)) { Ok(()) } else { Err(Denial::NoEdit) }
+    }
+}
+
 /// The group a node belongs to, as one actor stands in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupFact {
     pub group: GroupId,
     /// `None`: no member.
     pub permissions: Option<GroupPermissions>,
+    /// The record hash of the group's newest head, which its members name as their authority.
+    pub head: [u8; 32],
 }
 
 /// How much of a node is shown.
@@ -141,10 +155,9 @@ impl NodeFacts {
         }
     }
 
-    /// What the owner or a member of the group has without any share. `None`: look at the shares.
+    /// What the owner, or a member of the group that owns it, has without any share. `None`: look at the shares.
     fn own_access(&self, actor: &Actor) -> Result<Option<Access>, Denial> {
         match self.group {
-            Some(_) if self.owner == actor.user => Ok(Some(Access { verbs: Access::member(GroupPermissions::ALL).verbs, ..Access::OWNER })),
             Some(group) => group.permissions.map(|own| Some(Access::member(own))).ok_or(Denial::NotFound),
             None => Ok((self.owner == actor.user).then_some(Access::OWNER)),
         }
@@ -184,12 +197,15 @@ impl NodeFacts {
         need.meets(self.access_above(actor, now), restrictions)
     }
 
-    /// Whether one of the actor's living grants has this record hash and these verbs: what a writer names as authority.
-    /// The owner names none, and neither does a member of a group.
+    /// Whether what a writer names as authority lets them: one of their living grants with these verbs, in a group its newest head. The
+    /// owner names none.
     pub fn stands_on(&self, actor: &Actor, authority: Option<&[u8; 32]>, verbs: Verbs, now: Timestamp) -> bool {
-        match authority {
-            None => self.owner == actor.user || self.group.is_some_and(|group| group.permissions.is_some()),
-            Some(hash) => self.grants.iter().any(|grant| grant.hash == *hash && grant.is_living(now) && grant.verbs.contains(verbs)),
+        match (self.group, authority) {
+            (Some(group), hash) => group.permissions.is_some() && hash == Some(&group.head),
+            (None, None) => self.owner == actor.user,
+            (None, Some(hash)) => {
+                self.grants.iter().any(|grant| grant.hash == *hash && grant.is_living(now) && grant.verbs.contains(verbs))
+            }
         }
     }
 }

@@ -96,6 +96,11 @@ denials! {
     GroupOwnerStays "group_owner_stays" "the owner stays as they are; the group is handed over first";
     SamePermissions "same_permissions" "they have these permissions already; nothing to do";
     BeyondOwnPermissions "beyond_own_permissions" "one gives only permissions one has; give fewer";
+    OwnsAlready "owns_already" "they own the group already; nothing to do";
+    GenerationNeeded "generation_needed" "whoever is taken out holds the group's key, so a new one comes with it; make one";
+    LeavesAlone "leaves_alone" "who leaves a group changes nothing else with it, and makes no key; leave out the rest";
+    GroupFull "group_full" "a group has at most 10 000 members; make another one";
+    InGroup "in_group" "what is in a group is shared with its members and nobody else; add the person to the group";
 
     // nodes
     NoTag "no_tag" "only the owner changes this tag, or a member with the permission for it; ask them";

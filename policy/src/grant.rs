@@ -36,6 +36,8 @@ pub struct GrantFacts {
 /// Needs *share*, within one's own verbs and time.
 pub fn may_create_grant(actor: &Actor, facts: &NodeFacts, terms: &GrantTerms, now: Timestamp) -> Result<Permit<GrantCreate>, Denial> {
     actor.check(now)?;
+    facts.unlocked(actor, now)?;
+    in_no_group(facts)?;
     facts.reach(actor, Need::SHARE, now)?;
     facts.out_of_trash()?;
     if terms.recipient == actor.user || terms.recipient == facts.owner {
@@ -68,6 +70,7 @@ pub fn may_revoke(actor: &Actor, facts: &NodeFacts, grant: &GrantFacts, now: Tim
     actor.check(now)?;
     // Taking away is never locked, nor held up by the trash.
     facts.known(actor, now)?;
+    in_no_group(facts)?;
     if facts.owner != actor.user && grant.sealer != actor.user {
         return Err(Denial::NotYours);
     }
@@ -95,6 +98,11 @@ pub fn may_list_grants(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Resu
     actor.check(now)?;
     facts.sight(actor, now)?;
     Ok(facts.permit(actor))
+}
+
+/// A group shares with its members and nobody else (features H8), by its key; that is no share which somebody gives or ends.
+fn in_no_group(facts: &NodeFacts) -> Result<(), Denial> {
+    if facts.group.is_some() { Err(Denial::InGroup) } else { Ok(()) }
 }
 
 fn ending<V: crate::permit::Verb<On = GrantOn>>(actor: &Actor, facts: &NodeFacts, grant: &GrantFacts) -> Result<Permit<V>, Denial> {

@@ -1,154 +1,119 @@
-//! Groups: members and their seven permissions (rules §4).
+//! Groups: who may ask for what (rules §4). What a head may change is decided by the roster it changes ([`crate::roster`]).
 //!
 //! Who adds does the sealing, so adding takes the group's key, hence membership, whatever the rank; and the server hands that key out only while the
 //! group's tag is active. Taking away is never locked.
 
-use ticrypt_types::{GroupId, GroupPermissions, Timestamp, UserId};
+use ticrypt_types::{GroupChange as Change, GroupId, GroupPermissions, GroupStep, Permission, Timestamp, UserId};
 
 use crate::actor::Actor;
 use crate::denial::Denial;
 use crate::label::Label;
+use crate::permit::{GroupChange, GroupCreate, GroupDelete, GroupRead, GroupRename, GroupSeal, Permit, Verb};
+use crate::roster::Roster;
 
-/// What is known of a group, for one actor.
+/// What is known of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupFacts {
     pub group: GroupId,
-    pub owner: UserId,
+    /// Rises with every change of the row, heads included.
     pub revision: u64,
     /// The group's tags.
     pub label: Label,
-    /// The actor's, if a member.
-    pub permissions: Option<GroupPermissions>,
-}
-
-/// Another member, as they are; `None` for no member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GroupMember {
-    pub user: UserId,
-    pub is_active: bool,
-    pub permissions: Option<GroupPermissions>,
-}
-
-/// What a member is called, which follows from their permissions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GroupRole {
-    Owner,
-    Manager,
-    User,
+    pub roster: Roster,
 }
 
 impl GroupFacts {
     /// What the actor may do in the group; nobody but members knows that it is there.
     pub fn own(&self, actor: &Actor) -> Result<GroupPermissions, Denial> {
-        if self.owner == actor.user { Ok(GroupPermissions::ALL) } else { self.permissions.ok_or(Denial::NotFound) }
+        self.roster.permissions(actor.user).ok_or(Denial::NotFound)
     }
 
-    /// The role of a member with these permissions.
-    pub fn role(&self, user: UserId, permissions: GroupPermissions) -> GroupRole {
-        match permissions.contains(GroupPermissions::ADD_MEMBERS) {
-            _ if user == self.owner => GroupRole::Owner,
-            true => GroupRole::Manager,
-            false => GroupRole::User,
-        }
+    fn owned(&self, actor: &Actor) -> Result<(), Denial> {
+        self.own(actor)?;
+        if self.roster.owner() == actor.user { Ok(()) } else { Err(Denial::NotGroupOwner) }
     }
 
-    fn needs(&self, actor: &Actor, needed: GroupPermissions) -> Result<GroupPermissions, Denial> {
-        let own = self.own(actor)?;
-        if own.contains(needed) {
-            return Ok(own);
-        }
-        Err(Denial::GroupPermission { needs: needed.words().first().copied().unwrap_or_default() })
+    fn permit<V: Verb<On = GroupId>>(&self, actor: &Actor) -> Permit<V> {
+        Permit::new(actor.user, self.group, self.revision, 0)
     }
 }
 
-/// Members see each other (features H21); of a locked group they see the name.
-pub fn may_list_group_members(actor: &Actor, facts: &GroupFacts, now: Timestamp) -> Result<(), Denial> {
-    actor.check(now)?;
-    facts.own(actor)?;
-    actor.active.covers(&facts.label, now).map(drop)
-}
-
-/// Adds somebody with these permissions.
-pub fn may_add_group_member(
+/// Making an empty group is no writing (rules §2), so the working set does not matter.
+pub fn may_create_group(
     actor: &Actor,
-    facts: &GroupFacts,
-    member: &GroupMember,
-    permissions: GroupPermissions,
+    group: GroupId,
+    changes: &[Change],
+    is_active: impl Fn(UserId) -> bool,
     now: Timestamp,
-) -> Result<(), Denial> {
+) -> Result<(Permit<GroupCreate>, Roster), Denial> {
+    actor.check(now)?;
+    actor.may(Permission::GroupCreate)?;
+    if changes.len() > 1 {
+        actor.may(Permission::GroupAdd)?;
+    }
+    let roster = Roster::begin(actor.user, changes)?;
+    raised(changes, is_active)?;
+    Ok((Permit::new(actor.user, group, 0, 0), roster))
+}
+
+/// Whoever is added or made the owner can use it.
+fn raised(changes: &[Change], is_active: impl Fn(UserId) -> bool) -> Result<(), Denial> {
+    let raises = |change: &&Change| matches!(change.step, GroupStep::Add { .. } | GroupStep::Own);
+    if changes.iter().filter(raises).all(|change| is_active(change.user)) { Ok(()) } else { Err(Denial::MemberInactive) }
+}
+
+/// Members see each other and the key (features H21); of a locked group they see the name.
+pub fn may_read_group(actor: &Actor, facts: &GroupFacts, now: Timestamp) -> Result<Permit<GroupRead>, Denial> {
     actor.check(now)?;
     facts.own(actor)?;
     actor.active.covers(&facts.label, now)?;
-    let own = facts.needs(actor, GroupPermissions::ADD_MEMBERS)?;
-    if member.permissions.is_some() || member.user == facts.owner {
-        return Err(Denial::AlreadyMember);
-    }
-    if !member.is_active {
-        return Err(Denial::RecipientInactive);
-    }
-    if own.contains(permissions) { Ok(()) } else { Err(Denial::BeyondOwnPermissions) }
+    Ok(facts.permit(actor))
 }
 
-/// Takes somebody out; one also leaves by oneself. A removal begins a new generation.
-pub fn may_remove_group_member(actor: &Actor, facts: &GroupFacts, member: &GroupMember, now: Timestamp) -> Result<(), Denial> {
-    actor.check(now)?;
-    facts.own(actor)?;
-    if member.user == facts.owner {
-        return Err(Denial::GroupOwnerStays);
-    }
-    if member.permissions.is_none() {
-        return Err(Denial::NoSuchMember);
-    }
-    if member.user != actor.user {
-        facts.needs(actor, GroupPermissions::REMOVE_MEMBERS)?;
-    }
-    Ok(())
-}
-
-/// Changes a member's permissions, one's own too: to give one takes having it, to take one away does not.
-pub fn may_change_group_permissions(
+/// A head with these changes; `renews`: it begins a generation. `is_active` tells of the account of who is added or made the owner.
+pub fn may_change_group(
     actor: &Actor,
     facts: &GroupFacts,
-    member: &GroupMember,
-    permissions: GroupPermissions,
+    changes: &[Change],
+    renews: bool,
+    is_active: impl Fn(UserId) -> bool,
     now: Timestamp,
-) -> Result<(), Denial> {
-    actor.check(now)?;
-    let own = facts.needs(actor, GroupPermissions::CHANGE_PERMISSIONS)?;
-    if member.user == facts.owner {
-        return Err(Denial::GroupOwnerStays);
-    }
-    let had = member.permissions.ok_or(Denial::NoSuchMember)?;
-    if had == permissions {
-        return Err(Denial::SamePermissions);
-    }
-    if own.contains(permissions.without(had)) { Ok(()) } else { Err(Denial::BeyondOwnPermissions) }
-}
-
-/// The owner makes another member the owner, and stays a member with all permissions until leaving.
-pub fn may_hand_over_group(actor: &Actor, facts: &GroupFacts, member: &GroupMember, now: Timestamp) -> Result<(), Denial> {
+) -> Result<(Permit<GroupChange>, Roster), Denial> {
     actor.check(now)?;
     facts.own(actor)?;
-    if facts.owner != actor.user {
-        return Err(Denial::NotGroupOwner);
+    if changes.iter().any(|change| matches!(change.step, GroupStep::Add { .. })) {
+        actor.active.covers(&facts.label, now)?;
+        actor.may(Permission::GroupAdd)?;
     }
-    if member.user == actor.user {
-        return Err(Denial::Oneself);
-    }
-    if member.permissions.is_none() {
+    let mut roster = facts.roster.clone();
+    roster.apply(actor.user, changes, renews)?;
+    raised(changes, is_active)?;
+    Ok((facts.permit(actor), roster))
+}
+
+/// Seals the newest key to members who have none: any member who holds it, for anybody the heads name.
+pub fn may_seal_group(actor: &Actor, facts: &GroupFacts, members: &[UserId], now: Timestamp) -> Result<Permit<GroupSeal>, Denial> {
+    actor.check(now)?;
+    facts.own(actor)?;
+    actor.active.covers(&facts.label, now)?;
+    if members.iter().any(|member| facts.roster.permissions(*member).is_none()) {
         return Err(Denial::NoSuchMember);
     }
-    if member.is_active { Ok(()) } else { Err(Denial::RecipientInactive) }
+    Ok(facts.permit(actor))
+}
+
+pub fn may_rename_group(actor: &Actor, facts: &GroupFacts, now: Timestamp) -> Result<Permit<GroupRename>, Denial> {
+    actor.check(now)?;
+    facts.owned(actor)?;
+    Ok(facts.permit(actor))
 }
 
 /// With all that is in it (rules §7).
-pub fn may_delete_group(actor: &Actor, facts: &GroupFacts, now: Timestamp) -> Result<(), Denial> {
+pub fn may_delete_group(actor: &Actor, facts: &GroupFacts, now: Timestamp) -> Result<Permit<GroupDelete>, Denial> {
     actor.check(now)?;
-    facts.own(actor)?;
-    if facts.owner != actor.user {
-        return Err(Denial::NotGroupOwner);
-    }
-    actor.active.is_at(&facts.label, now)
+    facts.owned(actor)?;
+    actor.active.is_at(&facts.label, now)?;
+    Ok(facts.permit(actor))
 }
 
 #[cfg(test)]

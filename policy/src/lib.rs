@@ -22,6 +22,7 @@ pub mod node;
 pub mod notification;
 pub mod permit;
 pub mod project;
+pub mod roster;
 pub mod scope;
 pub mod session;
 pub mod tag;

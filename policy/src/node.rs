@@ -66,7 +66,7 @@ impl GrantFact {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeFacts {
     pub node: NodeId,
-    /// Of the tree; of a group's, the group's owner.
+    /// Of the tree: a person, or a group under an id of the same form.
     pub owner: UserId,
     /// The group whose tree it is in.
     pub group: Option<GroupFact>,
@@ -200,12 +200,12 @@ pub fn may_list(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Perm
     Ok(facts.permit(actor))
 }
 
-/// What was put into the trash from a directory: shown to those who can take it out again.
+/// What was put into the trash from a directory: shown to whoever changes something there, since it gets new keys with the rest.
 pub fn may_list_trash(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<TrashList>, Denial> {
     actor.check(now)?;
     let (access, restrictions) = facts.unlocked(actor, now)?;
     facts.directory()?;
-    Need::REMOVE.meets(access, restrictions)?;
+    access.makes_keys(restrictions)?;
     Ok(facts.permit(actor))
 }
 
@@ -306,16 +306,18 @@ pub fn may_delete(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Pe
     Ok(facts.permit(actor))
 }
 
-/// New keys of a node: whoever edits the directory that holds it, once that directory has new keys itself; of a root, its owner.
+/// New keys of a node: whoever changes something in the directory that holds it, once that has new keys itself; of a root, its owner, or
+/// in a group whoever changes something in it.
 /// What is in the trash gets new keys as well, since it comes back under them. No content moves, so the label need only be unlocked.
 pub fn may_rekey(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<NodeRekey>, Denial> {
     actor.check(now)?;
-    facts.unlocked(actor, now)?;
+    let (access, restrictions) = facts.unlocked(actor, now)?;
     match facts.parent {
+        None if facts.group.is_some() => access.makes_keys(restrictions)?,
         None if facts.owner != actor.user => return Err(Denial::NoEdit),
         None => {}
         Some(_) => {
-            facts.reach_entry(actor, Need::EDIT, now)?;
+            facts.access_above(actor, now).makes_keys(restrictions)?;
             if !facts.is_open_above() {
                 return Err(Denial::EpochClosed);
             }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use ticrypt_types::{GrantId, LevelId, NodeId, Operation, ProjectId, RequirementId, SessionId, UserId, VersionId};
+use ticrypt_types::{GrantId, GroupId, LevelId, NodeId, Operation, ProjectId, RequirementId, SessionId, UserId, VersionId};
 
 /// A verb one may be permitted, as a type without values.
 pub trait Verb {
@@ -133,6 +133,13 @@ verbs! {
     CertificationSet on CertificationOn = CertificationSet;
     CertificationExpire on CertificationOn = CertificationExpire;
     WorkingSet on UserId = WorkingSet;
+
+    GroupRead on GroupId = GroupRead;
+    GroupCreate on GroupId = GroupCreate;
+    GroupChange on GroupId = GroupChange;
+    GroupSeal on GroupId = GroupSeal;
+    GroupRename on GroupId = GroupRename;
+    GroupDelete on GroupId = GroupDelete;
 
     SessionLogin on UserId = SessionLogin;
     SessionEnd on SessionId = SessionEnd;

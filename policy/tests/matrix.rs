@@ -336,7 +336,7 @@ fn working_sets() -> Vec<(&'static str, ActiveSet)> {
 /// Role, working set, class of thing (features H8), verb.
 #[test]
 fn working_sets_and_tagged_things() {
-    let member = |permissions| Some(GroupFact { group: GroupId::from_random([7; 16]), permissions });
+    let member = |permissions| Some(GroupFact { group: GroupId::from_random([7; 16]), permissions, head: [8; 32] });
     let all = [("user", Rank::User), ("super-admin", Rank::SuperAdmin)];
     let things: [(&str, &[u8], bool); 6] = [
         ("group, untagged", &[], true),
@@ -354,7 +354,7 @@ fn working_sets_and_tagged_things() {
                 ("no member", 9, member(None), vec![]),
                 ("member", 9, member(Some(GroupPermissions::USER)), vec![]),
                 ("manager", 9, member(Some(GroupPermissions::MANAGER)), vec![]),
-                ("group owner", 1, member(Some(GroupPermissions::ALL)), vec![]),
+                ("group owner", 9, member(Some(GroupPermissions::ALL)), vec![]),
             ]
         } else {
             vec![

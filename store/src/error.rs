@@ -17,6 +17,7 @@ pub enum Taken {
     Chunk,
     Manifest,
     GrantId,
+    GroupId,
     Home,
     ProjectId,
     LevelId,
@@ -36,6 +37,7 @@ impl Taken {
             Self::Chunk => "chunk",
             Self::Manifest => "manifest",
             Self::GrantId => "grant id",
+            Self::GroupId => "group id",
             Self::Home => "home",
             Self::ProjectId => "project id",
             Self::LevelId => "level id",
@@ -121,6 +123,8 @@ fn taken(text: &str) -> Option<Taken> {
         ("manifests.file_id", "manifests_", Taken::Manifest),
         ("grants.id", "grants_pkey", Taken::GrantId),
         ("grants.hash", "grants_hash", Taken::GrantId),
+        ("groups.id", "\"groups_pkey", Taken::GroupId),
+        ("group_heads.hash", "group_heads_hash", Taken::GroupId),
         ("projects.id", "\"projects_pkey", Taken::ProjectId),
         ("levels.id", "\"levels_pkey", Taken::LevelId),
         ("requirements.id", "\"requirements_pkey", Taken::RequirementId),
@@ -144,6 +148,8 @@ mod tests {
             ("UNIQUE constraint failed: projects.id", Some(Taken::ProjectId)),
             ("duplicate key value violates unique constraint \"requirements_pkey\"", Some(Taken::RequirementId)),
             ("duplicate key value violates unique constraint \"level_requirements_pkey\"", None),
+            ("UNIQUE constraint failed: groups.id", Some(Taken::GroupId)),
+            ("UNIQUE constraint failed: group_members.group_id, group_members.user_id", None),
             ("UNIQUE constraint failed: nothing.known", None),
         ] {
             assert_eq!(taken(text), expected, "{text}");

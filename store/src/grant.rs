@@ -179,9 +179,9 @@ impl Store {
         self.page("recipient_id = $1 AND owner_id <> $1", user, now, after, limit).await
     }
 
-    /// What somebody shared with others and is not over at `now`, in the order of ids.
+    /// What somebody shared with others and is not over at `now`, in the order of ids. A root sealed to its group is no share.
     pub async fn shared_by(&self, user: UserId, now: Timestamp, after: Option<GrantId>, limit: u64) -> Result<Vec<Grant>, StoreError> {
-        self.page("sealer_id = $1 AND recipient_id <> $1", user, now, after, limit).await
+        self.page("sealer_id = $1 AND recipient_id <> $1 AND recipient_id <> owner_id", user, now, after, limit).await
     }
 
     /// Shares that died with the recipient's identity and were neither given again nor put away: of one's own sealing, in the order of ids.
@@ -300,8 +300,8 @@ impl Tx {
         self.close(lost.into_iter().filter(|grant| grant.owner != user).map(|grant| grant.node).collect()).await
     }
 
-    /// Gives the number that closed them; none if there were none.
-    async fn close(&self, nodes: BTreeSet<NodeId>) -> Result<(), StoreError> {
+    /// Nothing is written there and below until there are younger keys.
+    pub(crate) async fn close(&self, nodes: BTreeSet<NodeId>) -> Result<(), StoreError> {
         if nodes.is_empty() {
             return Ok(());
         }

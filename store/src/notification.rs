@@ -14,7 +14,7 @@ use sea_orm::{FromQueryResult, Value};
 use ticrypt_policy::Permit;
 use ticrypt_policy::permit::NotificationRead;
 use ticrypt_types::limits::NOTIFICATIONS_KEPT;
-use ticrypt_types::{GrantId, NodeId, NotificationKind, Timestamp, UserId};
+use ticrypt_types::{GrantId, GroupId, NodeId, NotificationKind, Timestamp, UserId};
 use tokio::sync::watch;
 
 use crate::column::{bytes, count, id, id_or_none, number, placeholders, time};
@@ -33,7 +33,8 @@ pub struct Notification {
     pub kind: Option<NotificationKind>,
     pub grant: Option<GrantId>,
     pub node: Option<NodeId>,
-    /// The other side of a share, the administrator who acted, or who waits.
+    pub group: Option<GroupId>,
+    /// The other side of a share, the administrator or member who acted, or who waits.
     pub other: Option<UserId>,
     pub at: Timestamp,
 }
@@ -56,23 +57,33 @@ pub(crate) struct Notice {
     kind: NotificationKind,
     grant: Option<GrantId>,
     node: Option<NodeId>,
+    group: Option<GroupId>,
     other: UserId,
     at: Timestamp,
 }
 
 impl Notice {
+    /// About nothing yet.
+    fn to(to: UserId, kind: NotificationKind, other: UserId, at: Timestamp) -> Self {
+        Self { to, kind, grant: None, node: None, group: None, other, at }
+    }
+
     pub(crate) fn about_account(to: UserId, kind: NotificationKind, other: UserId, at: Timestamp) -> Self {
-        Self { to, kind, grant: None, node: None, other, at }
+        Self::to(to, kind, other, at)
+    }
+
+    pub(crate) fn about_group(to: UserId, kind: NotificationKind, group: GroupId, other: UserId, at: Timestamp) -> Self {
+        Self { group: Some(group), ..Self::to(to, kind, other, at) }
     }
 
     /// To the recipient of a new share.
     pub(crate) fn given(grant: GrantId, node: NodeId, sealer: UserId, recipient: UserId, at: Timestamp) -> Self {
-        Self { to: recipient, kind: NotificationKind::ShareGiven, grant: Some(grant), node: Some(node), other: sealer, at }
+        Self { grant: Some(grant), node: Some(node), ..Self::to(recipient, NotificationKind::ShareGiven, sealer, at) }
     }
 
     /// To both sides of a share that ended, but not to who brought it about.
     pub(crate) fn ended(grant: &Grant, by: Option<UserId>, at: Timestamp) -> impl Iterator<Item = Self> {
-        let to = |to, kind, other| Self { to, kind, grant: Some(grant.id), node: Some(grant.node), other, at };
+        let to = |to, kind, other| Self { grant: Some(grant.id), node: Some(grant.node), ..Self::to(to, kind, other, at) };
         let recipient = to(grant.recipient, NotificationKind::ShareEnded, grant.sealer);
         let sealer = to(grant.sealer, NotificationKind::GivenShareEnded, grant.recipient);
         let both = (grant.recipient != grant.sealer).then_some([recipient, sealer]);
@@ -88,6 +99,7 @@ impl TryFrom<notifications::Model> for Notification {
             kind: NotificationKind::from_word(&row.kind),
             grant: id_or_none("notifications.grant_id", row.grant_id.as_ref())?,
             node: id_or_none("notifications.node_id", row.node_id.as_ref())?,
+            group: id_or_none("notifications.group_id", row.group_id.as_ref())?,
             other: id_or_none("notifications.other_id", row.other_id.as_ref())?,
             at: time(row.at_ms),
         })
@@ -178,6 +190,7 @@ impl Tx {
                 kind: notice.kind.word().to_owned(),
                 grant_id: notice.grant.map(|grant| grant.as_bytes().to_vec()),
                 node_id: notice.node.map(|node| node.as_bytes().to_vec()),
+                group_id: notice.group.map(|group| group.as_bytes().to_vec()),
                 other_id: Some(notice.other.as_bytes().to_vec()),
                 at_ms: notice.at.to_i64(),
             });

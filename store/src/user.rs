@@ -305,6 +305,7 @@ impl Tx {
         let set = "state = 'inactive', cause = $3, reason = $4, epoch = epoch + 1";
         self.change_user(permit.on(), permit.revision(), set, vec![cause.word().into(), reason.into()]).await?;
         self.end_all_sessions(permit.on(), statement.at).await?;
+        self.lose_group_keys(permit.on()).await?;
         self.keep_a_super_admin(statement.at).await?;
         self.insert_statement(permit.on(), statement).await
     }
@@ -338,6 +339,8 @@ impl Tx {
         self.change_user(permit.on(), permit.revision(), set, vec![bytes(bundle.hash)]).await?;
         self.end_all_sessions(permit.on(), statement.at).await?;
         self.end_lost(permit.on(), statement.at).await?;
+        self.lose_group_keys(permit.on()).await?;
+        self.forget_group_seals(permit.on()).await?;
         self.insert_bundle(permit.on(), bundle).await?;
         self.insert_statement(permit.on(), statement).await
     }
@@ -362,13 +365,14 @@ impl Tx {
         Ok(())
     }
 
-    /// Closes every node shared with the account: whoever writes there next makes new keys first. Its own tree included, since
-    /// whoever took the identity took those keys too.
+    /// Closes every node shared with the account, its groups' roots too: whoever writes there next makes new keys first. Its own tree
+    /// included, since whoever took the identity took those keys too.
     pub async fn close_reachable(&self, user: UserId) -> Result<(), StoreError> {
         let closure = number(self.next_closure_seq().await?)?;
         let sql = "UPDATE nodes SET closure_seq = $2 \
                    WHERE id IN (SELECT node_id FROM grants WHERE recipient_id = $1 AND ended_ms IS NULL)";
-        self.run(sql, vec![bytes(user.as_bytes()), closure.into()]).await.map(drop)
+        self.run(sql, vec![bytes(user.as_bytes()), closure.into()]).await?;
+        self.lose_group_keys(user).await
     }
 
     pub(crate) async fn user(&self, user: UserId) -> Result<Option<User>, StoreError> {
@@ -397,6 +401,11 @@ impl Tx {
             permissions: number(Permissions::basic().bits())?,
             working_revision: 0,
         };
+        // An account under a group's id would own the group's tree.
+        if self.is_group(permitted).await? {
+            return Err(StoreError::Taken(Taken::UserId));
+        }
+        self.never_used([&row.id], Taken::UserId).await?;
         insert_all::<users::Entity, users::ActiveModel>(&self.conn, vec![row]).await?;
         self.insert_bundle(permitted, bundle).await
     }

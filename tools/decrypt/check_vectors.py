@@ -46,6 +46,27 @@ def entries_root(v):
     equal(t.entries_root(list(zip(ids, (bytes.fromhex(leaf) for leaf in v["leaves"])))).hex(), v["root"])
 
 
+def group_previous(v):
+    """§12: the seed of a generation under the one after it."""
+    context = [1, 1, "group-previous", raw(v, "deployment"), raw(v, "group"), v["generation"]]
+    equal(t.aead_open(t.derive("group/previous", raw(v, "key")), t.cbor_encode(context), raw(v, "sealed")), raw(v, "plain"))
+
+
+def group_seal(v):
+    """§12: the seed of a generation, sealed to a member; that it is the seed of the head's key is compared as the seed itself."""
+    terms = t.record(raw(v, "terms"), "deployment group generation member bundle bundle_generation", "i i n i h n", 256)
+    whose = (terms["deployment"], terms["member"], terms["bundle_generation"])
+    t.need(whose == (raw(v, "deployment"), raw(v, "user"), v["generation"]), "a seal for somebody else, or for keys not held")
+    info = t.sha256(b"ticrypt/v1/group-seal\x00", raw(v, "terms"))
+    try:
+        plain = HPKE.decrypt(raw(v, "sealed"), t.kem_private_key(raw(v, "seed")), info=info)
+    except (t.InvalidTag, ValueError):
+        raise t.Refused("a sealed seed is not authentic") from None
+    equal(t.record(plain, "seed", "h", 64)["seed"], raw(v, "plain"))
+
+
+HPKE = t.Suite(t.KEM.MLKEM1024_P384, t.KDF.HKDF_SHA384, t.AEAD.AES_256_GCM)
+
 RUN = {
     "envelope": lambda v: equal(t.verify(raw(v, "bytes"), v["namespace"], raw(v, "key")), raw(v, "payload")),
     "padded-name": lambda v: t.name_from_padded(raw(v, "padded")),
@@ -55,6 +76,8 @@ RUN = {
     "key-file": lambda v: equal(t.unlock(v["text"], v["passphrase"].encode())["signing_key"], raw(v, "public_key")),
     "key-file-text": lambda v: t.unlock(v["text"], b""),
     "wrap": wrap,
+    "group-previous": group_previous,
+    "group-seal-open": group_seal,
 }
 
 

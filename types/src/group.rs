@@ -1,7 +1,22 @@
-//! Words of groups (rules §4): the seven permissions of a member.
+//! Words of groups (rules §4): the seven permissions of a member, and what may change about who is in a group.
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+
+use crate::id::{GroupId, UserId};
+
+impl GroupId {
+    /// In trees and grants a group stands where a person would, under an id of the same form.
+    pub fn as_owner(self) -> UserId {
+        // Both are 16 random bytes with the same bits set, which this keeps.
+        UserId::from_random(self.to_bytes())
+    }
+
+    /// The group under such an id; whether there is one, the store knows.
+    pub fn of_owner(owner: UserId) -> Self {
+        Self::from_random(owner.to_bytes())
+    }
+}
 
 /// What a member may do in a group, as bits (features H11).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode, utoipa::ToSchema)]
@@ -72,10 +87,37 @@ impl GroupPermissions {
     }
 }
 
+/// One change of who is in a group, and as what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupChange {
+    pub user: UserId,
+    pub step: GroupStep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupStep {
+    /// `bundle`: the hash of the key that whoever added them believed.
+    Add {
+        bundle: [u8; 32],
+        permissions: GroupPermissions,
+    },
+    Permit(GroupPermissions),
+    Remove,
+    /// Makes a member the owner.
+    Own,
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_group_stands_for_an_owner_and_back() {
+        let group = GroupId::from_random([0xa7; 16]);
+        assert_eq!(group.as_owner().as_bytes(), group.as_bytes());
+        assert_eq!(GroupId::of_owner(group.as_owner()), group);
+    }
 
     #[test]
     fn words_lead_back() {

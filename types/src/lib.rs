@@ -17,7 +17,7 @@ pub mod title;
 pub mod user;
 pub mod vault;
 
-pub use group::GroupPermissions;
+pub use group::{GroupChange, GroupPermissions, GroupStep};
 pub use id::{DeploymentId, GrantId, GroupId, LevelId, NodeId, ProjectId, RequestId, RequirementId, SessionId, TeamId, UserId, VersionId};
 pub use name::{NodeName, UserName};
 pub use notification::NotificationKind;

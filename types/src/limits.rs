@@ -35,6 +35,13 @@ pub const PROJECT_DEPTH_MAX: usize = 16;
 pub const TAGS_MAX: usize = 8;
 /// Projects in one working set, or tags on one path: one from each tree.
 pub const LABEL_LINES_MAX: usize = 8;
+/// Changes of members in one signed head of a group.
+pub const GROUP_CHANGES_MAX: usize = 500;
+/// Seals of a group's key in one request; those of the others follow.
+pub const GROUP_SEALS_MAX: usize = 1_000;
+pub const GROUP_MEMBERS_MAX: usize = 10_000;
+/// Groups one person is in.
+pub const GROUPS_MAX: usize = 1_000;
 pub const TITLE_MAX_BYTES: usize = 100;
 /// What is written in a tag, in characters: it stands on every line of a list.
 pub const TAG_MAX_CHARS: usize = 24;

@@ -16,6 +16,12 @@ words! {
         RankChanged = 4 "rank-changed",
         /// For those who activate accounts: somebody registered and waits.
         RegistrationWaiting = 5 "registration-waiting",
+        /// Somebody added the person to a group (features H25).
+        GroupJoined = 6 "group-joined",
+        /// The person is in a group no longer: taken out, or the group was deleted.
+        GroupLeft = 7 "group-left",
+        /// The person owns a group now.
+        GroupOwned = 8 "group-owned",
     }
 }
 

@@ -98,6 +98,18 @@ operations! {
     /// The projects a person works in, in all sessions.
     WorkingSet "working.set" Changes Session;
 
+    // groups: who is in them, their keys
+    GroupList "group.list" Reads Session;
+    /// One group with its signed records, and its key as it is sealed to the caller.
+    GroupRead "group.read" HandsOut Session;
+    GroupCreate "group.create" Changes Session;
+    /// A new signed head: members, permissions, owner, a new generation of the key.
+    GroupChange "group.change" Changes Session;
+    /// Seals the newest key to members who have none.
+    GroupSeal "group.seal" Changes Session;
+    GroupRename "group.rename" Changes Session;
+    GroupDelete "group.delete" Changes Session;
+
     // directories and files
     HomeCreate "home.create" Changes Session;
     VaultRoots "vault.roots" HandsOut Session;

@@ -74,6 +74,7 @@ pub fn key_leaf(kind: KeyEventKind, user: UserId, body: Vec<u8>, at: Timestamp) 
         KeyEventKind::State => keys::KeyEventKind::State,
         KeyEventKind::Rotation => keys::KeyEventKind::Rotation,
         KeyEventKind::Reset => keys::KeyEventKind::Reset,
+        KeyEventKind::GroupHead => keys::KeyEventKind::GroupHead,
     };
     let event = keys::KeyEvent {
         version: EVENT_VERSION,

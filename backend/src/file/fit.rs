@@ -144,10 +144,13 @@ pub(crate) fn small_chunk(manifest: &Signed<ManifestPayload>, chunk: &[u8]) -> R
     Ok(())
 }
 
-/// The writer names one living grant with *edit* as their authority, or is the owner and names none.
+/// The writer names one living grant with *edit* as their authority, in a group its newest head; or is the owner and names none.
 pub(crate) fn authority(directory: &NodeFacts, actor: &Actor, named: Option<Digest>, now: Timestamp) -> Result<(), FileError> {
     if directory.stands_on(actor, named.as_ref().map(Digest::as_bytes), Verbs::EDIT, now) {
         Ok(())
+    } else if directory.group.is_some_and(|group| group.permissions.is_some()) {
+        // The group changed since it was loaded.
+        Err(FileError::Stale)
     } else {
         Err(FileError::Denied(Denial::NoAuthority))
     }

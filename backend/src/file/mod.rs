@@ -1,4 +1,4 @@
-//! The file role: directories, files, versions, grants. It decides and acts for everything in the vault, and opens none of it.
+//! The file role: directories, files, versions, grants, groups. It decides and acts for everything in the vault, and opens none of it.
 //!
 //! ```text
 //!   request ─▶ parse (records.rs, newcomer.rs: strict, signed by the caller's current key)
@@ -17,6 +17,7 @@ mod delete;
 mod error;
 mod fit;
 mod grant;
+mod group;
 mod history;
 mod home;
 mod list;

@@ -7,6 +7,7 @@ use ticrypt_api::Blob;
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::entry::{Entry, WRAP_LEN, leaf_hash};
 use ticrypt_crypto::grant::{GrantPayload, Revocation};
+use ticrypt_crypto::group::GroupHeadPayload;
 use ticrypt_crypto::manifest::ManifestPayload;
 use ticrypt_crypto::record::Record;
 use ticrypt_crypto::signature::{Payload, VerifyCache};
@@ -68,6 +69,12 @@ impl<'a> Reader<'a> {
         let revocation: Signed<Revocation> = self.signed("revocation", bytes)?;
         self.origin(revocation.deployment, revocation.issuer, revocation.issuer_bundle, revocation.at)?;
         Ok(revocation)
+    }
+
+    pub(crate) fn group_head(&mut self, bytes: &Blob) -> Result<Signed<GroupHeadPayload>, FileError> {
+        let head: Signed<GroupHeadPayload> = self.signed("head of a group", bytes)?;
+        self.origin(head.deployment, head.writer, head.writer_bundle, head.at)?;
+        Ok(head)
     }
 
     fn signed<T: Payload>(&mut self, what: &'static str, bytes: &Blob) -> Result<Signed<T>, FileError> {

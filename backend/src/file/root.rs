@@ -55,7 +55,7 @@ impl FileRole {
     }
 
     /// Nodes one holds a grant on; what lies in the trash is left out like what is missing.
-    async fn root_views(&self, caller: &Caller, actor: &Actor, grants: Vec<Grant>) -> Result<Vec<RootView>, FileError> {
+    pub(super) async fn root_views(&self, caller: &Caller, actor: &Actor, grants: Vec<Grant>) -> Result<Vec<RootView>, FileError> {
         let ids: Vec<NodeId> = grants.iter().map(|grant| grant.node).collect();
         let facts: HashMap<NodeId, NodeFacts> =
             self.store.node_facts(actor.user, &ids).await?.into_iter().map(|facts| (facts.node, facts)).collect();

@@ -10,7 +10,7 @@ use ticrypt_policy::node::{NodeFacts, Trashed, may_list_trash, may_restore, may_
 use ticrypt_policy::permit::NodeTrash;
 use ticrypt_store::node::{Entry, HeadNew, RestoreNode, Which};
 use ticrypt_types::limits::BATCH_MAX_NODES;
-use ticrypt_types::{NodeId, Operation};
+use ticrypt_types::{GroupId, NodeId, Operation};
 
 use super::FileRole;
 use super::audited::{Plan, event};
@@ -121,7 +121,7 @@ impl FileRole {
         self.hand_out(event(caller, Operation::TrashList, nodes), answer).await
     }
 
-    /// The trash of the caller's own tree, in the order of ids; or of one directory, for whoever may take things out of it again.
+    /// The trash of the caller's own tree or of a group's, in the order of ids; or of one directory, for whoever may take things out of it.
     async fn read_trash(&self, caller: &Caller, query: TrashQuery) -> Result<TrashReply, FileError> {
         let limit = query.limit.unwrap_or(LIMIT);
         if limit == 0 || limit > LIMIT_MAX {
@@ -133,8 +133,9 @@ impl FileRole {
         let actor = self.actor(caller).await?;
         actor.check(caller.now)?;
         let one_more = u64::from(limit) + 1;
+        let owner = query.group.map_or(actor.user, GroupId::as_owner);
         let mut found = match query.directory {
-            None => self.store.entries(&self.store.trash_of(actor.user, after, one_more).await?).await?,
+            None => self.store.entries(&self.store.trash_of(owner, after, one_more).await?).await?,
             Some(directory) => {
                 let facts = self.facts_of(&actor, directory).await?;
                 let _permit = may_list_trash(&actor, &facts, caller.now)?;
@@ -148,13 +149,16 @@ impl FileRole {
         let facts = self.store.node_facts(actor.user, &ids).await?;
         let closures: HashMap<NodeId, u64> = facts.iter().map(|facts| (facts.node, facts.closure())).collect();
         // What lies in a tree that was lost with its owner's keys cannot be opened, and is not shown.
-        let home = self.store.home(actor.user).await?.map(|home| home.id);
+        let root = match query.group {
+            Some(group) => self.store.own_group(group, actor.user).await?.map(|own| own.group.root),
+            None => self.store.home(actor.user).await?.map(|home| home.id),
+        };
         let trees: HashMap<NodeId, Option<NodeId>> =
             facts.iter().map(|facts| (facts.node, facts.path.last().map(|root| root.node))).collect();
         let shown = self.shown(&actor, &facts, caller.now).await?;
         // Of a tree, what lies in something locked is not listed: its name is not either. Of a directory that is unlocked, names are.
         let is_open = |entry: &Entry| shown.get(&entry.node.id).is_some_and(|shown| !shown.is_locked());
-        found.retain(|entry| query.directory.is_some() || (trees.get(&entry.node.id).copied().flatten() == home && is_open(entry)));
+        found.retain(|entry| query.directory.is_some() || (trees.get(&entry.node.id).copied().flatten() == root && is_open(entry)));
         let placed = found.into_iter().map(|entry| {
             let closure = closures.get(&entry.node.id).copied().unwrap_or(0);
             (entry.node.into(), entry.current, closure)

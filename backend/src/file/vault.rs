@@ -3,6 +3,10 @@
 use async_trait::async_trait;
 use ticrypt_api::ApiError;
 use ticrypt_api::grant::{GrantCreateRequest, GrantEndReply, GrantListReply, GrantListRequest, GrantRevokeRequest};
+use ticrypt_api::group::{
+    GroupChangeRequest, GroupCreateRequest, GroupListReply, GroupReadQuery, GroupReadReply, GroupRenameRequest, GroupReply,
+    GroupSealRequest,
+};
 use ticrypt_api::node::{
     CreateRequest, DeleteReply, DeleteRequest, HeadReply, HistoryReply, HomeCreateRequest, ListReply, ListRequest, MoveRequest, PageQuery,
     RekeyRequest, RenameRequest, RestoreRequest, RootsReply, StatReply, StatRequest, TagRequest, TrashQuery, TrashReply, TrashRequest,
@@ -10,7 +14,7 @@ use ticrypt_api::node::{
 use ticrypt_api::role::{Caller, Reply, Vault};
 use ticrypt_api::upload::{UploadBeginReply, UploadBeginRequest, UploadStatusReply};
 use ticrypt_api::version::{OpenReply, OpenRequest, PublishReply, PublishRequest, VersionListReply, VersionListRequest};
-use ticrypt_types::{GrantId, NodeId, VersionId};
+use ticrypt_types::{GrantId, GroupId, NodeId, VersionId};
 
 use super::FileRole;
 
@@ -52,4 +56,12 @@ verbs! {
     revoke_grant(grant: GrantId, request: GrantRevokeRequest) -> GrantEndReply = grant_revoke;
     leave_grant(grant: GrantId) -> GrantEndReply = grant_leave;
     grants(request: GrantListRequest) -> GrantListReply = grant_list;
+
+    groups() -> GroupListReply = group_list;
+    group(group: GroupId, query: GroupReadQuery) -> GroupReadReply = group_read;
+    create_group(request: GroupCreateRequest) -> GroupReply = group_create;
+    change_group(group: GroupId, request: GroupChangeRequest) -> GroupReply = group_change;
+    seal_group(group: GroupId, request: GroupSealRequest) -> GroupReply = group_seal;
+    rename_group(group: GroupId, request: GroupRenameRequest) -> GroupReply = group_rename;
+    delete_group(group: GroupId) -> () = group_delete;
 }

@@ -292,7 +292,14 @@ impl Rest {
             | Operation::GrantCreate
             | Operation::GrantRevoke
             | Operation::GrantLeave
-            | Operation::GrantList => self.vault(call).await,
+            | Operation::GrantList
+            | Operation::GroupList
+            | Operation::GroupRead
+            | Operation::GroupCreate
+            | Operation::GroupChange
+            | Operation::GroupSeal
+            | Operation::GroupRename
+            | Operation::GroupDelete => self.vault(call).await,
 
             Operation::ChunkWrite => self.write_chunk(call).await,
             Operation::ChunkRead => self.read_chunk(call).await,

@@ -52,6 +52,14 @@ impl Rest {
                 ask!(leave_grant, call.parameter(0)?)
             }
             Operation::GrantList => ask!(grants, call.body()?),
+
+            Operation::GroupList => ask!(groups),
+            Operation::GroupRead => ask!(group, call.parameter(0)?, call.query()?),
+            Operation::GroupCreate => ask!(create_group, call.body()?),
+            Operation::GroupChange => ask!(change_group, call.parameter(0)?, call.body()?),
+            Operation::GroupSeal => ask!(seal_group, call.parameter(0)?, call.body()?),
+            Operation::GroupRename => ask!(rename_group, call.parameter(0)?, call.body()?),
+            Operation::GroupDelete => ask!(delete_group, call.parameter(0)?),
             _ => Err(ApiError::broken()),
         }
     }

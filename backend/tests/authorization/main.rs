@@ -41,6 +41,10 @@ const ABOUT_THE_OWNERS_TREE: &[Operation] = &[
     Operation::GrantList,
 ];
 
+/// Answers about a group of the owner's: nobody but its members, of whom the grantee is one, knows that it is there.
+const ABOUT_THE_OWNERS_GROUP: &[Operation] =
+    &[Operation::GroupRead, Operation::GroupChange, Operation::GroupSeal, Operation::GroupRename, Operation::GroupDelete];
+
 #[tokio::test]
 async fn the_table_of_authorization() {
     let mut world = World::new().await;
@@ -86,6 +90,10 @@ fn check(operation: Operation, cells: &[String]) {
         for cell in [stranger, admin, root] {
             assert!(cell == "404:not_found" || cell == "200:empty", "{name}: {cell} for somebody with no key");
         }
+    }
+    if ABOUT_THE_OWNERS_GROUP.contains(&operation) {
+        assert!([stranger, admin, root].iter().all(|cell| *cell == "404:not_found"), "{name}: {cells:?}");
+        assert!(owner == "200" && grantee != "404:not_found", "{name}: {cells:?}");
     }
     if operation == Operation::NodeTag {
         assert_eq!((owner.as_str(), grantee.as_str()), ("403:not_in_working_set", "403:no_tag"), "{name}: only the owner comes further");

@@ -8,6 +8,7 @@ use ticrypt_api::certification::{
 };
 use ticrypt_api::endpoint::Codec;
 use ticrypt_api::grant::{GrantCreateRequest, GrantFilter, GrantLeaveRequest, GrantListRequest, GrantRevokeRequest, NewGrant};
+use ticrypt_api::group::{GroupChangeRequest, GroupRenameRequest, GroupReply, GroupSealRequest};
 use ticrypt_api::log::EntriesRequest;
 use ticrypt_api::node::*;
 use ticrypt_api::notification::NotificationReadRequest;
@@ -20,12 +21,13 @@ use ticrypt_api::user::{BundleRotateRequest, PermissionsRequest, PinReportReques
 use ticrypt_api::version::{OpenItem, OpenReply, OpenRequest, PublishRequest, VersionListRequest};
 use ticrypt_api::{Blob, Endpoint, Hash, wire};
 use ticrypt_crypto::grant::GrantPayload;
+use ticrypt_crypto::group::GroupHeadPayload;
 use ticrypt_crypto::statement::Action;
 use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_crypto::{Digest, Envelope};
 use ticrypt_types::{
-    LevelId, MemberRole, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Rank, RequirementId, Restrictions, SessionId,
-    Verbs, VersionId,
+    GroupPermissions, LevelId, MemberRole, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Rank, RequirementId,
+    Restrictions, SessionId, Verbs, VersionId,
 };
 
 use crate::people::{change, log_in, register, registration, statement, try_log_in};
@@ -248,6 +250,14 @@ impl World {
         (project, requirement)
     }
 
+    /// A new group of the owner's, of which the grantee is a member; its first head.
+    async fn group(&mut self) -> GroupHeadPayload {
+        let (owner, grantee) = (&self.subjects[OWNER].person, &self.subjects[GRANTEE].person);
+        let (request, head, _) = records::new_group(owner, "lab", &[(grantee, GroupPermissions::USER)]);
+        let _: GroupReply = self.subjects[OWNER].wire.ask(Operation::GroupCreate, &[], &request).await.unwrap();
+        head
+    }
+
     /// Lets one subject do one thing; the status, and the code of a refusal.
     pub async fn attempt(&mut self, operation: Operation, subject: usize) -> String {
         self.count += 1;
@@ -323,6 +333,7 @@ impl World {
             | Operation::UserSelf
             | Operation::UserList
             | Operation::VaultRoots
+            | Operation::GroupList
             | Operation::TrashList
             | Operation::NotificationList
             | Operation::EventFollow
@@ -455,6 +466,25 @@ impl World {
                 let node = self.new_keys(&mut docs, &name);
                 let request = RekeyRequest { parent_head: Some(docs.advance(me)), nodes: vec![node] };
                 body(with(docs), operation, &request)
+            }
+            Operation::GroupCreate => body(page(), operation, &records::new_group(me, &name, &[]).0),
+            Operation::GroupRead | Operation::GroupDelete => to(&self.group().await.group),
+            Operation::GroupChange => {
+                let before = self.group().await;
+                let me = &self.subjects[subject].person;
+                let added = records::added(&self.friend, GroupPermissions::NONE);
+                let head = records::next_group_head(me, &before, vec![added], false);
+                let request = GroupChangeRequest { head: me.sign(&head), seals: vec![records::group_seal(&self.friend)] };
+                body(to(&before.group), operation, &request)
+            }
+            Operation::GroupSeal => {
+                let group = self.group().await.group;
+                let seals = vec![records::group_seal(&self.subjects[GRANTEE].person)];
+                body(to(&group), operation, &GroupSealRequest { generation: 1, seals })
+            }
+            Operation::GroupRename => {
+                let group = self.group().await.group;
+                body(to(&group), operation, &GroupRenameRequest { revision: 1, name: "Renamed".parse().unwrap() })
             }
             // Nobody works in a project, so nothing is tagged, and the answer tells who came as far as the rules of projects.
             Operation::NodeTag => {

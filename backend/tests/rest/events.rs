@@ -110,7 +110,13 @@ async fn a_share_is_heard_within_a_second_by_whom_it_is_for() {
     };
     let () = ada_wire.ask(Operation::GrantCreate, &[], &give(ada, &to_bobs)).await.unwrap();
     let heard = bob_hears.soon().await;
-    let share = |terms: &GrantPayload, user, at_ms| EventData { grant: Some(terms.grant), node: Some(docs.node), user: Some(user), at_ms };
+    let share = |terms: &GrantPayload, user, at_ms| EventData {
+        grant: Some(terms.grant),
+        node: Some(docs.node),
+        group: None,
+        user: Some(user),
+        at_ms,
+    };
     // Activated was the first thing he was told.
     assert_eq!((heard.id, heard.kind.as_str(), heard.data), (2, "share-given", share(&to_bobs, ada.user, heard.data.at_ms)));
     ada_hears.silence().await;

@@ -11,6 +11,7 @@ mod world;
 mod audited;
 mod backup;
 mod chunks;
+mod groups;
 mod lies;
 mod races;
 mod rekeying;

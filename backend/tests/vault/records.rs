@@ -5,19 +5,24 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use ticrypt_api::grant::NewGrant;
+use ticrypt_api::group::{GroupCreateRequest, NewGroupSeal};
 use ticrypt_api::node::{NewContent, NewNode, NodeView};
-
 use ticrypt_api::{Blob, Hash};
 use ticrypt_crypto::bundle::{Bundle, BundlePayload, KemPublicKey, Reason};
 use ticrypt_crypto::chunk::Header;
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::entry::{Entry, entries_root};
 use ticrypt_crypto::grant::{GrantPayload, RecipientKind, Revocation, SEALED_LENS};
+use ticrypt_crypto::group::{GroupHeadPayload, SEALED_SEED_LEN};
 use ticrypt_crypto::manifest::{ManifestPayload, chunk_count_for, chunk_root};
 use ticrypt_crypto::record::Record;
 use ticrypt_crypto::signature::{Payload, message};
 use ticrypt_crypto::{Digest, Envelope, PublicKey, Suite, batch};
-use ticrypt_types::{DeploymentId, GrantId, NodeId, NodeKind, SessionId, Timestamp, UserId, UserName, Verbs, VersionId};
+use ticrypt_types::{
+    DeploymentId, GrantId, GroupChange, GroupId, GroupPermissions, GroupStep, NodeId, NodeKind, SessionId, Timestamp, UserId, UserName,
+    Verbs, VersionId,
+};
 
 pub const NOW: u64 = 1_795_392_000_000;
 
@@ -308,4 +313,82 @@ pub fn revocation(issuer: &Person, grant: &GrantPayload) -> Revocation {
         issuer_bundle: issuer.bundle.hash(),
         at: Timestamp::from_millis(NOW),
     }
+}
+
+/// The first head of a group: its owner, and these members besides.
+pub fn first_group_head(owner: &Person, group: GroupId, members: &[(&Person, GroupPermissions)]) -> GroupHeadPayload {
+    let all = std::iter::once((owner, GroupPermissions::ALL)).chain(members.iter().copied());
+    GroupHeadPayload {
+        deployment: owner.deployment,
+        group,
+        counter: 1,
+        previous: None,
+        changes: all.map(|(person, permissions)| added(person, permissions)).collect(),
+        generation: 1,
+        // Any key does: the server never uses it.
+        key: Some(owner.bundle.payload().kem_key.clone()),
+        wrapped: Vec::new(),
+        writer: owner.user,
+        writer_bundle: owner.bundle.hash(),
+        at: Timestamp::from_millis(NOW),
+    }
+}
+
+pub fn added(person: &Person, permissions: GroupPermissions) -> GroupChange {
+    GroupChange { user: person.user, step: GroupStep::Add { bundle: person.bundle.hash().to_bytes(), permissions } }
+}
+
+/// The next head; `renews`: with a new generation.
+pub fn next_group_head(writer: &Person, before: &GroupHeadPayload, changes: Vec<GroupChange>, renews: bool) -> GroupHeadPayload {
+    GroupHeadPayload {
+        counter: before.counter + 1,
+        previous: Some(hash_of(before)),
+        changes,
+        generation: before.generation + u32::from(renews),
+        key: renews.then(|| writer.bundle.payload().kem_key.clone()),
+        wrapped: if renews { random_vec(60) } else { Vec::new() },
+        writer: writer.user,
+        writer_bundle: writer.bundle.hash(),
+        at: Timestamp::from_millis(NOW),
+        ..before.clone()
+    }
+}
+
+pub fn group_seal(member: &Person) -> NewGroupSeal {
+    let bundle_generation = member.bundle.payload().generation;
+    let (member, bundle) = (member.user, Hash(member.bundle.hash().to_bytes()));
+    NewGroupSeal { member, bundle, bundle_generation, sealed: Blob(random_vec(SEALED_SEED_LEN)) }
+}
+
+/// The grant of a group's directory by one who stands on this head, to the generation that began with `key_head`.
+pub fn group_grant(sealer: &Person, head: &GroupHeadPayload, key_head: &GroupHeadPayload, node: NodeId) -> GrantPayload {
+    let owner = head.group.as_owner();
+    GrantPayload {
+        recipient_kind: RecipientKind::Group,
+        recipient: owner,
+        recipient_bundle: hash_of(key_head),
+        recipient_generation: head.generation,
+        authority: Some(hash_of(head)),
+        verbs: GrantPayload::GROUP_VERBS,
+        ..grant(sealer, sealer, node, NodeKind::Directory, owner, Verbs::VIEW)
+    }
+}
+
+/// A group with its directory, ready to be made.
+pub fn new_group(owner: &Person, name: &str, members: &[(&Person, GroupPermissions)]) -> (GroupCreateRequest, GroupHeadPayload, Directory) {
+    let group = GroupId::from_random(random());
+    let head = first_group_head(owner, group, members);
+    let mut root = Directory::new(new_node(), None, group.as_owner());
+    root.authority = Some(hash_of(&head));
+    let grant = group_grant(owner, &head, &head, root.node);
+    let seals = std::iter::once(owner).chain(members.iter().map(|(person, _)| *person)).map(group_seal).collect();
+    let request = GroupCreateRequest {
+        group,
+        name: name.parse().unwrap(),
+        head: owner.sign(&head),
+        seals,
+        root: NewGrant { grant: owner.sign(&grant), sealed: sealed(Verbs::VIEW) },
+        root_head: root.advance(owner),
+    };
+    (request, head, root)
 }

@@ -43,7 +43,7 @@ fn candidates(typed: &OsStr) -> Vec<CompletionCandidate> {
         .into_iter()
         .filter(|listed| listed.name.starts_with(begun) && !listed.name.chars().any(char::is_control))
         .map(|listed| {
-            let ending = if matches!(listed.kind, ListedKind::Directory | ListedKind::Sharer) { "/" } else { "" };
+            let ending = if matches!(listed.kind, ListedKind::Directory | ListedKind::Sharer | ListedKind::Group) { "/" } else { "" };
             format!("{prefix}{}{ending}", listed.name)
         })
         .collect();

@@ -45,7 +45,7 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> anyhow::Resu
 
 fn marked(one: &Listed) -> String {
     let kind = match one.kind {
-        ListedKind::Directory | ListedKind::Sharer => "/",
+        ListedKind::Directory | ListedKind::Sharer | ListedKind::Group => "/",
         ListedKind::Link => "@",
         ListedKind::File => "",
     };

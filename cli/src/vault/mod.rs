@@ -169,7 +169,7 @@ fn finished(report: &Report) -> anyhow::Result<()> {
 }
 
 /// Asks before something that cannot be undone; without a terminal only `--yes` says yes.
-fn confirm(context: &Context, yes: bool, question: &str) -> anyhow::Result<()> {
+pub(crate) fn confirm(context: &Context, yes: bool, question: &str) -> anyhow::Result<()> {
     use std::io::{BufRead, IsTerminal, Write};
     if yes {
         return Ok(());

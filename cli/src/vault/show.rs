@@ -12,6 +12,7 @@ pub(super) fn kind(listed: &Listed) -> &'static str {
         ListedKind::File => "file",
         ListedKind::Link => "link",
         ListedKind::Sharer => "person",
+        ListedKind::Group => "group",
     }
 }
 
@@ -21,7 +22,7 @@ pub(super) fn mode(listed: &Listed) -> String {
         ListedKind::Directory => 'd',
         ListedKind::File => '-',
         ListedKind::Link => 'l',
-        ListedKind::Sharer => '@',
+        ListedKind::Sharer | ListedKind::Group => '@',
     };
     let bits =
         (0..9).map(|bit| if listed.mode >> (8 - bit) & 1 == 1 { b"rwxrwxrwx".get(bit).map_or('-', |c| char::from(*c)) } else { '-' });

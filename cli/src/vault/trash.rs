@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 use ticrypt_client::ClientError;
-use ticrypt_client::vault::Vault;
 use ticrypt_client::vault::trash::{Deleted, Trashed};
+use ticrypt_client::vault::{Vault, VaultPath};
 use ticrypt_types::name::Harmless;
 
 use super::{confirm, open, show};
@@ -12,8 +12,8 @@ use crate::context::Context;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List what is in the trash of your tree
-    List,
+    /// List what is in the trash of your tree, or of a group's
+    List(Tree),
     /// Bring things back to where they were; where the name is taken meanwhile, under a free one
     Restore(Items),
     /// Delete things in the trash for good
@@ -25,6 +25,13 @@ pub enum Command {
     /// Such a tree is kept, because people you shared with can still read their part of it and may give it back to you. Deleting it ends
     /// their shares.
     Lost(Lost),
+}
+
+#[derive(Debug, Args)]
+pub struct Tree {
+    /// The trash of this group instead of your own
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -42,6 +49,8 @@ pub struct Items {
     /// Paths as `trash list` shows them, or the first digits of an id (at least 8)
     #[arg(required = true, value_name = "ITEM")]
     items: Vec<String>,
+    #[command(flatten)]
+    tree: Tree,
 }
 
 #[derive(Debug, Args)]
@@ -55,29 +64,41 @@ pub struct Delete {
 
 #[derive(Debug, Args)]
 pub struct Empty {
+    #[command(flatten)]
+    tree: Tree,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
 }
 
+impl Tree {
+    async fn list(&self, vault: &Vault) -> anyhow::Result<Vec<Trashed>> {
+        let top = match &self.group {
+            Some(group) => VaultPath::of_group(group).map_err(|error| ClientError::invalid(error.to_string()))?,
+            None => VaultPath::home(),
+        };
+        Ok(vault.trash_list_of(&top).await?)
+    }
+}
+
 pub(super) async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
     let vault = open(context).await?;
     match command {
-        Command::List => context.output.table(&vault.trash_list().await?, &["TRASHED", "ID", "PATH"], |item| {
+        Command::List(tree) => context.output.table(&tree.list(&vault).await?, &["TRASHED", "ID", "PATH"], |item| {
             vec![show::time(item.trashed_ms), item.node.to_string(), item.path.clone()]
         }),
         Command::Restore(items) => {
-            let chosen = choose(&vault.trash_list().await?, &items.items)?;
+            let chosen = choose(&items.tree.list(&vault).await?, &items.items)?;
             let paths: Vec<String> = vault.trash_restore(&chosen).await?.iter().map(|path| path.text()).collect();
             context
                 .output
                 .result(&json!({ "restored": paths }), |out| paths.iter().try_for_each(|path| writeln!(out, "{}", Harmless(path))))
         }
         Command::Delete(delete) => {
-            let chosen = choose(&vault.trash_list().await?, &delete.items.items)?;
+            let chosen = choose(&delete.items.tree.list(&vault).await?, &delete.items.items)?;
             forever(context, &vault, &chosen, delete.yes).await
         }
-        Command::Empty(empty) => forever(context, &vault, &vault.trash_list().await?, empty.yes).await,
+        Command::Empty(empty) => forever(context, &vault, &empty.tree.list(&vault).await?, empty.yes).await,
         Command::Lost(lost) => self::lost(&lost, &vault, context).await,
     }
 }

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod certification;
 pub mod completion;
 pub mod deployment;
+pub mod group;
 pub mod key;
 pub mod level;
 pub mod lock;

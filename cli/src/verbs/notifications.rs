@@ -114,5 +114,8 @@ fn words(kind: NotificationKind) -> &'static str {
         NotificationKind::AccountActivated => "your account was activated",
         NotificationKind::RankChanged => "your rank changed",
         NotificationKind::RegistrationWaiting => "waits for activation",
+        NotificationKind::GroupJoined => "added you to a group",
+        NotificationKind::GroupLeft => "you are in a group no longer",
+        NotificationKind::GroupOwned => "you own a group now",
     }
 }

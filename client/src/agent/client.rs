@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use serde_bytes::ByteBuf;
 use ticrypt_crypto::PublicKey;
 use ticrypt_crypto::bundle::Bundle;
+use ticrypt_crypto::record::Record;
 use ticrypt_crypto::signature::EnvelopeBytes;
+use ticrypt_keyring::group::GroupSeed;
 use ticrypt_keyring::{ListKey, NodeKeys, TreeKey};
 use ticrypt_types::{Secret, SessionId};
 use tokio::net::UnixStream;
@@ -16,7 +18,7 @@ use zeroize::Zeroize;
 
 use super::protocol::{self, Reply, Request, Status, WireGrant, WireKeys, WireSession};
 use crate::error::{ClientError, Result};
-use crate::keys::{Batch, Keys, PublicIdentity, SealedGrant};
+use crate::keys::{Batch, Keys, PublicIdentity, SealedGrant, SealedSeed};
 use crate::session::Capability;
 
 /// Longer than the slowest request, which is opening a thousand grants.
@@ -122,6 +124,21 @@ impl Keys for AgentKeys {
         match ask_at(&self.socket, &Request::Open { grants: grants.collect() }).await? {
             Reply::Keys(opened) if opened.len() == count => {
                 Ok(opened.into_iter().map(|one| one.map_err(Into::into).and_then(node_keys)).collect())
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn open_group_seal(&self, seal: SealedSeed) -> Result<GroupSeed> {
+        let request = Request::OpenGroupSeal {
+            terms: ByteBuf::from(seal.terms.to_bytes()),
+            sealed: ByteBuf::from(seal.sealed),
+            key: ByteBuf::from(seal.key.as_bytes().to_vec()),
+        };
+        match ask_at(&self.socket, &request).await? {
+            Reply::Seed(seed) => {
+                let bytes = <&[u8; 32]>::try_from(seed.0.as_slice()).map_err(|_| unexpected())?;
+                GroupSeed::from_bytes(bytes).map_err(|_| unexpected())
             }
             _ => Err(unexpected()),
         }

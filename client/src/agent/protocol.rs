@@ -37,6 +37,12 @@ pub(super) enum Request {
     Open {
         grants: Vec<WireGrant>,
     },
+    /// The seed of a group's key.
+    OpenGroupSeal {
+        terms: ByteBuf,
+        sealed: ByteBuf,
+        key: ByteBuf,
+    },
     /// After a login: what later commands act with.
     SetSession(WireSession),
     Session,
@@ -53,6 +59,7 @@ pub(super) enum Reply {
     PublicKey(ByteBuf),
     Envelopes(Vec<ByteBuf>),
     Keys(Vec<std::result::Result<WireKeys, WireError>>),
+    Seed(WireSeed),
     Session(WireSession),
     Failed(WireError),
 }
@@ -93,6 +100,15 @@ impl Drop for WireKeys {
         if let Some(tree) = &mut self.tree {
             tree.zeroize();
         }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct WireSeed(pub(super) ByteBuf);
+
+impl Drop for WireSeed {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -9,7 +9,9 @@ use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use serde_bytes::ByteBuf;
 use ticrypt_crypto::PublicKey;
-use ticrypt_crypto::bundle::Bundle;
+use ticrypt_crypto::bundle::{Bundle, KemPublicKey};
+use ticrypt_crypto::group::GroupSealTerms;
+use ticrypt_crypto::record::Record;
 use ticrypt_keyring::NodeKeys;
 use ticrypt_types::{DeploymentId, Secret};
 use tokio::net::{UnixListener, UnixStream};
@@ -18,12 +20,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
-use super::protocol::{self, Reply, Request, Status, WireGrant, WireKeys, WireSession};
+use super::protocol::{self, Reply, Request, Status, WireGrant, WireKeys, WireSeed, WireSession};
 use super::{DEFAULT_TTL, TTL_MAX};
 use crate::account;
 use crate::error::{ClientError, Result};
 use crate::home::{self, Lock};
-use crate::keys::{Batch, Keys, SealedGrant, Unlocked};
+use crate::keys::{Batch, Keys, SealedGrant, SealedSeed, Unlocked};
 
 /// Commands that talk to the agent at once; more wait.
 const CONNECTIONS_MAX: usize = 64;
@@ -219,6 +221,14 @@ async fn answer(shared: &Shared, request: Request) -> Result<Reply> {
             let grants = grants.into_iter().map(sealed_grant).collect::<Result<Vec<_>>>()?;
             let opened = keys.open(grants).await?;
             Ok(Reply::Keys(opened.into_iter().map(|one| one.map(wire_keys).map_err(Into::into)).collect()))
+        }
+        Request::OpenGroupSeal { terms, sealed, key } => {
+            let keys = shared.keys()?;
+            let bad = "the seal of a group's key cannot be read";
+            let terms = GroupSealTerms::parse(&terms).map_err(|e| ClientError::invalid(bad).because(e))?;
+            let key = KemPublicKey::from_bytes(&key).map_err(|e| ClientError::invalid(bad).because(e))?;
+            let seed = keys.open_group_seal(SealedSeed { terms, sealed: sealed.into_vec(), key }).await?;
+            Ok(Reply::Seed(WireSeed(ByteBuf::from(seed.expose().to_vec()))))
         }
         Request::SetSession(session) => {
             shared.keys()?;

@@ -60,7 +60,7 @@ impl Vault {
     }
 
     async fn publish_once(&self, file: &Held, current: &Current, content: &Arc<ContentDraft>) -> Result<PublishReply> {
-        let author = self.author(&file.root);
+        let author = self.author(&file.root)?;
         let (held, shared, after) = (file.clone(), Arc::clone(content), After::of(current));
         let sealed =
             blocking(move || author.seal_content(&SystemRandom::new(), held.id, held.epoch, &held.keys, &shared, &after)).await??;

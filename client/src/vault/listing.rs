@@ -59,6 +59,8 @@ pub enum ListedKind {
     Link,
     /// A person who shares, in the list of shares.
     Sharer,
+    /// A group, in the list of groups.
+    Group,
 }
 
 /// What to look for. Everything asked for must hold.
@@ -96,7 +98,8 @@ impl Vault {
         match path.place() {
             Place::Sharers => return self.list_sharers(path).await,
             Place::SharedBy(sharer) => return self.list_shares(sharer).await,
-            Place::Home | Place::Share { .. } => {}
+            Place::Groups => return self.list_groups().await,
+            Place::Home | Place::Share { .. } | Place::Group { .. } => {}
         }
         let found = self.resolve(path).await?;
         if !found.is_directory() {
@@ -353,7 +356,7 @@ fn locked(trust: &Trust, directory: &Directory, member: &Member, path: VaultPath
 }
 
 /// What is listed of something whose keys are not at hand.
-fn nothing_of(node: NodeId, kind: NodeKind, name: String, path: VaultPath) -> Listed {
+pub(super) fn nothing_of(node: NodeId, kind: NodeKind, name: String, path: VaultPath) -> Listed {
     Listed {
         path: path.to_string(),
         name,

@@ -145,12 +145,16 @@ impl Vault {
         heads: impl IntoIterator<Item = &'a Blob>,
         manifests: impl IntoIterator<Item = &'a Blob>,
     ) -> Result<()> {
-        for hash in self.trust.missing(grants, heads, manifests)? {
+        let (heads, manifests): (Vec<&Blob>, Vec<&Blob>) = (heads.into_iter().collect(), manifests.into_iter().collect());
+        for hash in self.trust.missing(grants, heads.iter().copied(), manifests.iter().copied())? {
             let bundle = self.session.users.bundle(&hash).await?;
             self.trust.admit_bundle(bundle);
         }
         for grant in grants {
             self.trust.admit_grant(grant)?;
+        }
+        for group in self.trust.groups_behind(heads, manifests)? {
+            self.trust.admit_group(self.groups.load(group).await?.chain);
         }
         Ok(())
     }

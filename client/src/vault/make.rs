@@ -187,7 +187,13 @@ impl Author {
 }
 
 impl Vault {
-    pub(super) fn author(&self, root: &Root) -> Author {
+    /// What this person writes as; in a group only once its directory is under the group's newest key.
+    pub(super) fn author(&self, root: &Root) -> Result<Author> {
+        root.check_key()?;
+        Ok(self.author_of(root))
+    }
+
+    pub(super) fn author_of(&self, root: &Root) -> Author {
         let me = self.me();
         Author { deployment: self.deployment(), user: me.user, bundle: me.hash(), authority: root.authority(), at: crate::clock::now() }
     }
@@ -218,7 +224,7 @@ impl Vault {
 
     /// Creates nodes in a directory, in one request: one attempt.
     pub(super) async fn create_once(&self, directory: &Directory, drafts: &Arc<Vec<NodeDraft>>) -> Result<Created> {
-        let author = self.author(&directory.held.root);
+        let author = self.author(&directory.held.root)?;
         let (held, shared, deployment) = (directory.held.clone(), Arc::clone(drafts), self.deployment());
         let sealing = author.clone();
         let (sealed, mut below) = blocking(move || seal_drafts(deployment, &held, &sealing, &shared)).await??;

@@ -20,6 +20,7 @@ pub mod exclude;
 pub mod export;
 mod gather;
 pub mod get;
+mod groups;
 pub mod history;
 pub mod journal;
 pub mod listing;
@@ -66,6 +67,7 @@ pub use roots::{Roots, Share, Unbelieved};
 pub use tree::{Current, Directory, Held, Member};
 
 use crate::error::{ClientError, Result};
+use crate::group::Groups;
 use crate::keys::PublicIdentity;
 use crate::session::Session;
 use server::Server;
@@ -84,6 +86,7 @@ pub struct Vault {
     opened: Mutex<HashMap<Digest, Arc<NodeKeys>>>,
     /// The same of what is tagged itself, by node.
     boundaries: Arc<boundary::Boundaries>,
+    groups: Groups,
     /// One's own tree as it was last shown.
     home: Mutex<Option<Held>>,
     /// One for each chunk buffer there may be.
@@ -97,6 +100,7 @@ impl Vault {
         let trust = Arc::new(Trust::new(session.deployment_id()));
         trust.admit_bundle(Arc::new(session.me().bundle.clone()));
         Self {
+            groups: Groups::new(Arc::clone(&session)),
             session,
             trust,
             random: SystemRandom::new(),

@@ -6,11 +6,14 @@
 //!   /@shared/r.tal                   what r.tal shares with me
 //!   /@shared/r.tal/results/run.csv   below a node r.tal shares
 //!   /@shared/r.tal/results~5f1c09aa  the same, by the first eight digits of its id
+//!   /@groups                         the groups one is in
+//!   /@groups/genomics/run.csv        below the directory of a group, by its name or its name and digits of its id
 //! ```
 //!
 //! The second form of a share always works. The first stops working, with a message that lists the others, once the same person shares two
 //! nodes of one name: a later share can then never stand in for an earlier one. Nothing here is special to a shell (`@` and `~` inside a
-//! word are not). In one's own root a name that is `@shared` itself is written with one more `@`, and so on: `/@@shared`.
+//! word are not). In one's own root a name that is `@shared` or `@groups` itself is
+//! written with one more `@`, and so on: `/@@shared`.
 
 use std::fmt;
 
@@ -19,6 +22,8 @@ use ticrypt_types::{NodeId, NodeName, UserName};
 
 /// Under which what others share is found.
 pub const SHARED: &str = "@shared";
+/// Under which the directories of groups are found.
+pub const GROUPS: &str = "@groups";
 /// Digits of a node's id that tell shares of one name apart.
 const ID_DIGITS: usize = 8;
 
@@ -31,7 +36,7 @@ pub enum PathError {
     Sharer { part: String, why: NameError },
     #[error("the path goes above the top of the vault with `..`")]
     AboveTop,
-    #[error("this is the list of shares, not a place in a tree: name a share, as in /@shared/person/name")]
+    #[error("this is a list, not a place in a tree: name a share or a group, as in /@shared/person/name or /@groups/name")]
     NotInTree,
     #[error("the top of the tree has no name")]
     NoName,
@@ -48,6 +53,10 @@ pub enum Place {
     SharedBy(UserName),
     /// A node somebody shares.
     Share { sharer: UserName, label: Label },
+    /// `/@groups`: the groups one is in.
+    Groups,
+    /// The directory of a group.
+    Group { label: Label },
 }
 
 /// How a share is called: its name, and digits of its id if they were given.
@@ -117,6 +126,12 @@ impl VaultPath {
         }
         let mut parts = parts.into_iter();
         let Some(first) = parts.next() else { return Ok(Self::home()) };
+        if first == GROUPS {
+            let Some(label) = parts.next() else { return Ok(Self { place: Place::Groups, names: Vec::new() }) };
+            let label = Label { text: label_name(label)? };
+            let names = parts.map(name).collect::<Result<_, _>>()?;
+            return Ok(Self { place: Place::Group { label }, names });
+        }
         if first != SHARED {
             let mut names = vec![name(unescape(first))?];
             for part in parts {
@@ -130,6 +145,11 @@ impl VaultPath {
         let label = Label { text: label_name(label)? };
         let names = parts.map(name).collect::<Result<_, _>>()?;
         Ok(Self { place: Place::Share { sharer, label }, names })
+    }
+
+    /// The directory of a group.
+    pub fn of_group(label: &str) -> Result<Self, PathError> {
+        Ok(Self { place: Place::Group { label: Label { text: label_name(label)? } }, names: Vec::new() })
     }
 
     /// The path of a share.
@@ -146,9 +166,14 @@ impl VaultPath {
         &self.names
     }
 
-    /// Whether this is a list of shares, which no node stands for.
+    /// Whether this is a list of shares or of groups, which no node stands for.
     pub fn is_index(&self) -> bool {
-        matches!(self.place, Place::Sharers | Place::SharedBy(_))
+        matches!(self.place, Place::Sharers | Place::SharedBy(_) | Place::Groups)
+    }
+
+    /// Where it begins.
+    pub fn top(&self) -> Self {
+        Self { place: self.place.clone(), names: Vec::new() }
     }
 
     /// One step down.
@@ -176,9 +201,11 @@ impl VaultPath {
         let mut text = String::new();
         match &self.place {
             Place::Home => {}
-            Place::Sharers => text.push_str("/@shared"),
+            Place::Sharers => text.push_str(&format!("/{SHARED}")),
             Place::SharedBy(sharer) => text.push_str(&format!("/{SHARED}/{sharer}")),
             Place::Share { sharer, label } => text.push_str(&format!("/{SHARED}/{sharer}/{}", label.as_str())),
+            Place::Groups => text.push_str(&format!("/{GROUPS}")),
+            Place::Group { label } => text.push_str(&format!("/{GROUPS}/{}", label.as_str())),
         }
         for (depth, name) in self.names.iter().enumerate() {
             text.push('/');
@@ -216,9 +243,9 @@ fn label_name(part: &str) -> Result<NodeName, PathError> {
     }
 }
 
-/// `@shared`, `@@shared`, …: names that would be read as the list of shares or as an escape.
+/// `@shared`, `@@shared`, …, and the same with `groups`: names that would be read as a list or as an escape.
 fn is_escaped(name: &str) -> bool {
-    name.starts_with('@') && name.trim_start_matches('@') == "shared"
+    name.starts_with('@') && [SHARED, GROUPS].iter().any(|list| name.trim_start_matches('@') == list.trim_start_matches('@'))
 }
 
 fn unescape(part: &str) -> &str {
@@ -246,6 +273,10 @@ mod tests {
             "/@shared/r.tal/x~00112233/y",
             "/@@shared",
             "/@@@shared/x",
+            "/@groups",
+            "/@groups/genomics",
+            "/@groups/genomics~00112233/y",
+            "/@@groups",
         ] {
             assert_eq!(parse(text).text(), text);
         }
@@ -259,6 +290,8 @@ mod tests {
         assert_eq!((own.place(), own.names().first().unwrap().as_str()), (&Place::Home, "@shared"));
         assert_eq!(parse("/@@@shared").names().first().unwrap().as_str(), "@@shared");
         assert_eq!(*parse("/@shared").place(), Place::Sharers);
+        assert_eq!(*parse("/@groups").place(), Place::Groups);
+        assert_eq!(*parse("/@@groups/x").place(), Place::Home);
         // Only at the top.
         assert_eq!(parse("/x/@shared").names().len(), 2);
         // What merely begins alike is an ordinary name.
@@ -275,6 +308,7 @@ mod tests {
         assert!(matches!(VaultPath::parse("a\0b"), Err(PathError::Name { .. })));
         assert_eq!(VaultPath::home().split(), Err(PathError::NoName));
         assert_eq!(parse("/@shared/r.tal").split(), Err(PathError::NotInTree));
+        assert_eq!(parse("/@groups").split(), Err(PathError::NotInTree));
     }
 
     #[test]

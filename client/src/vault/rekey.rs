@@ -31,13 +31,10 @@ impl Vault {
     /// Gives new keys to those nodes on the way to `path` that the server names, from the top down.
     pub(super) async fn roll_path(&self, path: &VaultPath, nodes: &[NodeId]) -> Result<()> {
         let named: HashSet<NodeId> = nodes.iter().copied().collect();
-        let (share, mut held) = Box::pin(self.open_place(path)).await?;
+        let (_, mut held) = Box::pin(self.open_place(path)).await?;
         if named.contains(&held.id) {
             self.roll_root(&held).await?;
-            held = match share {
-                None => self.home().await?,
-                Some(_) => self.open_place(path).await?.1,
-            };
+            held = Box::pin(self.open_place(path)).await?.1;
         }
         for name in path.names() {
             let mut directory = self.load(&held, false).await?;
@@ -91,8 +88,8 @@ impl Vault {
     /// The node itself and, from the top, what is above it: a node cannot be given new keys while the directory above it waits for its own.
     async fn rekey_above(&self, path: &VaultPath, report: &mut Report, progress: &dyn Progress) -> Result<()> {
         let mut steps = Vec::new();
-        if let Place::Home = path.place() {
-            let mut step = VaultPath::home();
+        if let Place::Home | Place::Group { .. } = path.place() {
+            let mut step = path.top();
             for name in path.names() {
                 steps.push(step.clone());
                 step = step.child(name);
@@ -106,8 +103,8 @@ impl Vault {
                     self.roll_members(Arc::clone(directory), &[member.id()]).await?;
                     count(report, member);
                 }
-                None if found.held.root.is_home && self.load(&found.held, false).await?.view.keys_stale => {
-                    progress.begin("/");
+                None if found.held.root.is_whole() && self.load(&found.held, false).await?.view.keys_stale => {
+                    progress.begin(&found.path.to_string());
                     self.roll_root(&found.held).await?;
                     report.directories += 1;
                 }

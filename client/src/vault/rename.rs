@@ -100,7 +100,7 @@ impl Vault {
     async fn rename_entry(&self, directory: &Directory, member: &Member, held: &Held, props: &EntryProps) -> Result<()> {
         let (entry, leaf) = self.entry_under(&directory.held, held, props, member.boundary())?;
         let leaves = directory.leaves().map(|(id, old)| (id, if id == member.id() { leaf } else { old })).collect();
-        let head = self.author(&held.root).head(directory.id(), directory.held.epoch, Some(&directory.head), leaves)?;
+        let head = self.author(&held.root)?.head(directory.id(), directory.held.epoch, Some(&directory.head), leaves)?;
         let (bytes, head) = self.sign_head(head).await?;
         self.server().rename(RenameRequest { directory: directory.id(), head: bytes, entry }).await?;
         self.saw(SeenKind::Head, directory.id(), head.counter, head.record_hash())
@@ -111,8 +111,8 @@ impl Vault {
         let without = old.leaves().filter(|(id, _)| *id != member.id()).collect();
         let with = new.leaves().chain([(member.id(), leaf)]).collect();
         let heads = vec![
-            self.author(&old.held.root).head(old.id(), old.held.epoch, Some(&old.head), without)?,
-            self.author(&new.held.root).head(new.id(), new.held.epoch, Some(&new.head), with)?,
+            self.author(&old.held.root)?.head(old.id(), old.held.epoch, Some(&old.head), without)?,
+            self.author(&new.held.root)?.head(new.id(), new.held.epoch, Some(&new.head), with)?,
         ];
         let [(from_bytes, from_head), (to_bytes, to_head)]: [_; 2] = self.sign_heads(heads).await?.try_into().map_err(|_| unsigned())?;
         let request = MoveRequest { from: old.id(), from_head: from_bytes, to: new.id(), to_head: to_bytes, entry };

@@ -91,7 +91,7 @@ impl Vault {
             (Place::Home, Some(held)) => (None, held),
             _ => self.open_place(path).await?,
         };
-        let top = VaultPath::parse(&place_text(path.place())).map_err(|e| ClientError::invalid(e.to_string()))?;
+        let top = path.top();
         let mut found = Found::top(top, held, share);
         for name in path.names() {
             if !found.is_directory() {
@@ -114,9 +114,10 @@ impl Vault {
     pub(super) async fn open_place(&self, path: &VaultPath) -> Result<(Option<Arc<Share>>, Held)> {
         match path.place() {
             Place::Home => Ok((None, self.home().await?)),
-            Place::Sharers | Place::SharedBy(_) => Err(ClientError::invalid(format!(
-                "`{path}` is a list of shares, not a place in a tree; name a share, as `ticrypt ls {path}` shows them"
-            ))),
+            Place::Sharers | Place::SharedBy(_) | Place::Groups => {
+                Err(ClientError::invalid(format!("`{path}` is a list, not a place in a tree; name one of what `ticrypt ls {path}` shows")))
+            }
+            Place::Group { label } => Ok((None, Box::pin(self.open_group(label)).await?)),
             Place::Share { sharer, label } => {
                 let (share, held) = self.find_share(sharer, label).await?;
                 Ok((Some(share), held))
@@ -215,15 +216,6 @@ fn named(error: ClientError, path: &VaultPath) -> ClientError {
 /// What a locked share is called: its name is under keys that nobody has at hand.
 const NAMELESS: &str = "locked";
 const NO_SUCH: &str = "no_such_path";
-
-fn place_text(place: &Place) -> String {
-    match place {
-        Place::Home => "/".to_owned(),
-        Place::Sharers => "/@shared".to_owned(),
-        Place::SharedBy(sharer) => format!("/@shared/{sharer}"),
-        Place::Share { sharer, label } => format!("/@shared/{sharer}/{}", label.as_str()),
-    }
-}
 
 fn no_such(path: &VaultPath) -> ClientError {
     no_such_text(&path.to_string())

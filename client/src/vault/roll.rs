@@ -129,7 +129,7 @@ impl Vault {
     /// keys are to be from now on; where they were if `None`.
     pub(super) async fn ready(&self, directory: &Arc<Directory>, members: &[Arc<Member>], boundary: Option<Boundary>) -> Result<Ready> {
         let mut drafts = self.drafts(directory, members, boundary).await?;
-        let author = self.author(&directory.held.root);
+        let author = self.author(&directory.held.root)?;
         let new: HashMap<NodeId, Digest> = drafts.iter().map(|draft| (draft.next.id, leaf_hash(&draft.entry))).collect();
         let leaves = directory.leaves().map(|(id, leaf)| (id, new.get(&id).copied().unwrap_or(leaf))).collect();
         let mut heads = vec![author.head(directory.id(), directory.held.epoch, Some(&directory.head), leaves)?];
@@ -194,7 +194,7 @@ impl Vault {
                     let below = directories.next().ok_or_else(|| lie("the server sent no listing"))?;
                     let members = self.entries_anew(&below, &next, &mut node).await?;
                     let leaves = members.iter().map(|member| (member.id(), member.leaf)).collect();
-                    head = Some((self.author(&held.root).head(held.id, next.epoch, Some(&below.head), leaves)?, below, members));
+                    head = Some((self.author(&held.root)?.head(held.id, next.epoch, Some(&below.head), leaves)?, below, members));
                 }
             }
             records += node.records();
@@ -210,8 +210,11 @@ impl Vault {
         Ok(drafts)
     }
 
-    /// New keys for the root of one's own tree; another's root is theirs to roll.
+    /// New keys for the root of one's own tree or of a group's; another's root is theirs to roll.
     pub(super) async fn roll_root(&self, held: &Held) -> Result<()> {
+        if let Some(group) = &held.root.group {
+            return self.roll_group_root(group.group()).await;
+        }
         if !held.root.is_home {
             return Err(ClientError::refused(
                 "epoch_closed",
@@ -236,7 +239,7 @@ impl Vault {
         let mut node = blank(&next);
         let members = self.entries_anew(&directory, &next, &mut node).await?;
         let leaves = members.iter().map(|member| (member.id(), member.leaf)).collect();
-        let (bytes, head) = self.sign_head(self.author(&held.root).head(held.id, next.epoch, Some(&directory.head), leaves)?).await?;
+        let (bytes, head) = self.sign_head(self.author(&held.root)?.head(held.id, next.epoch, Some(&directory.head), leaves)?).await?;
         let own = self.trust.envelope(&held.root.grant.record_hash()).ok_or_else(|| lie("one's own grant is not at hand"))?;
         node.head = Some(bytes);
         node.grants = self.reseal(&held, &next, &[Blob(own)], true).await?;
@@ -244,7 +247,7 @@ impl Vault {
         self.saw(SeenKind::Head, held.id, head.counter, head.record_hash())
     }
 
-    fn next_keys(&self, held: &Held) -> Result<Held> {
+    pub(super) fn next_keys(&self, held: &Held) -> Result<Held> {
         let keys = Arc::new(NodeKeys::generate(&self.random).map_err(cannot_seal)?);
         let epoch = held.epoch.checked_add(1).ok_or_else(|| ClientError::broken("the node has had too many keys"))?;
         // Without the tree key nothing below could be wrapped anew.
@@ -253,14 +256,14 @@ impl Vault {
     }
 
     /// Every entry of a directory under its new keys, the trash too; gives those that are not in the trash.
-    async fn entries_anew(&self, directory: &Directory, next: &Held, node: &mut RekeyedNode) -> Result<Vec<Member>> {
+    pub(super) async fn entries_anew(&self, directory: &Directory, next: &Held, node: &mut RekeyedNode) -> Result<Vec<Member>> {
         let mut members = Vec::with_capacity(directory.len());
         for member in directory.members() {
             let bytes = self.entry_anew(&directory.held, next, &member.entry)?;
             node.entries.push(Blob(bytes.clone()));
             members.push(rewrapped(member, bytes, member.view.clone())?);
         }
-        for view in self.trash_entries(Some(directory.id())).await? {
+        for view in self.trash_entries(directory.id()).await? {
             let entry = Entry::parse(&view.entry.0).map_err(|e| lie("an entry in the trash cannot be read").because(e))?;
             node.entries.push(Blob(self.entry_anew(&directory.held, next, &entry)?));
         }
@@ -309,7 +312,7 @@ impl Vault {
 }
 
 /// A request's part for a node, still empty.
-fn blank(next: &Held) -> RekeyedNode {
+pub(super) fn blank(next: &Held) -> RekeyedNode {
     RekeyedNode {
         node: next.id,
         epoch: next.epoch,

@@ -82,6 +82,12 @@ impl Vault {
         let found = self.resolve(path).await?;
         let held = &found.held;
         if !held.root.verbs().contains(Verbs::SHARE) {
+            if held.root.group.is_some() {
+                return Err(ClientError::refused(
+                    "in_group",
+                    format!("what is in a group is shared with its members and nobody else; add people to the group that `{path}` is in"),
+                ));
+            }
             return Err(ClientError::refused("no_share", format!("your share of `{path}` does not let you share on; ask its owner")));
         }
         if !held.root.verbs().contains(verbs) {
@@ -304,13 +310,14 @@ impl Vault {
             }
         }
         let mut standing = Vec::with_capacity(views.len());
+        let home = self.home().await?;
         for (view, dead) in views {
             let grant = self.named_grant(view.node, &view).await?;
             if grant.recipient == grant.owner {
                 continue;
             }
             // Only one's own tree can be searched upwards.
-            let path = if grant.owner == self.me().user { self.path_of(grant.node).await.ok() } else { None };
+            let path = if grant.owner == self.me().user { self.path_of(&VaultPath::home(), &home, grant.node).await.ok() } else { None };
             let one = standing_of(&grant, view.sealer_name, view.recipient_name, path.map(|(path, _)| path.to_string()));
             standing.push(Standing { dead, ..one });
         }

@@ -10,7 +10,7 @@ use ticrypt_keyring::entry as sealed_entry;
 use ticrypt_keyring::entry::Boundary;
 use ticrypt_keyring::props::EntryProps;
 use ticrypt_types::limits::{BATCH_MAX_NODES, DEPTH_MAX};
-use ticrypt_types::{NodeId, NodeKind, NodeName, Timestamp};
+use ticrypt_types::{GroupId, NodeId, NodeKind, NodeName, Timestamp};
 
 use super::Vault;
 use super::boundary::locked;
@@ -80,7 +80,7 @@ impl Vault {
                 nodes.push(member.ok_or_else(|| ClientError::not_found(format!("`{path}` is not in the vault")))?.id());
             }
             let leaves = loaded.leaves().filter(|(id, _)| !nodes.contains(id)).collect();
-            let head = self.author(&loaded.held.root).head(loaded.id(), loaded.held.epoch, Some(&loaded.head), leaves)?;
+            let head = self.author(&loaded.held.root)?.head(loaded.id(), loaded.held.epoch, Some(&loaded.head), leaves)?;
             let (bytes, head) = self.sign_head(head).await?;
             match self.server().trash(TrashRequest { directory: loaded.id(), head: bytes, nodes: nodes.clone() }).await {
                 Ok(_) => {
@@ -92,12 +92,16 @@ impl Vault {
         }
     }
 
-    /// The entries in the trash of one's own tree, or those put there from one directory.
-    pub(super) async fn trash_entries(&self, directory: Option<NodeId>) -> Result<Vec<EntryView>> {
+    /// The entries that were put into the trash from one directory.
+    pub(super) async fn trash_entries(&self, directory: NodeId) -> Result<Vec<EntryView>> {
+        self.thrown_away(Some(directory), None).await
+    }
+
+    async fn thrown_away(&self, directory: Option<NodeId>, group: Option<GroupId>) -> Result<Vec<EntryView>> {
         let mut page = None;
         let mut views = Vec::new();
         loop {
-            let reply = self.server().trash_list(TrashQuery { directory, limit: Some(PAGE), page }).await?;
+            let reply = self.server().trash_list(TrashQuery { directory, group, limit: Some(PAGE), page }).await?;
             if reply.entries.iter().any(|view| directory.is_some() && view.node.parent != directory) {
                 return Err(lie("the server shows the trash of another directory"));
             }
@@ -111,7 +115,13 @@ impl Vault {
 
     /// What is in the trash of one's own tree.
     pub async fn trash_list(&self) -> Result<Vec<Trashed>> {
-        let views = self.trash_entries(None).await?;
+        self.trash_list_of(&VaultPath::home()).await
+    }
+
+    /// The same of the tree that a path begins at: one's own, or a group's.
+    pub async fn trash_list_of(&self, path: &VaultPath) -> Result<Vec<Trashed>> {
+        let (top, (_, root)) = (path.top(), self.open_place(path).await?);
+        let views = self.thrown_away(None, root.root.group.as_ref().map(|group| group.group())).await?;
         let mut directories: BTreeMap<NodeId, (VaultPath, Held)> = BTreeMap::new();
         let mut found = Vec::with_capacity(views.len());
         for view in views {
@@ -119,7 +129,7 @@ impl Vault {
             let (directory, held) = match directories.get(&parent) {
                 Some(known) => known.clone(),
                 None => {
-                    let known = self.path_of(parent).await?;
+                    let known = self.path_of(&top, &root, parent).await?;
                     directories.insert(parent, known.clone());
                     known
                 }
@@ -139,18 +149,17 @@ impl Vault {
         Ok(found)
     }
 
-    /// Where a directory of one's own tree stands, by its id, and its keys: from the root down along the wraps, which open in no other place.
-    pub(super) async fn path_of(&self, node: NodeId) -> Result<(VaultPath, Held)> {
-        let home = self.home().await?;
+    /// Where a directory of a tree stands, by its id, and its keys: from the root down along the wraps, which open in no other place.
+    pub(super) async fn path_of(&self, top: &VaultPath, root: &Held, node: NodeId) -> Result<(VaultPath, Held)> {
         let mut way = Vec::new();
         let mut at = node;
-        while at != home.id {
+        while at != root.id {
             if way.len() >= DEPTH_MAX {
                 return Err(lie("a directory stands below itself"));
             }
             let reply = self.server().stat(StatRequest { nodes: vec![at] }).await?;
             let view = reply.nodes.into_iter().find(|view| view.node.node == at);
-            let view = view.ok_or_else(|| lie("the server withholds a directory of one's own tree"))?;
+            let view = view.ok_or_else(|| lie("the server withholds a directory of the tree"))?;
             if view.locked {
                 return Err(locked());
             }
@@ -161,7 +170,7 @@ impl Vault {
             at = entry.parent;
             way.push((entry, view.own_keys));
         }
-        let (mut path, mut held) = (VaultPath::home(), home);
+        let (mut path, mut held) = (top.clone(), root.clone());
         for (entry, own_keys) in way.into_iter().rev() {
             let name = sealed_entry::open_name(self.deployment(), &held.keys.list, &entry).map_err(|e| sealed("a name", e))?;
             path = path.child(&name);
@@ -201,7 +210,7 @@ impl Vault {
         let known = item.view.iter().filter(|view| view.node.node == item.node).cloned().collect();
         let views = match attempts_view(item, &directory.held)? {
             Some(_) => known,
-            None => self.trash_entries(Some(directory.id())).await?,
+            None => self.trash_entries(directory.id()).await?,
         };
         let view = views.into_iter().find(|view| view.node.node == item.node);
         let view = view.ok_or_else(|| ClientError::not_found(format!("`{}` is not in the trash any more", item.path)))?;
@@ -217,7 +226,7 @@ impl Vault {
         let boundary = if entry.has_own_keys() { Boundary::Own } else { Boundary::Inside };
         let (bytes, leaf) = self.entry_under(&directory.held, &held, &EntryProps { name: name.clone(), ..props }, boundary)?;
         let leaves = directory.leaves().chain([(held.id, leaf)]).collect();
-        let head = self.author(&held.root).head(directory.id(), directory.held.epoch, Some(&directory.head), leaves)?;
+        let head = self.author(&held.root)?.head(directory.id(), directory.held.epoch, Some(&directory.head), leaves)?;
         let (head_bytes, head) = self.sign_head(head).await?;
         self.server().restore(RestoreRequest { directory: directory.id(), head: head_bytes, entries: vec![bytes] }).await?;
         self.saw(SeenKind::Head, directory.id(), head.counter, head.record_hash())?;

@@ -32,12 +32,15 @@ use ticrypt_types::{DeploymentId, NodeId, NodeKind, NodeName, ProjectId, UserId,
 use super::boundary::Boundaries;
 use super::trust::{Lineage, Tree, Trust, lie};
 use crate::error::{ClientError, Kind, Result};
+use crate::group::Chain;
 
-/// A grant that opens a tree: one's own root, or a node somebody shares.
+/// A grant that opens a tree: one's own root, a node somebody shares, or the directory of a group.
 #[derive(Debug)]
 pub struct Root {
     pub grant: Arc<Signed<GrantPayload>>,
     pub is_home: bool,
+    /// The group whose directory it is, as it stood when this was opened.
+    pub group: Option<Arc<Chain>>,
     /// Who sealed it; oneself for the own tree.
     pub sharer: UserName,
 }
@@ -51,9 +54,26 @@ impl Root {
         self.grant.verbs
     }
 
-    /// What one's own heads and manifests name as their authority.
+    /// What one's own heads and manifests name as their authority: the share, or the group's newest head.
     pub fn authority(&self) -> Option<Digest> {
-        (self.grant.recipient != self.grant.owner).then(|| self.grant.record_hash())
+        match &self.group {
+            Some(group) => Some(group.newest().record_hash()),
+            None => (self.grant.recipient != self.grant.owner).then(|| self.grant.record_hash()),
+        }
+    }
+
+    /// Of a group: nobody who lost access holds the key that the directory is sealed to. The heads say so, whatever the server says.
+    pub fn check_key(&self) -> Result<()> {
+        let Some(group) = &self.group else { return Ok(()) };
+        if group.generation()?.number == self.grant.recipient_generation && !group.roster().is_left() {
+            return Ok(());
+        }
+        Err(ClientError::epoch_closed(vec![self.grant.node]))
+    }
+
+    /// It is the root of the whole tree, whose new keys are this person's to make.
+    pub fn is_whole(&self) -> bool {
+        self.is_home || self.group.is_some()
     }
 }
 
@@ -70,7 +90,7 @@ pub struct Held {
 
 impl Held {
     pub fn tree(&self) -> Tree<'_> {
-        Tree { owner: self.root.owner(), lineage: &self.lineage, is_whole: self.root.is_home }
+        Tree { owner: self.root.owner(), lineage: &self.lineage, is_whole: self.root.is_whole() }
     }
 
     /// The tree key; a share without *view* has none, and there is no way around that.

@@ -20,9 +20,10 @@ use ticrypt_crypto::grant::{GrantPayload, RecipientKind};
 use ticrypt_crypto::manifest::ManifestPayload;
 use ticrypt_crypto::signature::{Payload, VerifyCache};
 use ticrypt_crypto::{Digest, Envelope, Signed};
-use ticrypt_types::{DeploymentId, NodeId, Timestamp, UserId, Verbs};
+use ticrypt_types::{DeploymentId, GroupId, GroupPermissions, NodeId, Timestamp, UserId, Verbs};
 
 use crate::error::{ClientError, Kind, Result};
+use crate::group::Chain;
 
 /// Grants a chain may rest on; also what ends a circle.
 const CHAIN_MAX: usize = 32;
@@ -74,6 +75,8 @@ pub struct Trust {
     deployment: DeploymentId,
     bundles: Mutex<HashMap<Digest, Arc<Bundle>>>,
     grants: Mutex<HashMap<Digest, Admitted>>,
+    /// Groups by the id under which they own their trees.
+    groups: Mutex<HashMap<UserId, Arc<Chain>>>,
     batches: Mutex<VerifyCache>,
 }
 
@@ -112,7 +115,13 @@ impl Authored for GrantPayload {
 
 impl Trust {
     pub fn new(deployment: DeploymentId) -> Self {
-        Self { deployment, bundles: Mutex::default(), grants: Mutex::default(), batches: Mutex::new(VerifyCache::new(BATCHES_REMEMBERED)) }
+        Self {
+            deployment,
+            bundles: Mutex::default(),
+            grants: Mutex::default(),
+            groups: Mutex::default(),
+            batches: Mutex::new(VerifyCache::new(BATCHES_REMEMBERED)),
+        }
     }
 
     pub fn deployment(&self) -> DeploymentId {
@@ -126,6 +135,39 @@ impl Trust {
 
     pub fn bundle(&self, hash: &Digest) -> Option<Arc<Bundle>> {
         lock(&self.bundles).get(hash).cloned()
+    }
+
+    /// Takes a group whose heads verified; what is written in its tree is held to them.
+    pub fn admit_group(&self, group: Arc<Chain>) {
+        lock(&self.groups).insert(group.group().as_owner(), group);
+    }
+
+    /// The groups whose trees were opened, if one of these records rests on what is neither a known grant nor a head of theirs: perhaps one of
+    /// them has moved on.
+    pub fn groups_behind<'a>(
+        &self,
+        heads: impl IntoIterator<Item = &'a Blob>,
+        manifests: impl IntoIterator<Item = &'a Blob>,
+    ) -> Result<Vec<GroupId>> {
+        let groups = lock(&self.groups);
+        if groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut named = Vec::new();
+        for bytes in heads {
+            named.push(unverified::<HeadPayload>(bytes)?.authority);
+        }
+        for bytes in manifests {
+            named.push(unverified::<ManifestPayload>(bytes)?.authority);
+        }
+        let grants = lock(&self.grants);
+        let is_known = |hash: &Digest| grants.contains_key(hash) || groups.values().any(|group| group.contains(hash));
+        let behind = !named.iter().flatten().all(is_known);
+        Ok(if behind { groups.values().map(|group| group.group()).collect() } else { Vec::new() })
+    }
+
+    fn group(&self, owner: UserId) -> Option<Arc<Chain>> {
+        lock(&self.groups).get(&owner).cloned()
     }
 
     pub fn grant(&self, hash: &Digest) -> Option<Arc<Signed<GrantPayload>>> {
@@ -197,6 +239,9 @@ impl Trust {
     }
 
     fn verify_link(&self, grant: &Signed<GrantPayload>, place: Option<&Lineage>, left: usize) -> Result<()> {
+        if grant.recipient_kind == RecipientKind::Group {
+            return self.verify_of_group(grant);
+        }
         // The format's own rule: no authority exactly where the sealer is the owner.
         let Some(hash) = grant.authority else { return Ok(()) };
         let Some(left) = left.checked_sub(1) else { return Err(lie("a share rests on an endless chain of others")) };
@@ -215,7 +260,20 @@ impl Trust {
         self.verify_link(&authority, place, left)
     }
 
+    /// A grant of a group's directory, by a member who might write there, to the key that the group had then.
+    fn verify_of_group(&self, grant: &Signed<GrantPayload>) -> Result<()> {
+        let group = self.group(grant.owner).ok_or_else(|| lie("a directory is sealed to a group that is not known"))?;
+        let Some(head) = grant.authority else { return Err(lie("a group's directory was sealed by nobody of the group")) };
+        let generation = group.generation_on(&head).ok_or_else(not_shown)?;
+        let fits = grant.verify_of_group(group.group(), generation.number, &generation.head);
+        fits.map_err(|e| lie("a group's directory is sealed otherwise than to the group").because(e))?;
+        writes(&group, &head, grant.sealer)
+    }
+
     fn verify_writer(&self, writer: UserId, authority: Option<Digest>, at: Timestamp, tree: Tree<'_>) -> Result<()> {
+        if let (Some(group), Some(head)) = (self.group(tree.owner), authority) {
+            return if group.contains(&head) { writes(&group, &head, writer) } else { Err(not_shown()) };
+        }
         let Some(hash) = authority else {
             return if writer == tree.owner { Ok(()) } else { Err(lie("something was written by a person without any right to")) };
         };
@@ -249,8 +307,28 @@ impl Trust {
 }
 
 fn claimed<T: Authored>(bytes: &Blob) -> Result<Digest> {
-    let read = || Ok(Envelope::parse(&bytes.0)?.claimed::<T>()?.author().2);
+    Ok(unverified::<T>(bytes)?.author().2)
+}
+
+fn unverified<T: Authored>(bytes: &Blob) -> Result<T> {
+    let read = || Envelope::parse(&bytes.0)?.claimed::<T>();
     read().map_err(|e: ticrypt_crypto::signature::SignatureError| lie(&format!("the {} cannot be read", T::WHAT)).because(e))
+}
+
+/// Whether a member might change entries on a head: which of the three permissions a change took, the server watches over.
+fn writes(group: &Chain, head: &Digest, writer: UserId) -> Result<()> {
+    use GroupPermissions as May;
+    let any = [May::ADD_ENTRIES, May::REMOVE_ENTRIES, May::CREATE_DIRECTORIES];
+    match group.permissions_on(head, writer) {
+        Some(own) if any.into_iter().any(|one| own.contains(one)) => Ok(()),
+        Some(_) => Err(lie("something in a group was written by a member who may only read")),
+        None => Err(lie("something in a group was written by somebody who was no member")),
+    }
+}
+
+/// Somebody wrote on a head that is not among those this device was shown, however often it asked: they were shown another roster.
+fn not_shown() -> ClientError {
+    lie("something in a group was written on a state of the group that the server does not show")
 }
 
 /// What the server showed is not what somebody entitled signed.

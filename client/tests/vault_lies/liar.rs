@@ -9,12 +9,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Serialize;
 use ticrypt_api::grant::*;
+use ticrypt_api::group::*;
 use ticrypt_api::node::*;
 use ticrypt_api::role::{Caller, Chunks, Reply, Vault};
 use ticrypt_api::upload::*;
 use ticrypt_api::version::*;
 use ticrypt_api::{ApiError, Blob, Codec, wire};
-use ticrypt_types::{GrantId, NodeId, Operation, VersionId};
+use ticrypt_types::{GrantId, GroupId, NodeId, Operation, VersionId};
 
 /// A stored chunk on its way out.
 #[derive(Clone, Debug, Serialize)]
@@ -68,6 +69,10 @@ impl Lie {
 
     pub fn grants(bend: impl Fn(&mut GrantListReply) + Send + Sync + 'static) -> Self {
         Self::bent(Operation::GrantList, bend)
+    }
+
+    pub fn group(bend: impl Fn(&mut GroupReadReply) + Send + Sync + 'static) -> Self {
+        Self::bent(Operation::GroupRead, bend)
     }
 
     pub fn chunk(bend: impl Fn(&mut StoredChunk) + Send + Sync + 'static) -> Self {
@@ -195,6 +200,13 @@ vault! {
     revoke_grant GrantRevoke (grant: GrantId, request: GrantRevokeRequest) => GrantEndReply;
     leave_grant GrantLeave (grant: GrantId) => GrantEndReply;
     grants GrantList (request: GrantListRequest) => GrantListReply;
+    groups GroupList () => GroupListReply;
+    group GroupRead (group: GroupId, query: GroupReadQuery) => GroupReadReply;
+    create_group GroupCreate (request: GroupCreateRequest) => GroupReply;
+    change_group GroupChange (group: GroupId, request: GroupChangeRequest) => GroupReply;
+    seal_group GroupSeal (group: GroupId, request: GroupSealRequest) => GroupReply;
+    rename_group GroupRename (group: GroupId, request: GroupRenameRequest) => GroupReply;
+    delete_group GroupDelete (group: GroupId) => ();
 }
 
 #[async_trait]

@@ -11,6 +11,7 @@
 
 mod content;
 mod forgery;
+mod groups;
 mod history;
 mod liar;
 mod listing;

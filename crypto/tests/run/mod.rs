@@ -11,6 +11,7 @@ use ticrypt_crypto::chunk::StoredChunk;
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::entry::{Entry, entries_root};
 use ticrypt_crypto::grant::{GrantPayload, Revocation};
+use ticrypt_crypto::group::{GroupHeadPayload, GroupSealTerms};
 use ticrypt_crypto::keyfile::{KeyFileHeader, KeyFileText};
 use ticrypt_crypto::login::{LoginPayload, SessionBinding};
 use ticrypt_crypto::manifest::ManifestPayload;
@@ -19,7 +20,7 @@ use ticrypt_crypto::signature::{Namespace, Payload};
 use ticrypt_crypto::statement::StatementPayload;
 use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_crypto::{Digest, Envelope, PublicKey, Signed, batch};
-use ticrypt_types::NodeId;
+use ticrypt_types::{GroupId, NodeId};
 
 /// What a vector says, with accessors that fail loudly: a vector that cannot be read is a broken vector.
 pub(crate) struct Inputs<'a>(pub(crate) &'a Value);
@@ -100,9 +101,14 @@ pub(crate) fn run(kind: &str, v: &Inputs<'_>) -> Option<Result<(), String>> {
         }
         "grant-terms" => grant_terms(v),
         "grant-reseal" => grant_reseal(v),
+        "group-grant" => group_grant(v),
         "listing" => listing(v),
         "head-successor" => v.signed::<HeadPayload>("envelope", "key").and_then(|new| {
             let old = v.signed::<HeadPayload>("previous", "key")?;
+            new.verify_successor(&old).map_err(chain)
+        }),
+        "group-successor" => v.signed::<GroupHeadPayload>("envelope", "key").and_then(|new| {
+            let old = v.signed::<GroupHeadPayload>("previous", "key")?;
             new.verify_successor(&old).map_err(chain)
         }),
         "manifest-successor" => v.signed::<ManifestPayload>("envelope", "key").and_then(|new| {
@@ -138,6 +144,8 @@ fn record(v: &Inputs<'_>) -> Result<(), String> {
         "entry" => parse::<Entry>(bytes),
         "directory" => parse::<HeadPayload>(bytes),
         "manifest" => parse::<ManifestPayload>(bytes),
+        "group-head" => parse::<GroupHeadPayload>(bytes),
+        "group-seal" => parse::<GroupSealTerms>(bytes),
         "key-file-header" => parse::<KeyFileHeader>(bytes),
         other => panic!("no record type {other}"),
     }
@@ -172,6 +180,13 @@ fn grant_reseal(v: &Inputs<'_>) -> Result<(), String> {
     let predecessor = v.signed::<GrantPayload>("predecessor", "predecessor_key")?;
     let authority = if v.has("authority") { Some(v.signed::<GrantPayload>("authority", "authority_key")?) } else { None };
     grant.verify_reseal_by(&predecessor, authority.as_ref()).map_err(chain)
+}
+
+fn group_grant(v: &Inputs<'_>) -> Result<(), String> {
+    let grant = v.signed::<GrantPayload>("envelope", "key")?;
+    let group = GroupId::try_from(&v.bytes("group")[..]).unwrap();
+    let head = Digest::from_slice(&v.bytes("head")).unwrap();
+    grant.verify_of_group(group, v.number("generation") as u32, &head).map_err(chain)
 }
 
 fn listing(v: &Inputs<'_>) -> Result<(), String> {

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use ticrypt_crypto::grant::GrantError;
 use ticrypt_crypto::{Digest, Envelope, Suite};
-use ticrypt_types::{DeploymentId, GrantId, NodeId, NodeKind, Timestamp, UserId, Verbs};
+use ticrypt_types::{DeploymentId, GrantId, GroupId, NodeId, NodeKind, Timestamp, UserId, Verbs};
 
 use super::*;
 use crate::random::tests::{Broken, Seeded};
@@ -185,6 +185,78 @@ fn new_keys_change_no_terms() {
     assert_eq!(by_owner.verify_reseal_by(&old, None), Ok(()));
     by_owner.authority = Some(Digest::ZERO);
     assert_eq!(by_owner.verify_reseal_by(&old, None), Err(GrantError::AuthorityNeeded));
+}
+
+/// A member's grant of the group's directory to its generation 3.
+fn group_terms(member: &Person) -> GrantPayload {
+    let group = GroupId::from_random([5; 16]).as_owner();
+    GrantPayload {
+        owner: group,
+        recipient_kind: RecipientKind::Group,
+        recipient: group,
+        recipient_bundle: Digest::of(b"head"),
+        recipient_generation: 3,
+        verbs: GrantPayload::GROUP_VERBS,
+        expires: Timestamp::ABSENT,
+        authority: Some(Digest::of(b"newest head")),
+        ..terms(member, member, Verbs::VIEW)
+    }
+}
+
+#[test]
+fn a_groups_directory_opens_with_the_seed_of_its_generation() {
+    let (member, random) = (person(10), Seeded::new("group"));
+    let (seed, other) = (GroupSeed::generate(&random).unwrap(), GroupSeed::generate(&random).unwrap());
+    let payload = group_terms(&member);
+    let sealed = seal_to_group(&random, seed.public_key(), &payload, &keys()).unwrap();
+    let grant = signed(&member, &payload);
+    let opened = open_with(&seed, &grant, &sealed).unwrap();
+    assert_eq!(opened.list.expose(), keys().list.expose());
+    assert_eq!(opened.tree.unwrap().expose(), keys().tree.unwrap().expose());
+    assert!(matches!(open_with(&other, &grant, &sealed), Err(OpenError::NotAuthentic)));
+    let later = GrantPayload { recipient_generation: 4, ..payload.clone() };
+    assert!(matches!(open_with(&seed, &signed(&member, &later), &sealed), Err(OpenError::NotAuthentic)));
+    // Neither is taken for the other.
+    assert!(matches!(open(&member.identity, &grant, &sealed), Err(OpenError::Mismatch(_))));
+    let personal = terms(&member, &member, Verbs::VIEW);
+    assert!(matches!(open_with(&seed, &signed(&member, &personal), &sealed), Err(OpenError::Mismatch(_))));
+    assert!(matches!(seal_to_group(&random, seed.public_key(), &personal, &keys()), Err(SealError::Mismatch(_))));
+    assert!(matches!(seal(&random, &member.bundle, &payload, &keys()), Err(SealError::Mismatch(_))));
+    let other_keys = NodeKeys::generate(&random).unwrap();
+    assert!(matches!(seal_to_group(&random, seed.public_key(), &payload, &other_keys), Err(SealError::Mismatch(_))));
+    assert!(matches!(seal_to_group(&Broken, seed.public_key(), &payload, &keys()), Err(SealError::Random(_))));
+}
+
+#[test]
+fn what_a_grant_of_a_groups_directory_says() {
+    let (member, friend) = (person(10), person(11));
+    let group = GroupId::from_random([5; 16]);
+    let verified = |payload: &GrantPayload| payload.verify_of_group(group, 3, &Digest::of(b"head"));
+    let good = group_terms(&member);
+    assert_eq!(verified(&good), Ok(()));
+    assert_eq!(good.check().ok(), Some(()));
+    let refused: [fn(&mut GrantPayload); 11] = [
+        |p| p.recipient_kind = RecipientKind::Person,
+        |p| p.owner = UserId::from_random([9; 16]),
+        |p| p.recipient = UserId::from_random([9; 16]),
+        |p| p.recipient_generation = 2,
+        |p| p.recipient_generation = 4,
+        |p| p.recipient_bundle = Digest::of(b"another head"),
+        |p| p.verbs = Verbs::ALL,
+        |p| p.verbs = Verbs::VIEW,
+        |p| p.verbs = Verbs::NONE,
+        |p| p.expires = Timestamp::from_millis(1),
+        |p| p.authority = None,
+    ];
+    for change in refused {
+        let mut payload = good.clone();
+        change(&mut payload);
+        assert!(matches!(verified(&payload), Err(GrantError::NotOfGroup(_))), "{payload:?}");
+    }
+    // It is nobody's authority, for whatever verbs it was made.
+    let authority = signed(&member, &GrantPayload { verbs: Verbs::ALL, ..good });
+    let on = GrantPayload { owner: group.as_owner(), authority: Some(authority.record_hash()), ..terms(&member, &friend, Verbs::VIEW) };
+    assert_eq!(on.verify_terms_within(&authority), Err(GrantError::NotHolder));
 }
 
 proptest! {

@@ -138,7 +138,7 @@ fn chunks(files: &mut Files) {
 }
 
 /// HPKE in base mode to a test seed.
-fn hpke_seal(recipient: &str, info: &[u8], aad: &[u8], plain: &[u8]) -> Vec<u8> {
+pub(super) fn hpke_seal(recipient: &str, info: &[u8], aad: &[u8], plain: &[u8]) -> Vec<u8> {
     let public = <MlKem1024P384 as Kem>::PublicKey::from_bytes(&kem_public(recipient)).unwrap();
     let random = Seeded::new(&hex(&[info, plain].concat()));
     let (enc, sealed) = hpke::single_shot_seal_with_rng::<AesGcm256, HkdfSha384, MlKem1024P384>(

@@ -1,12 +1,17 @@
 //! Runs any vector: the public kinds by the code of `ticrypt-crypto`'s tests, the secret ones here.
 
+use ticrypt_crypto::bundle::KemPublicKey;
 use ticrypt_crypto::grant::GrantPayload;
+use ticrypt_crypto::group::GroupSealTerms;
 use ticrypt_crypto::keyfile::KeyFileHeader;
+use ticrypt_crypto::record::Record;
 use ticrypt_crypto::{Digest, Signed};
-use ticrypt_types::{DeploymentId, NodeId, NodeKind, UserId, VersionId};
+use ticrypt_types::{DeploymentId, GroupId, NodeId, NodeKind, UserId, VersionId};
 
 use super::public_run::{self, Inputs, chain, equal};
+use crate::group::{self, GenerationPlace, GroupSeed};
 use crate::identity::KemSeed;
+use crate::node::NodeKeys;
 use crate::wrap::{ChildPlace, ManifestPlace, NodePlace, VersionPlace, WrapContext};
 use crate::{ContentKey, Identity, ListKey, PropsKey, SigningKey, TreeKey, chunk, derive, grant, keyfile, name};
 
@@ -33,6 +38,9 @@ pub(super) fn run(kind: &str, v: &Inputs<'_>) -> Result<(), String> {
         "wrap" => wrap(v),
         "chunk" => open_chunk(v),
         "grant-open" => grant_open(v),
+        "group-previous" => group_previous(v),
+        "group-seal-open" => group_seal_open(v),
+        "group-grant-open" => group_grant_open(v),
         "key-file" => {
             let unlocked = keyfile::unlock(v.text("text"), v.text("passphrase").as_bytes()).map_err(chain)?;
             equal(unlocked.identity.signing().public_key().as_bytes(), &v.bytes("public_key"))
@@ -106,7 +114,8 @@ fn open_chunk(v: &Inputs<'_>) -> Result<(), String> {
     equal(plain, &v.bytes("plain"))
 }
 
-fn grant_open(v: &Inputs<'_>) -> Result<(), String> {
+/// Whoever holds the seed of the vector as their key of its generation.
+fn identity(v: &Inputs<'_>) -> Identity {
     let header = KeyFileHeader {
         deployment: deployment(v),
         user: UserId::try_from(&v.bytes("user")[..]).unwrap(),
@@ -115,9 +124,42 @@ fn grant_open(v: &Inputs<'_>) -> Result<(), String> {
     };
     let seed = KemSeed::from_bytes(&v.array("seed")).unwrap();
     let signing = SigningKey::from_scalar(&[1; 32]).unwrap();
-    let identity = Identity::from_parts(header.clone(), signing, vec![(header.generation, seed)]).unwrap();
+    Identity::from_parts(header.clone(), signing, vec![(header.generation, seed)]).unwrap()
+}
+
+fn grant_open(v: &Inputs<'_>) -> Result<(), String> {
     let payload: Signed<GrantPayload> = v.signed("envelope", "key")?;
-    let keys = grant::open(&identity, &payload, &v.bytes("sealed")).map_err(chain)?;
+    granted(v, &grant::open(&identity(v), &payload, &v.bytes("sealed")).map_err(chain)?)
+}
+
+fn granted(v: &Inputs<'_>, keys: &NodeKeys) -> Result<(), String> {
     equal(keys.list.expose(), &v.bytes("list"))?;
     equal(keys.tree.as_ref().map_or(&[][..], |tree| &tree.expose()[..]), &v.bytes("tree"))
+}
+
+fn group_seed(v: &Inputs<'_>, name: &str) -> GroupSeed {
+    GroupSeed::from_bytes(&v.array(name)).unwrap()
+}
+
+fn group_previous(v: &Inputs<'_>) -> Result<(), String> {
+    let place = GenerationPlace {
+        deployment: deployment(v),
+        group: GroupId::try_from(&v.bytes("group")[..]).unwrap(),
+        generation: v.number("generation") as u32,
+    };
+    let expected = KemPublicKey::from_bytes(&v.bytes("expected")).unwrap();
+    let seed = group_seed(v, "key").open_previous(&place, &v.bytes("sealed"), &expected).map_err(chain)?;
+    equal(seed.kem().expose(), &v.bytes("plain"))
+}
+
+fn group_seal_open(v: &Inputs<'_>) -> Result<(), String> {
+    let terms = GroupSealTerms::parse(&v.bytes("terms")).unwrap();
+    let expected = KemPublicKey::from_bytes(&v.bytes("expected")).unwrap();
+    let seed = group::open(&identity(v), &terms, &v.bytes("sealed"), &expected).map_err(chain)?;
+    equal(seed.kem().expose(), &v.bytes("plain"))
+}
+
+fn group_grant_open(v: &Inputs<'_>) -> Result<(), String> {
+    let payload: Signed<GrantPayload> = v.signed("envelope", "key")?;
+    granted(v, &grant::open_with(&group_seed(v, "seed"), &payload, &v.bytes("sealed")).map_err(chain)?)
 }

@@ -31,6 +31,9 @@ pub enum KeyEventKind {
     /// A new bundle on an administrator's word only: peers pin anew by hand.
     #[n(4)]
     Reset,
+    /// A head of a group: the body is its record hash, and the group stands in the place of the person.
+    #[n(5)]
+    GroupHead,
 }
 
 /// One leaf of the key log.
@@ -49,10 +52,10 @@ pub struct KeyEvent {
     /// What it states.
     #[n(3)]
     pub kind: KeyEventKind,
-    /// About whom.
+    /// About whom or which group.
     #[n(4)]
     pub user: ByteArray<16>,
-    /// The signed envelope.
+    /// The signed envelope, or what the kind says.
     #[n(5)]
     pub body: ByteVec,
 }

@@ -2,106 +2,80 @@
 use super::*;
 use crate::actor::tests::{actor, id};
 use crate::label::tests::label;
-use ticrypt_types::Rank;
+use ticrypt_types::{Permissions, Rank};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
 
-/// Owned by 9; the actor has these permissions.
+fn change(n: u8, step: GroupStep) -> Change {
+    Change { user: id(n), step }
+}
+
+fn add(n: u8, permissions: GroupPermissions) -> Change {
+    change(n, GroupStep::Add { bundle: [7; 32], permissions })
+}
+
+/// Owned by 9; 1 has these permissions, 2 none.
 fn facts(permissions: Option<GroupPermissions>) -> GroupFacts {
-    GroupFacts { group: GroupId::from_random([3; 16]), owner: id(9), revision: 1, label: Label::UNLOCKED, permissions }
+    let mut changes = vec![add(9, GroupPermissions::ALL), add(2, GroupPermissions::NONE)];
+    changes.extend(permissions.map(|permissions| add(1, permissions)));
+    let roster = Roster::begin(id(9), &changes).unwrap();
+    GroupFacts { group: GroupId::from_random([3; 16]), revision: 1, label: Label::UNLOCKED, roster }
 }
 
-fn member(n: u8, permissions: Option<GroupPermissions>) -> GroupMember {
-    GroupMember { user: id(n), is_active: true, permissions }
-}
-
-fn sets() -> impl Iterator<Item = GroupPermissions> {
-    (0..=127).filter_map(GroupPermissions::from_bits)
-}
-
-#[test]
-fn one_gives_only_what_one_has() {
-    let me = actor(1, Rank::User);
-    for own in sets() {
-        for given in sets() {
-            let add = may_add_group_member(&me, &facts(Some(own)), &member(2, None), given, NOW);
-            let expected = if !own.contains(GroupPermissions::ADD_MEMBERS) {
-                Some(Denial::GroupPermission { needs: "add-members" })
-            } else {
-                (!own.contains(given)).then_some(Denial::BeyondOwnPermissions)
-            };
-            assert_eq!(add.err(), expected, "{own:?} {given:?}");
-        }
-    }
+fn changed(actor: &Actor, facts: &GroupFacts, made: Change, renews: bool) -> Option<Denial> {
+    may_change_group(actor, facts, &[made], renews, |user| user != id(5), NOW).err()
 }
 
 #[test]
-fn permissions_are_taken_away_freely_and_given_within_ones_own() {
-    let me = actor(1, Rank::User);
-    let own = GroupPermissions::CHANGE_PERMISSIONS.and(GroupPermissions::ADD_ENTRIES);
-    for had in sets() {
-        for now_has in sets() {
-            let changed = may_change_group_permissions(&me, &facts(Some(own)), &member(2, Some(had)), now_has, NOW);
-            let expected = if had == now_has {
-                Some(Denial::SamePermissions)
-            } else {
-                (!own.contains(now_has.without(had))).then_some(Denial::BeyondOwnPermissions)
-            };
-            assert_eq!(changed.err(), expected, "{had:?} {now_has:?}");
-        }
-    }
-    // Unticking one's own locks: nobody but the owner gives it back.
-    let myself = member(1, Some(own));
-    assert_eq!(may_change_group_permissions(&me, &facts(Some(own)), &myself, GroupPermissions::ADD_ENTRIES, NOW), Ok(()));
-    let locked = facts(Some(GroupPermissions::ADD_ENTRIES));
-    let denied = Err(Denial::GroupPermission { needs: "change-permissions" });
-    assert_eq!(may_change_group_permissions(&me, &locked, &member(1, locked.permissions), own, NOW), denied);
-    assert_eq!(may_change_group_permissions(&actor(9, Rank::User), &facts(None), &member(1, locked.permissions), own, NOW), Ok(()));
-}
-
-#[test]
-fn the_owner_stays_until_the_group_is_handed_over() {
-    let all = facts(Some(GroupPermissions::ALL));
-    let (me, owner) = (actor(1, Rank::SuperAdmin), actor(9, Rank::User));
-    let the_owner = member(9, Some(GroupPermissions::ALL));
-    for by in [&me, &owner] {
-        assert_eq!(may_remove_group_member(by, &all, &the_owner, NOW), Err(Denial::GroupOwnerStays));
-        assert_eq!(may_change_group_permissions(by, &all, &the_owner, GroupPermissions::NONE, NOW), Err(Denial::GroupOwnerStays));
-    }
-    assert_eq!(may_hand_over_group(&me, &all, &member(2, Some(GroupPermissions::NONE)), NOW), Err(Denial::NotGroupOwner));
-    assert_eq!(may_hand_over_group(&owner, &all, &member(2, None), NOW), Err(Denial::NoSuchMember));
-    assert_eq!(may_hand_over_group(&owner, &all, &the_owner, NOW), Err(Denial::Oneself));
-    assert_eq!(may_hand_over_group(&owner, &all, &member(2, Some(GroupPermissions::NONE)), NOW), Ok(()));
-    assert_eq!(may_delete_group(&me, &all, NOW), Err(Denial::NotGroupOwner));
-    assert_eq!(may_delete_group(&owner, &all, NOW), Ok(()));
-}
-
-#[test]
-fn no_rank_replaces_membership_and_taking_away_is_never_locked() {
+fn no_rank_replaces_membership() {
     for rank in Rank::ALL {
-        let me = actor(1, *rank);
-        for denied in [
-            may_list_group_members(&me, &facts(None), NOW),
-            may_add_group_member(&me, &facts(None), &member(1, None), GroupPermissions::NONE, NOW),
-            may_remove_group_member(&me, &facts(None), &member(2, Some(GroupPermissions::NONE)), NOW),
-            may_change_group_permissions(&me, &facts(None), &member(2, Some(GroupPermissions::NONE)), GroupPermissions::USER, NOW),
-            may_delete_group(&me, &facts(None), NOW),
-        ] {
-            assert_eq!(denied, Err(Denial::NotFound), "{rank}");
-        }
+        let (me, facts) = (actor(1, *rank), facts(None));
+        let hidden = Some(Denial::NotFound);
+        assert_eq!(may_read_group(&me, &facts, NOW).err(), hidden);
+        assert_eq!(changed(&me, &facts, add(1, GroupPermissions::NONE), false), hidden);
+        assert_eq!(changed(&me, &facts, change(2, GroupStep::Remove), true), hidden);
+        assert_eq!(may_seal_group(&me, &facts, &[id(2)], NOW).err(), hidden);
+        assert_eq!(may_rename_group(&me, &facts, NOW).err(), hidden);
+        assert_eq!(may_delete_group(&me, &facts, NOW).err(), hidden);
     }
+}
+
+#[test]
+fn taking_away_is_never_locked_and_all_that_takes_the_key_is() {
     let me = actor(1, Rank::User);
     let locked = GroupFacts { label: label(&["1"]), ..facts(Some(GroupPermissions::ALL)) };
-    assert_eq!(may_list_group_members(&me, &locked, NOW), Err(Denial::Locked));
-    assert_eq!(may_add_group_member(&me, &locked, &member(2, None), GroupPermissions::NONE, NOW), Err(Denial::Locked));
-    assert_eq!(may_remove_group_member(&me, &locked, &member(2, Some(GroupPermissions::NONE)), NOW), Ok(()));
-    assert_eq!(may_remove_group_member(&me, &locked, &member(1, Some(GroupPermissions::NONE)), NOW), Ok(()));
+    let denied = Some(Denial::Locked);
+    assert_eq!(may_read_group(&me, &locked, NOW).err(), denied);
+    assert_eq!(changed(&me, &locked, add(3, GroupPermissions::NONE), false), denied);
+    assert_eq!(may_seal_group(&me, &locked, &[id(2)], NOW).err(), denied);
+    assert_eq!(may_delete_group(&actor(9, Rank::User), &locked, NOW).err(), Some(Denial::OtherLabel));
+    assert_eq!(changed(&me, &locked, change(2, GroupStep::Remove), true), None);
+    assert_eq!(changed(&me, &locked, change(1, GroupStep::Remove), false), None);
 }
 
 #[test]
-fn roles_follow_from_permissions() {
-    let facts = facts(None);
-    assert_eq!(facts.role(id(9), GroupPermissions::NONE), GroupRole::Owner);
-    assert_eq!(facts.role(id(1), GroupPermissions::ADD_MEMBERS), GroupRole::Manager);
-    assert_eq!(facts.role(id(1), GroupPermissions::ALL.without(GroupPermissions::ADD_MEMBERS)), GroupRole::User);
+fn the_account_counts_of_who_adds_and_of_who_is_added() {
+    let all = facts(Some(GroupPermissions::ALL));
+    let bare = Actor { permissions: Permissions::NONE, ..actor(1, Rank::User) };
+    let denied = Some(Denial::NoPermission { permission: Permission::GroupAdd });
+    assert_eq!(changed(&bare, &all, add(3, GroupPermissions::NONE), false), denied);
+    assert_eq!(changed(&bare, &all, change(2, GroupStep::Remove), true), None);
+    let me = actor(1, Rank::User);
+    assert_eq!(changed(&me, &all, add(5, GroupPermissions::NONE), false), Some(Denial::MemberInactive));
+    assert_eq!(changed(&me, &all, add(3, GroupPermissions::NONE), false), None);
+    let denied = Denial::NoPermission { permission: Permission::GroupCreate };
+    let founding = [add(1, GroupPermissions::ALL)];
+    assert_eq!(may_create_group(&bare, all.group, &founding, |_| true, NOW).err(), Some(denied));
+    assert!(may_create_group(&me, all.group, &founding, |_| true, NOW).is_ok());
+}
+
+#[test]
+fn seals_are_for_members_and_name_and_end_are_the_owners() {
+    let (me, owner) = (actor(1, Rank::User), actor(9, Rank::User));
+    let all = facts(Some(GroupPermissions::NONE));
+    assert!(may_seal_group(&me, &all, &[id(2), id(9)], NOW).is_ok());
+    assert_eq!(may_seal_group(&me, &all, &[id(2), id(3)], NOW).err(), Some(Denial::NoSuchMember));
+    assert_eq!(may_rename_group(&me, &all, NOW).err(), Some(Denial::NotGroupOwner));
+    assert_eq!(may_delete_group(&me, &all, NOW).err(), Some(Denial::NotGroupOwner));
+    assert!(may_rename_group(&owner, &all, NOW).is_ok() && may_delete_group(&owner, &all, NOW).is_ok());
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::actor::tests::{actor, id};
-use ticrypt_types::Rank;
+use ticrypt_types::{GroupId, GroupPermissions, Rank};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_000);
 
@@ -240,4 +240,22 @@ fn a_writers_authority_is_one_living_grant() {
     assert!(!facts.stands_on(&me, Some(&[3; 32]), Verbs::VIEW, NOW));
     assert!(!facts.stands_on(&me, None, Verbs::VIEW, NOW), "only the owner needs none");
     assert!(facts.stands_on(&actor(9, Rank::User), None, Verbs::ALL, NOW));
+}
+
+#[test]
+fn in_a_group_members_stand_on_its_newest_head_and_on_nothing_else() {
+    let in_group = |permissions| {
+        let group = GroupFact { group: GroupId::of_owner(id(9)), permissions, head: [5; 32] };
+        // Grants are to the group; one to a person would change nothing.
+        NodeFacts { group: Some(group), grants: vec![grant(2, Verbs::ALL)], ..facts(9) }
+    };
+    let member = in_group(Some(GroupPermissions::NONE));
+    // The same for who has the id of the group, which owns the tree.
+    for me in [actor(1, Rank::User), actor(9, Rank::SuperAdmin)] {
+        assert!(member.stands_on(&me, Some(&[5; 32]), Verbs::EDIT, NOW));
+        for authority in [None, Some(&[2; 32]), Some(&[4; 32])] {
+            assert!(!member.stands_on(&me, authority, Verbs::VIEW, NOW), "{authority:?}");
+        }
+        assert!(!in_group(None).stands_on(&me, Some(&[5; 32]), Verbs::VIEW, NOW), "no member");
+    }
 }

@@ -139,7 +139,7 @@ impl Facts {
             permissions: allowed.into_iter().filter(|(has, _)| *has).map(|(_, permission)| permission).collect::<Permissions>(),
             active: Arc::new(ActiveSet::new(LOGIN, working).unwrap()),
         };
-        let group = |permissions| Some(GroupFact { group: GroupId::from_random([7; 16]), permissions });
+        let group = |permissions| Some(GroupFact { group: GroupId::from_random([7; 16]), permissions, head: [8; 32] });
         let (owner, group, grants) = match &world.key {
             Key::None => (other, None, vec![]),
             Key::Owner => (me, None, vec![]),
@@ -147,7 +147,7 @@ impl Facts {
             Key::ShareAbove(share) => (other, None, vec![given(11, *share)]),
             Key::OtherGroup => (other, group(None), vec![]),
             Key::Member(held) => (other, group(Some(permissions(held))), vec![]),
-            Key::GroupOwner => (me, group(Some(GroupPermissions::ALL)), vec![]),
+            Key::GroupOwner => (other, group(Some(GroupPermissions::ALL)), vec![]),
         };
         let place_label = label(&lines, world.place.iter().copied());
         let thing = NodeFacts {

@@ -8,6 +8,7 @@ mod m0003_audit;
 mod m0004_notifications;
 mod m0005_projects;
 mod m0006_node_tags;
+mod m0007_groups;
 
 use sea_orm_migration::prelude::*;
 
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_notifications::Step),
             Box::new(m0005_projects::Step),
             Box::new(m0006_node_tags::Step),
+            Box::new(m0007_groups::Step),
         ]
     }
 }

@@ -60,10 +60,9 @@ impl Tx {
         let owner = permit.on();
         let grant = &home.grant;
         let self_sealed = grant.owner == owner && grant.sealer == owner && grant.recipient == owner;
-        if !self_sealed || grant.node != home.node || grant.verbs != Verbs::ALL || grant.epoch != home.head.epoch {
+        if !self_sealed || grant.node != home.node || grant.verbs != Verbs::ALL {
             return Err(StoreError::Invalid("a home is sealed by its owner to its owner with all verbs; seal it again"));
         }
-        first_head(&home.head, home.node, home.head.epoch)?;
         // A reset since the decision would leave a tree that nobody opens, and that stands in the way of another.
         if self.user(owner).await?.is_some_and(|account| account.bundle != grant.recipient_bundle) {
             return Err(StoreError::Stale("identity"));
@@ -71,12 +70,18 @@ impl Tx {
         if self.has_home(owner).await? {
             return Err(StoreError::Taken(Taken::Home));
         }
+        self.insert_root(owner, home.head, home.grant, home.created).await
+    }
+
+    /// A directory without an entry, whose keys are in the grant.
+    pub(crate) async fn insert_root(&self, owner: UserId, head: HeadNew, grant: GrantNew, created: Timestamp) -> Result<(), StoreError> {
+        first_head(&head, grant.node, grant.epoch)?;
         let row = nodes::Model {
-            id: home.node.as_bytes().to_vec(),
+            id: grant.node.as_bytes().to_vec(),
             parent_id: None,
             owner_id: owner.as_bytes().to_vec(),
             kind: i64::from(NodeKind::Directory.code()),
-            epoch: number(home.head.epoch)?,
+            epoch: number(head.epoch)?,
             parent_epoch: 0,
             entry: Vec::new(),
             leaf_hash: vec![0; 32],
@@ -84,11 +89,11 @@ impl Tx {
             live_tag: None,
             trashed_ms: None,
             trashed_by: None,
-            created_ms: home.created.to_i64(),
+            created_ms: created.to_i64(),
             closure_seq: 0,
             rolled_seq: number(self.closure_seq().await?)?,
-            head: Some(home.head.bytes),
-            head_hash: Some(home.head.hash.to_vec()),
+            head: Some(head.bytes),
+            head_hash: Some(head.hash.to_vec()),
             head_counter: 1,
             current_sequence: 0,
             revision: 1,
@@ -96,7 +101,7 @@ impl Tx {
         };
         self.never_used([&row.id], Taken::NodeId).await?;
         insert_all::<nodes::Entity, nodes::ActiveModel>(&self.conn, vec![row]).await?;
-        self.insert_grant_rows(vec![home.grant]).await
+        self.insert_grant_rows(vec![grant]).await
     }
 
     pub async fn create_nodes(&self, permit: Permit<NodeCreate>, create: CreateNodes) -> Result<(), StoreError> {

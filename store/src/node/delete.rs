@@ -56,9 +56,13 @@ impl Tx {
                 return Err(StoreError::Stale("node"));
             }
         }
-        let ids: Vec<NodeId> = nodes.into_keys().collect();
+        self.delete_below(&nodes.into_keys().collect::<Vec<_>>()).await
+    }
+
+    /// These nodes and all below them, whose ids are never given again.
+    pub(crate) async fn delete_below(&self, nodes: &[NodeId]) -> Result<Vec<DeletedVersion>, StoreError> {
         let mut deleted = Vec::new();
-        for some in ids.chunks(1_000) {
+        for some in nodes.chunks(1_000) {
             let values = || some.iter().map(|id| bytes(id.as_bytes())).collect();
             let below = subtree_cte(&placeholders(1, some.len()));
             // Uploads for files that were never made lie in a directory of the subtree.

@@ -1,8 +1,10 @@
-//! What the rules need to know about nodes, for many at once in three queries, and one for tags where there are any.
+//! What the rules need to know about nodes, for many at once in three queries, one more for tags where there are any, and one for groups
+//! where a tree is not the actor's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ticrypt_policy::Label;
+use ticrypt_policy::access::GroupFact;
 use ticrypt_policy::node::{GrantFact, NodeFacts, PathStep, Trashed};
 use ticrypt_types::{NodeId, UserId, Verbs, limits};
 
@@ -26,7 +28,9 @@ impl Store {
             let rows = self.with_ancestors(some).await?;
             let grants = self.grants_above(actor, some).await?;
             let tagged: Vec<NodeId> = rows.values().filter(|node| node.tagged).map(|node| node.id).collect();
-            let read = Read { rows, grants, tags: self.tags_of(&tagged).await?, rights };
+            let others: BTreeSet<UserId> = rows.values().map(|node| node.owner).filter(|owner| *owner != actor).collect();
+            let groups = self.groups_among(actor, &others).await?;
+            let read = Read { rows, grants, tags: self.tags_of(&tagged).await?, groups, rights };
             for id in some {
                 facts.extend(read.assemble(*id)?);
             }
@@ -79,6 +83,8 @@ struct Read {
     rows: BTreeMap<NodeId, Node>,
     grants: BTreeMap<NodeId, Vec<GrantFact>>,
     tags: BTreeMap<NodeId, Label>,
+    /// By the owner they stand for.
+    groups: BTreeMap<UserId, GroupFact>,
     rights: u64,
 }
 
@@ -103,7 +109,7 @@ impl Read {
         Ok(Some(NodeFacts {
             node,
             owner: own.owner,
-            group: None,
+            group: self.groups.get(&own.owner).copied(),
             label,
             tags: self.tags.get(&node).cloned().unwrap_or_default(),
             kind: own.kind,

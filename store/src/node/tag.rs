@@ -68,11 +68,13 @@ impl Store {
         lines(self.rows(&tags_below(), vec![bytes(node.as_bytes())]).await?)
     }
 
-    /// Who holds a living share of the node, of what is above it or of what is inside; the owner among them.
+    /// Who holds a living share of the node, of what is above it or of what is inside, the owner among them; of a group its members.
     pub async fn people_reaching(&self, node: NodeId) -> Result<Vec<UserId>, StoreError> {
         let sql = format!(
-            "{}, {} SELECT DISTINCT recipient_id AS id FROM grants WHERE ended_ms IS NULL \
-             AND (node_id IN (SELECT id FROM up) OR node_id IN (SELECT id FROM down))",
+            "{}, {}, holders (id) AS (SELECT recipient_id FROM grants WHERE ended_ms IS NULL \
+             AND (node_id IN (SELECT id FROM up) OR node_id IN (SELECT id FROM down))) \
+             SELECT id FROM holders WHERE id NOT IN (SELECT id FROM groups) \
+             UNION SELECT user_id FROM group_members WHERE group_id IN (SELECT id FROM holders)",
             ancestors_cte("$1"),
             subtree_cte("$1").trim_start_matches("WITH RECURSIVE ")
         );

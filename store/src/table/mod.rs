@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod certification;
 pub(crate) mod grant;
+pub(crate) mod group;
 pub(crate) mod node;
 pub(crate) mod notification;
 pub(crate) mod project;

@@ -8,6 +8,7 @@ super::table!(notifications "notifications" {
     kind: String,
     grant_id: Option<Vec<u8>>,
     node_id: Option<Vec<u8>>,
+    group_id: Option<Vec<u8>>,
     other_id: Option<Vec<u8>>,
     at_ms: i64,
 });

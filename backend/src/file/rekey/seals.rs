@@ -5,12 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use ticrypt_api::grant::NewGrant;
 use ticrypt_api::node::RekeyedNode;
 use ticrypt_api::role::Caller;
-use ticrypt_crypto::Signed;
 use ticrypt_crypto::grant::GrantPayload;
+use ticrypt_crypto::{Digest, Signed};
 use ticrypt_policy::Denial;
 use ticrypt_policy::node::NodeFacts;
 use ticrypt_store::grant::{Grant, GrantNew};
-use ticrypt_types::{Timestamp, Verbs};
+use ticrypt_types::{GroupId, Timestamp, Verbs};
 
 use super::standing::NodeStanding;
 use crate::file::error::FileError;
@@ -67,7 +67,10 @@ impl FileRole {
                 return Err(FileError::unfit("rekey_keys", "the new seals carry an old key; make new ones"));
             }
             fit::authority(facts, &who.actor, grant.authority, caller.now)?;
-            self.to_present_bundle(&grant).await?;
+            match facts.group {
+                Some(group) => self.to_present_generation(&grant, group.group).await?,
+                None => self.to_present_bundle(&grant).await?,
+            }
             commitments.insert((grant.list_commitment, grant.tree_commitment));
             seals.push(grant_new(&grant, NewGrant { grant: new.grant.clone(), sealed: new.sealed.clone() }, caller.now));
         }
@@ -88,6 +91,14 @@ impl FileRole {
             ));
         }
         Ok(seals)
+    }
+
+    /// To the group's newest key, unless somebody who lost access holds it: then a newer one comes first.
+    async fn to_present_generation(&self, grant: &Signed<GrantPayload>, group: GroupId) -> Result<(), FileError> {
+        let group = self.store.group(group).await?.filter(|group| !group.key_lost).ok_or(FileError::Stale)?;
+        grant
+            .verify_of_group(group.id, group.generation, &Digest::new(group.key_head))
+            .map_err(|error| FileError::unfit("grant_group", error.to_string()))
     }
 
     async fn to_present_bundle(&self, grant: &Signed<GrantPayload>) -> Result<(), FileError> {
