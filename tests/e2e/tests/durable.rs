@@ -17,6 +17,9 @@ const CUTS_VARIABLE: &str = "TICRYPT_E2E_CUTS";
 const CUTS: u64 = 30;
 const LOAD: Duration = Duration::from_secs(15);
 
+/// So long without a write, the server is between two.
+const QUIET: Duration = Duration::from_millis(50);
+
 fn cuts() -> u64 {
     std::env::var(CUTS_VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(CUTS)
 }
@@ -51,6 +54,11 @@ fn run(chance: &mut Chance) -> Run {
         pause(LOAD);
         stop.store(true, Ordering::Relaxed);
     });
+    // Killed in the middle of a write, it could leave one on the disk that is not in the recording yet.
+    let mut length = 0;
+    while std::mem::replace(&mut length, recorder.length()) != length {
+        pause(QUIET);
+    }
     system.kill().unwrap();
     let records = recorder.records().unwrap();
     let book = book.open().clone();
