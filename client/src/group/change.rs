@@ -37,6 +37,14 @@ pub struct Founding {
     envelope: Vec<u8>,
 }
 
+/// What a head follows.
+struct Before {
+    group: GroupId,
+    counter: u64,
+    head: Digest,
+    generation: u32,
+}
+
 impl Groups {
     /// Draws a group's key and signs its first head: oneself, the owner, and who else is in it from the beginning.
     pub async fn found(&self, people: &[(Person, GroupPermissions)]) -> Result<Founding> {
@@ -105,7 +113,9 @@ impl Groups {
 
     async fn change_once(&self, group: GroupId, changes: &[GroupChange], renews: bool) -> Result<Vec<Unsealed>> {
         let group = self.load(group).await?;
-        let mut payload = self.next_head(&group.chain, changes.to_vec());
+        let newest = group.chain.newest();
+        let before = Before { group: newest.group, counter: newest.counter, head: newest.record_hash(), generation: newest.generation };
+        let mut payload = self.next_head(before, changes.to_vec());
         let mut roster = group.chain.roster().clone();
         // Refused here in the words of the rule, before anything is made.
         roster.apply(payload.writer, changes, renews).map_err(|denial| ClientError::refused(denial.code(), denial.to_string()))?;
@@ -153,23 +163,23 @@ impl Groups {
             self.keep_seed(group.chain.group(), generation, &seed);
         }
         // The others.
-        if roster.permissions(self.session.user()).is_some() && reply.waiting > 0 && unsealed.is_empty() && renews {
+        if renews && reply.waiting > 0 {
             let group = self.load(group.chain.group()).await?;
-            unsealed.extend(self.fulfil(&group, &|_| ()).await?);
+            unsealed = self.fulfil(&group, &|_| ()).await?;
         }
         Ok(unsealed)
     }
 
     /// The next head with some changes, under the present key.
-    fn next_head(&self, chain: &Chain, changes: Vec<GroupChange>) -> GroupHeadPayload {
-        let (me, newest) = (self.session.me(), chain.newest());
+    fn next_head(&self, before: Before, changes: Vec<GroupChange>) -> GroupHeadPayload {
+        let me = self.session.me();
         GroupHeadPayload {
             deployment: self.session.deployment_id(),
-            group: newest.group,
-            counter: newest.counter.saturating_add(1),
-            previous: Some(newest.record_hash()),
+            group: before.group,
+            counter: before.counter.saturating_add(1),
+            previous: Some(before.head),
             changes,
-            generation: newest.generation,
+            generation: before.generation,
             key: None,
             wrapped: Vec::new(),
             writer: me.user,
@@ -180,24 +190,12 @@ impl Groups {
 
     /// Leaves a group: also a locked one, of which no more is known than its newest head.
     pub async fn leave(&self, view: &GroupView) -> Result<()> {
-        let me = self.session.me();
         if !view.locked {
             self.load(view.group).await?;
         }
-        let payload = GroupHeadPayload {
-            deployment: self.session.deployment_id(),
-            group: view.group,
-            counter: view.counter.saturating_add(1),
-            previous: Some(Digest::new(view.head.0)),
-            changes: vec![GroupChange { user: me.user, step: GroupStep::Remove }],
-            generation: view.generation,
-            key: None,
-            wrapped: Vec::new(),
-            writer: me.user,
-            writer_bundle: me.hash(),
-            at: clock::now(),
-        };
-        let (envelope, _) = self.sign(payload).await?;
+        let before = Before { group: view.group, counter: view.counter, head: Digest::new(view.head.0), generation: view.generation };
+        let leaving = GroupChange { user: self.session.user(), step: GroupStep::Remove };
+        let (envelope, _) = self.sign(self.next_head(before, vec![leaving])).await?;
         let request = GroupChangeRequest { head: Blob(envelope), seals: Vec::new() };
         let _: GroupReply = self.session.call(Operation::GroupChange, &[&view.group.to_string()], &request).await?;
         Ok(())

@@ -30,6 +30,7 @@ pub use seals::Unsealed;
 use crate::error::{ClientError, Kind, Result};
 use crate::session::Session;
 use crate::state::SeenKind;
+use crate::vault::path::digits;
 use chain::lie;
 
 /// The code of the refusal for who is a member and has no seal of the key yet.
@@ -191,8 +192,7 @@ impl Groups {
 
 /// How a group is called where names must not meet: its name, and digits of its id.
 pub fn label(view: &GroupView) -> String {
-    let digits: String = view.group.to_string().chars().filter(|c| *c != '-').take(8).collect();
-    format!("{}~{digits}", view.name)
+    format!("{}~{}", view.name, digits(view.group))
 }
 
 fn seen_id(group: GroupId) -> NodeId {

@@ -7,15 +7,15 @@ use std::sync::{Arc, PoisonError};
 use ticrypt_api::Blob;
 use ticrypt_api::grant::NewGrant;
 use ticrypt_api::node::RekeyRequest;
+use ticrypt_crypto::Digest;
 use ticrypt_crypto::grant::{GrantPayload, RecipientKind};
-use ticrypt_crypto::{Digest, Suite};
 use ticrypt_keyring::{NodeKeys, SystemRandom};
-use ticrypt_types::{GroupChange, GroupId, GroupPermissions, GroupStep, NodeId, NodeKind, Timestamp, Title, UserId};
+use ticrypt_types::{GroupChange, GroupId, GroupPermissions, GroupStep, NodeId, NodeKind, Title, UserId};
 
 use super::Vault;
 use super::listing::{Listed, ListedKind, nothing_of};
 use super::load::blocking;
-use super::make::{Author, cannot_seal, new_grant_id, new_node_id, unsigned};
+use super::make::{Author, cannot_seal, new_node_id, unsigned};
 use super::path::{Label, VaultPath};
 use super::retry::Attempts;
 use super::roll::blank;
@@ -90,8 +90,7 @@ impl Vault {
         check_view(&group.root.entry.node, grant.node, NodeKind::Directory, grant.owner)?;
         let seal = self.seal(Arc::clone(&grant), false, group.root.sealed.clone())?;
         let hash = grant.record_hash();
-        let known = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
-        let keys = match known {
+        let keys = match self.opened_keys(&hash) {
             Some(keys) => keys,
             None => {
                 let seed = self.groups.seed(group, grant.recipient_generation).await?;
@@ -152,30 +151,15 @@ impl Vault {
         epoch: u32,
         keys: &NodeKeys,
     ) -> Result<GrantPayload> {
-        let me = self.me();
         Ok(GrantPayload {
-            deployment: self.deployment(),
-            suite: Suite::CURRENT,
-            grant: new_grant_id(&self.random)?,
-            node,
-            kind: NodeKind::Directory,
-            epoch,
-            list_commitment: keys.list.commitment(),
-            tree_commitment: keys.tree.as_ref().map(|tree| tree.commitment()).unwrap_or(Digest::ZERO),
             owner,
-            sealer: me.user,
-            sealer_bundle: me.hash(),
             recipient_kind: RecipientKind::Group,
             recipient: owner,
             recipient_bundle: generation.head,
             recipient_generation: generation.number,
             verbs: GrantPayload::GROUP_VERBS,
-            expires: Timestamp::ABSENT,
-            predecessor: None,
             authority: Some(newest),
-            key_log_size: 0,
-            key_log_root: None,
-            issued: clock::now(),
+            ..self.own_terms(node, NodeKind::Directory, epoch, keys)?
         })
     }
 

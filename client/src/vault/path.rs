@@ -102,8 +102,9 @@ pub enum Match {
     Exact,
 }
 
-fn digits(node: NodeId) -> String {
-    node.to_string().chars().filter(|c| *c != '-').take(ID_DIGITS).collect()
+/// As many digits of an id as tell things of one name apart.
+pub fn digits(id: impl fmt::Display) -> String {
+    id.to_string().chars().filter(|c| *c != '-').take(ID_DIGITS).collect()
 }
 
 impl VaultPath {

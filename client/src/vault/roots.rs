@@ -162,7 +162,7 @@ impl Vault {
         Ok(SealedGrant { envelope, sealed: seal.sealed.clone(), sealer_key: sealer.payload().signing_key })
     }
 
-    fn opened_keys(&self, grant: &Digest) -> Option<Arc<NodeKeys>> {
+    pub(super) fn opened_keys(&self, grant: &Digest) -> Option<Arc<NodeKeys>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(grant).cloned()
     }
 

@@ -52,6 +52,10 @@ impl Vault {
     async fn tag_once(&self, path: &VaultPath, tags: &[ProjectId]) -> Result<bool> {
         let found = self.resolve(path).await?;
         let (directory, member) = found.in_directory()?;
+        if found.held.root.group.is_some() {
+            let why = format!("what is in a group is not tagged by itself yet; tag a copy of `{path}` in your own tree");
+            return Err(ClientError::refused("in_group", why));
+        }
         if found.held.root.owner() != self.me().user {
             return Err(ClientError::refused("no_tag", format!("only the owner of `{path}` changes its tag; ask them")));
         }
