@@ -110,8 +110,13 @@ endpoints! {
     GroupCreate      Post   "/v1/groups" Cbor;
     GroupChange      Post   "/v1/groups/{group}/heads" Cbor;
     GroupSeal        Post   "/v1/groups/{group}/seals" Cbor;
+    CompartmentRead  Post   "/v1/groups/{group}/compartments/read" Cbor;
+    CompartmentRenew Post   "/v1/groups/{group}/compartments" Cbor;
+    CompartmentSeal  Post   "/v1/groups/{group}/compartments/seals" Cbor;
     GroupRename      Post   "/v1/groups/{group}/name" Json;
     GroupDelete      Delete "/v1/groups/{group}" Json;
+
+    AccessExplain    Post   "/v1/access/explain" Json;
 
     HomeCreate       Post   "/v1/vault/home" Cbor;
     VaultRoots       Get    "/v1/vault/roots" Cbor;

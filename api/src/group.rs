@@ -1,7 +1,7 @@
 //! Groups: their signed heads (docs/formats.md §12), their key as it is sealed to members, and the directory that belongs to them.
 
 use serde::{Deserialize, Serialize};
-use ticrypt_types::{GroupId, GroupPermissions, ProjectId, Timestamp, Title, UserId};
+use ticrypt_types::{Compartment, GroupId, GroupPermissions, ProjectId, Timestamp, Title, UserId};
 use utoipa::ToSchema;
 
 use crate::grant::NewGrant;
@@ -81,6 +81,58 @@ pub struct GroupReadReply {
     pub root: RootView,
     /// Members to whom the newest key is not sealed yet, at most 1 000.
     pub waiting: Vec<UserId>,
+    /// Those that have a key and whose tags are in one's working set.
+    #[serde(default)]
+    pub compartments: Vec<Compartment>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompartmentReadRequest {
+    /// Of which of the group's compartments: the tags on the path of what its key is for, in ascending order.
+    pub compartment: Compartment,
+    /// Heads of generations after this one: those up to it were verified before.
+    #[serde(default)]
+    pub after: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CompartmentReadReply {
+    /// 0: it has no key yet.
+    pub generation: u32,
+    /// In order; at most 200, so ask again after the last until they reach the generation.
+    pub heads: Vec<GroupHeadView>,
+    /// Absent while one waits for the first.
+    pub seal: Option<GroupSeal>,
+    /// Members of the group who may be active in its tags and to whom the newest key is not sealed yet, at most 1 000.
+    pub waiting: Vec<UserId>,
+    /// Somebody who lost access holds the newest key: the next who writes makes another.
+    pub closed: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompartmentRenewRequest {
+    pub head: Blob,
+    /// To those who are to hold it, the caller among them. Who gets none waits for one.
+    pub seals: Vec<NewGroupSeal>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompartmentSealRequest {
+    pub compartment: Compartment,
+    pub generation: u32,
+    /// 1 to 1 000.
+    pub seals: Vec<NewGroupSeal>,
+}
+
+/// Where a compartment stands after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CompartmentReply {
+    pub generation: u32,
+    /// Who waits for the newest key.
+    pub waiting: u32,
 }
 
 /// The seed of a generation, sealed to a member.

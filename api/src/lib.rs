@@ -4,6 +4,7 @@
 //! Control bodies are JSON (RFC 8259), batches and listings CBOR (RFC 8949); the same types serve both: byte strings and ids
 //! are text in JSON and bytes in CBOR. `endpoint.rs` says which endpoint speaks what.
 
+pub mod access;
 pub mod certification;
 pub mod deployment;
 pub mod endpoint;

@@ -4,7 +4,7 @@
 //! Creates are idempotent by the ids the client chose: the same request again is answered as the first was.
 
 use serde::{Deserialize, Serialize};
-use ticrypt_types::{GroupId, NodeId, NodeKind, ProjectId, Timestamp, UserId, VersionId};
+use ticrypt_types::{Compartment, GroupId, NodeId, NodeKind, ProjectId, Timestamp, UserId, VersionId};
 use utoipa::ToSchema;
 
 use crate::grant::NewGrant;
@@ -57,6 +57,9 @@ pub struct EntryView {
     /// The node's own keys, sealed to the caller: what is tagged itself is not wrapped under its directory's keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_keys: Option<SealView>,
+    /// In a group: these keys are for the caller, and nobody has sealed them the key that opens them yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waiting: bool,
 }
 
 /// A grant of a node's keys to the caller.
@@ -66,6 +69,9 @@ pub struct SealView {
     pub sealed: Blob,
     /// The grants it rests on, nearest first, up to one sealed by the owner.
     pub authority: Vec<Blob>,
+    /// In a group: under the key of which of its compartments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compartment: Option<Compartment>,
 }
 
 /// Creates the caller's tree: the root, its grant to the caller, its first head.
@@ -283,14 +289,14 @@ pub struct RekeyRequest {
 }
 
 /// New tags for one node, which come with new keys (docs/formats.md §6): with tags they are the node's own, sealed in grants, its owner's to
-/// themselves among them; without they are wrapped under those of its directory. Everything or nothing.
+/// themselves among them, in a group to the key of its compartment; without they are wrapped under those of its directory. Everything or nothing.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TagRequest {
     /// All tags the node itself is to have.
     pub tags: Vec<ProjectId>,
-    /// The next head of the directory that holds the node, over its new entry.
-    pub parent_head: Blob,
+    /// The next head of the directory that holds the node, over its new entry. Absent for the directory of a group.
+    pub parent_head: Option<Blob>,
     pub node: RekeyedNode,
 }
 

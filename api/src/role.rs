@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use ticrypt_types::{NodeId, Operation, Rank, RequestId, SessionId, Timestamp, UserId, VersionId};
 
+use crate::access::{AccessExplainReply, AccessExplainRequest};
 use crate::error::ApiError;
 use crate::grant::{GrantCreateRequest, GrantEndReply, GrantListReply, GrantListRequest, GrantRevokeRequest};
 use crate::group::{
-    GroupChangeRequest, GroupCreateRequest, GroupListReply, GroupReadQuery, GroupReadReply, GroupRenameRequest, GroupReply,
-    GroupSealRequest,
+    CompartmentReadReply, CompartmentReadRequest, CompartmentRenewRequest, CompartmentReply, CompartmentSealRequest, GroupChangeRequest,
+    GroupCreateRequest, GroupListReply, GroupReadQuery, GroupReadReply, GroupRenameRequest, GroupReply, GroupSealRequest,
 };
 use crate::log::{EntriesReply, EntriesRequest, LogName, LoggedEvent};
 use crate::node::*;
@@ -99,6 +100,7 @@ pub enum KeyEventKind {
     Reset,
     /// Of a group; the body is the head's record hash.
     GroupHead,
+    CompartmentHead,
 }
 
 /// The file role: directories, files, versions, grants, groups.
@@ -131,11 +133,30 @@ pub trait Vault: Send + Sync + fmt::Debug {
     async fn leave_grant(&self, caller: &Caller, grant: GrantId) -> Result<Reply<GrantEndReply>, ApiError>;
     async fn grants(&self, caller: &Caller, request: GrantListRequest) -> Result<Reply<GrantListReply>, ApiError>;
 
+    async fn explain(&self, caller: &Caller, request: AccessExplainRequest) -> Result<Reply<AccessExplainReply>, ApiError>;
     async fn groups(&self, caller: &Caller) -> Result<Reply<GroupListReply>, ApiError>;
     async fn group(&self, caller: &Caller, group: GroupId, query: GroupReadQuery) -> Result<Reply<GroupReadReply>, ApiError>;
     async fn create_group(&self, caller: &Caller, request: GroupCreateRequest) -> Result<Reply<GroupReply>, ApiError>;
     async fn change_group(&self, caller: &Caller, group: GroupId, request: GroupChangeRequest) -> Result<Reply<GroupReply>, ApiError>;
     async fn seal_group(&self, caller: &Caller, group: GroupId, request: GroupSealRequest) -> Result<Reply<GroupReply>, ApiError>;
+    async fn compartment(
+        &self,
+        caller: &Caller,
+        group: GroupId,
+        request: CompartmentReadRequest,
+    ) -> Result<Reply<CompartmentReadReply>, ApiError>;
+    async fn renew_compartment(
+        &self,
+        caller: &Caller,
+        group: GroupId,
+        request: CompartmentRenewRequest,
+    ) -> Result<Reply<CompartmentReply>, ApiError>;
+    async fn seal_compartment(
+        &self,
+        caller: &Caller,
+        group: GroupId,
+        request: CompartmentSealRequest,
+    ) -> Result<Reply<CompartmentReply>, ApiError>;
     async fn rename_group(&self, caller: &Caller, group: GroupId, request: GroupRenameRequest) -> Result<Reply<GroupReply>, ApiError>;
     async fn delete_group(&self, caller: &Caller, group: GroupId) -> Result<Reply<()>, ApiError>;
 }

@@ -5,7 +5,7 @@
 use serde_json::Value;
 use ticrypt_api::endpoint::{BINDING_HEADER, Codec, ENDPOINTS, LAST_EVENT_HEADER, Method, TICKET_HEADER};
 use ticrypt_api::{
-    Endpoint, Problem, certification, deployment, grant, group, log, node, notification, project, session, upload, user, version,
+    Endpoint, Problem, access, certification, deployment, grant, group, log, node, notification, project, session, upload, user, version,
 };
 use ticrypt_types::Operation;
 use ticrypt_types::operation::{Caller, Effect};
@@ -93,6 +93,10 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::GroupRead => (None, shape::<group::GroupReadReply>()),
         O::GroupCreate => (shape::<group::GroupCreateRequest>(), shape::<group::GroupReply>()),
         O::GroupChange => (shape::<group::GroupChangeRequest>(), shape::<group::GroupReply>()),
+        O::CompartmentRead => (shape::<group::CompartmentReadRequest>(), shape::<group::CompartmentReadReply>()),
+        O::CompartmentRenew => (shape::<group::CompartmentRenewRequest>(), shape::<group::CompartmentReply>()),
+        O::CompartmentSeal => (shape::<group::CompartmentSealRequest>(), shape::<group::CompartmentReply>()),
+        O::AccessExplain => (shape::<access::AccessExplainRequest>(), shape::<access::AccessExplainReply>()),
         O::GroupSeal => (shape::<group::GroupSealRequest>(), shape::<group::GroupReply>()),
         O::GroupRename => (shape::<group::GroupRenameRequest>(), shape::<group::GroupReply>()),
         O::NotificationList => (None, shape::<notification::NotificationListReply>()),

@@ -83,6 +83,9 @@ pub enum Command {
     /// Projects: tags with members, and what they ask for
     #[command(subcommand)]
     Project(verbs::project::Command),
+    /// Who reaches a thing in the vault, and why
+    #[command(subcommand)]
+    Access(verbs::access::Command),
     /// Show or change the projects you work in, on every device
     Work(verbs::work::Arguments),
     /// Sets of requirements that a project may ask for

@@ -63,6 +63,7 @@ async fn dispatch(command: Command, context: &Context) -> anyhow::Result<()> {
         Command::Whoami => verbs::whoami::run(context).await,
         Command::Status => verbs::status::run(context).await,
         Command::Users(users) => verbs::users::run(users, context).await,
+        Command::Access(access) => verbs::access::run(access, context).await,
         Command::Group(group) => verbs::group::run(group, context).await,
         Command::Project(project) => verbs::project::run(project, context).await,
         Command::Work(work) => verbs::work::run(work, context).await,

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use ticrypt_crypto::bundle::Bundle;
 use ticrypt_crypto::bundle::KemPublicKey;
+use ticrypt_crypto::compartment::CompartmentHeadPayload;
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::grant::{GrantPayload, Revocation};
 use ticrypt_crypto::group::{GroupHeadPayload, GroupSealTerms};
@@ -81,6 +82,7 @@ pub enum Batch {
     Login(Box<LoginPayload>),
     WorkingSet(Box<WorkingSetPayload>),
     GroupHeads(Vec<GroupHeadPayload>),
+    CompartmentHeads(Vec<CompartmentHeadPayload>),
 }
 
 impl Batch {
@@ -94,6 +96,7 @@ impl Batch {
             Self::Login(_) => Namespace::Login,
             Self::WorkingSet(_) => Namespace::WorkingSet,
             Self::GroupHeads(_) => Namespace::GroupHead,
+            Self::CompartmentHeads(_) => Namespace::CompartmentHead,
         }
     }
 
@@ -105,6 +108,7 @@ impl Batch {
             Self::Revocations(records) => records.len(),
             Self::Statements(records) => records.len(),
             Self::GroupHeads(records) => records.len(),
+            Self::CompartmentHeads(records) => records.len(),
             Self::Login(_) | Self::WorkingSet(_) => 1,
         }
     }
@@ -125,6 +129,7 @@ impl Batch {
             Self::Revocations(records) => all(records),
             Self::Statements(records) => all(records),
             Self::GroupHeads(records) => all(records),
+            Self::CompartmentHeads(records) => all(records),
             Self::Login(record) => vec![record.to_bytes()],
             Self::WorkingSet(record) => vec![record.to_bytes()],
         }
@@ -144,6 +149,7 @@ impl Batch {
             Namespace::Revocation => all(payloads).map(Self::Revocations),
             Namespace::Statement => all(payloads).map(Self::Statements),
             Namespace::GroupHead => all(payloads).map(Self::GroupHeads),
+            Namespace::CompartmentHead => all(payloads).map(Self::CompartmentHeads),
             Namespace::Login => match <[LoginPayload; 1]>::try_from(all(payloads)?) {
                 Ok([login]) => Ok(Self::Login(Box::new(login))),
                 Err(_) => Err(ClientError::invalid("a login is signed alone")),
@@ -172,6 +178,7 @@ impl Batch {
             Self::Revocations(records) => signers(records, |r| (r.deployment, r.issuer, r.issuer_bundle))?,
             Self::Statements(records) => signers(records, |r| (r.deployment, r.issuer, r.issuer_bundle))?,
             Self::GroupHeads(records) => signers(records, |r| (r.deployment, r.writer, r.writer_bundle))?,
+            Self::CompartmentHeads(records) => signers(records, |r| (r.deployment, r.writer, r.writer_bundle))?,
             Self::Login(record) => signers(std::slice::from_ref(&**record), |r| (r.deployment, r.user, r.bundle))?,
             Self::WorkingSet(record) => signers(std::slice::from_ref(&**record), |r| (r.deployment, r.user, r.bundle))?,
         };

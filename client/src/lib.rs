@@ -12,6 +12,7 @@
 //!
 //! The command line and the local web interface are thin layers over [`Session`]; the vault engine is in [`vault`].
 
+pub mod access;
 pub mod account;
 pub mod agent;
 pub mod audit;

@@ -14,7 +14,7 @@
 use minicbor::decode;
 use minicbor::encode::{self, Write};
 use minicbor::{Decoder, Encoder};
-use ticrypt_types::{DeploymentId, GroupChange, GroupId, GroupPermissions, GroupStep, Timestamp, UserId, limits};
+use ticrypt_types::{Compartment, DeploymentId, GroupChange, GroupId, GroupPermissions, GroupStep, Timestamp, UserId, limits};
 
 use crate::bundle::KemPublicKey;
 use crate::record::{Element, Listed, Record, RecordError};
@@ -125,6 +125,8 @@ record! {
     pub struct GroupSealTerms {
         pub deployment: DeploymentId,
         pub group: GroupId,
+        /// Which of the group's keys; none for its own.
+        pub compartment: Compartment,
         pub generation: u32,
         pub member: UserId,
         pub bundle: Digest,
@@ -141,7 +143,7 @@ impl GroupSealTerms {
 }
 
 impl Record for GroupSealTerms {
-    const MAX_LEN: usize = 256;
+    const MAX_LEN: usize = 1024;
 
     fn check(&self) -> Result<(), RecordError> {
         if self.generation == 0 { Err(RecordError::Rule("generations begin at 1")) } else { Ok(()) }
@@ -201,4 +203,4 @@ impl Element for Option<KemPublicKey> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

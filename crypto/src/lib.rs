@@ -12,6 +12,7 @@
 pub mod batch;
 pub mod bundle;
 pub mod chunk;
+pub mod compartment;
 pub mod digest;
 pub mod directory;
 pub mod entry;

@@ -57,10 +57,11 @@ pub enum Namespace {
     Manifest,
     WorkingSet,
     GroupHead,
+    CompartmentHead,
 }
 
 impl Namespace {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Bundle,
         Self::BundleRotation,
         Self::Statement,
@@ -72,6 +73,7 @@ impl Namespace {
         Self::Manifest,
         Self::WorkingSet,
         Self::GroupHead,
+        Self::CompartmentHead,
     ];
 
     pub const fn word(self) -> &'static str {
@@ -87,6 +89,7 @@ impl Namespace {
             Self::Manifest => "manifest",
             Self::WorkingSet => "working-set",
             Self::GroupHead => "group-head",
+            Self::CompartmentHead => "compartment-head",
         }
     }
 }

@@ -5,6 +5,7 @@ use ticrypt_crypto::chunk::{Header, StoredChunk};
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::entry::Entry;
 use ticrypt_crypto::grant::{GrantPayload, Revocation};
+use ticrypt_crypto::compartment::CompartmentHeadPayload;
 use ticrypt_crypto::group::{GroupHeadPayload, GroupSealTerms};
 use ticrypt_crypto::login::{LoginPayload, SessionBinding};
 use ticrypt_crypto::manifest::ManifestPayload;
@@ -39,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     ("manifest", canonical::<ManifestPayload>),
     ("entry", canonical::<Entry>),
     ("group_head", canonical::<GroupHeadPayload>),
+    ("compartment_head", canonical::<CompartmentHeadPayload>),
     ("group_seal", canonical::<GroupSealTerms>),
     ("chunk", |data| {
         if let Some(header) = data.first_chunk() {

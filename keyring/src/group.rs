@@ -14,7 +14,7 @@ use ticrypt_crypto::bundle::{Bundle, KemPublicKey};
 use ticrypt_crypto::group::{GroupSealTerms, SEALED_SEED_LEN};
 use ticrypt_crypto::record::{self, Record, VERSION};
 use ticrypt_crypto::{RecordError, Suite};
-use ticrypt_types::{DeploymentId, GroupId};
+use ticrypt_types::{Compartment, DeploymentId, GroupId};
 use zeroize::Zeroizing;
 
 use crate::aead::{AeadKey, OpenError, SealError};
@@ -24,16 +24,18 @@ use crate::kem;
 use crate::random::{self, Random};
 
 /// Where a wrapped seed stands: in the head that begins this generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerationPlace {
     pub deployment: DeploymentId,
     pub group: GroupId,
+    /// Which of the group's keys.
+    pub compartment: Compartment,
     /// The new one, whose seed wraps the one before.
     pub generation: u32,
 }
 
 impl GenerationPlace {
-    /// The additional data of a wrapped seed: `[1, suite, "group-previous", deployment, group, new generation]`.
+    /// The additional data of a wrapped seed: `[1, suite, "group-previous", deployment, group, tags, new generation]`.
     fn aad(&self) -> Vec<u8> {
         record::encode(self)
     }
@@ -148,8 +150,8 @@ impl<'b, C> Decode<'b, C> for SealedSeed<'b> {
 
 impl<C> Encode<C> for GenerationPlace {
     fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.array(6)?.u64(VERSION)?.u8(Suite::CURRENT.id())?.str("group-previous")?;
-        e.encode(self.deployment)?.encode(self.group)?.u32(self.generation)?.ok()
+        e.array(7)?.u64(VERSION)?.u8(Suite::CURRENT.id())?.str("group-previous")?;
+        e.encode(self.deployment)?.encode(self.group)?.encode(self.compartment.tags())?.u32(self.generation)?.ok()
     }
 }
 

@@ -10,6 +10,7 @@
 use ticrypt_types::{MemberRole, ProjectId, RequirementId, Restrictions, Span, Timestamp};
 
 use crate::denial::Denial;
+use crate::explain::{Loss, without};
 use crate::label::{Label, Line};
 
 /// Somebody's membership of a project.
@@ -148,6 +149,12 @@ impl ActiveSet {
             restrictions = restrictions.and(holds(reached, self.login, now).map_err(|_| Denial::Locked)?);
         }
         Ok(restrictions)
+    }
+
+    /// The same person at work on the same, if they had lost this.
+    #[must_use]
+    pub fn without(&self, loss: Loss) -> Self {
+        Self { standing: self.standing.iter().map(|line| without(line, loss)).collect(), ..self.clone() }
     }
 
     /// The working set's own line to the project, if it names it and it is held.

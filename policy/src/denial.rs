@@ -94,6 +94,8 @@ denials! {
     NotGroupOwner "not_group_owner" "only the group's owner does this; ask them";
     GroupPermission { needs: &'static str } "group_permission" "this takes the permission {needs} in the group; ask its owner";
     GroupOwnerStays "group_owner_stays" "the owner stays as they are; the group is handed over first";
+    NotHolder "not_holder" "a key of a tag is sealed to members of the group who may be active in that project, and to nobody else; load the group again";
+    TooManyTags "too_many_tags" "at most 32 tags count on one path in a group; take some away above or below";
     SamePermissions "same_permissions" "they have these permissions already; nothing to do";
     BeyondOwnPermissions "beyond_own_permissions" "one gives only permissions one has; give fewer";
     OwnsAlready "owns_already" "they own the group already; nothing to do";
@@ -128,6 +130,7 @@ denials! {
     // shares
     BeyondOwn "beyond_own" "a share is never freer than your own; give fewer verbs";
     ExpiryBeyondOwn "expiry_beyond_own" "a share does not outlive your own; choose an earlier date";
+    OwnersExplain "owners_explain" "who else reaches this is for its owner to see; ask about yourself, or ask the owner";
     NoAuthority "no_authority" "the share you share under does not stand; reload and try again";
     RecipientInactive "recipient_inactive" "that person's account is not active; ask an administrator to activate it";
     RecipientHasAll "recipient_has_all" "that person is you or the owner; choose somebody else";

@@ -12,7 +12,9 @@
 //! `n` set `rolled_seq(n)`. A node may be written iff no closure on its path is younger than its own keys:
 //! `closure_seq(a) <= rolled_seq(n)` for every `a` from the node up to the root.
 
-use ticrypt_types::{GrantId, NodeId, NodeKind, Timestamp, UserId, Verbs, limits};
+use std::collections::BTreeSet;
+
+use ticrypt_types::{Compartment, GrantId, NodeId, NodeKind, ProjectId, Timestamp, UserId, Verbs, limits};
 
 use crate::access::{GroupFact, Need};
 use crate::actor::Actor;
@@ -74,6 +76,8 @@ pub struct NodeFacts {
     pub label: Label,
     /// The node's own; a part of the label.
     pub tags: Label,
+    /// The tags on the path as they were set, those of one tree too.
+    pub carried: BTreeSet<ProjectId>,
     pub kind: NodeKind,
     /// Rises with every change of the row.
     pub revision: u64,
@@ -99,6 +103,11 @@ impl NodeFacts {
     /// Whether it is a boundary: its keys are in grants on itself.
     pub fn has_own_keys(&self) -> bool {
         self.path.first().is_some_and(|step| step.boundary)
+    }
+
+    /// Which of a group's keys is for it.
+    pub fn compartment(&self) -> Result<Compartment, Denial> {
+        Compartment::of(self.carried.iter().copied()).map_err(|_| Denial::TooManyTags)
     }
 
     /// The youngest closure on the path; new keys must be made after it.

@@ -138,6 +138,10 @@ verbs! {
     GroupCreate on GroupId = GroupCreate;
     GroupChange on GroupId = GroupChange;
     GroupSeal on GroupId = GroupSeal;
+    /// The permit's revision is the generation, 0 for none.
+    CompartmentRead on GroupId = CompartmentRead;
+    CompartmentRenew on GroupId = CompartmentRenew;
+    CompartmentSeal on GroupId = CompartmentSeal;
     GroupRename on GroupId = GroupRename;
     GroupDelete on GroupId = GroupDelete;
 
@@ -172,6 +176,7 @@ verbs! {
     GrantRevoke on GrantOn = GrantRevoke;
     GrantLeave on GrantOn = GrantLeave;
     GrantList on NodeId = GrantList;
+    AccessExplain on NodeId = AccessExplain;
 
     NotificationList on UserId = NotificationList;
     NotificationRead on UserId = NotificationRead;

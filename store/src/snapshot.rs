@@ -24,7 +24,7 @@ use crate::error::StoreError;
 use crate::table::audit::audit_index;
 use crate::table::certification::{certifications, level_requirements, levels, requirements};
 use crate::table::grant::grants;
-use crate::table::group::{group_heads, group_members, group_seals, groups};
+use crate::table::group::{compartment_heads, compartment_seals, compartments, group_heads, group_members, group_seals, groups};
 use crate::table::node::{node_tags, nodes, retired};
 use crate::table::notification::{notification_reads, notifications};
 use crate::table::project::{members, project_levels, projects, working_sets};
@@ -75,6 +75,9 @@ tables!(
     group_heads,
     group_members,
     group_seals,
+    compartments,
+    compartment_heads,
+    compartment_seals,
 );
 
 #[derive(FromQueryResult)]

@@ -48,13 +48,13 @@ def entries_root(v):
 
 def group_previous(v):
     """§12: the seed of a generation under the one after it."""
-    context = [1, 1, "group-previous", raw(v, "deployment"), raw(v, "group"), v["generation"]]
+    context = [1, 1, "group-previous", raw(v, "deployment"), raw(v, "group"), [bytes.fromhex(tag) for tag in v["compartment"]], v["generation"]]
     equal(t.aead_open(t.derive("group/previous", raw(v, "key")), t.cbor_encode(context), raw(v, "sealed")), raw(v, "plain"))
 
 
 def group_seal(v):
     """§12: the seed of a generation, sealed to a member; that it is the seed of the head's key is compared as the seed itself."""
-    terms = t.record(raw(v, "terms"), "deployment group generation member bundle bundle_generation", "i i n i h n", 256)
+    terms = t.record(raw(v, "terms"), "deployment group tags generation member bundle bundle_generation", "i i a n i h n", 1024)
     whose = (terms["deployment"], terms["member"], terms["bundle_generation"])
     t.need(whose == (raw(v, "deployment"), raw(v, "user"), v["generation"]), "a seal for somebody else, or for keys not held")
     info = t.sha256(b"ticrypt/v1/group-seal\x00", raw(v, "terms"))

@@ -35,6 +35,8 @@ pub const PROJECT_DEPTH_MAX: usize = 16;
 pub const TAGS_MAX: usize = 8;
 /// Projects in one working set, or tags on one path: one from each tree.
 pub const LABEL_LINES_MAX: usize = 8;
+/// Tags on one path in a group, those of one tree too: a key for each set of them.
+pub const COMPARTMENT_TAGS_MAX: usize = 32;
 /// Changes of members in one signed head of a group.
 pub const GROUP_CHANGES_MAX: usize = 500;
 /// Seals of a group's key in one request; those of the others follow.

@@ -107,8 +107,16 @@ operations! {
     GroupChange "group.change" Changes Session;
     /// Seals the newest key to members who have none.
     GroupSeal "group.seal" Changes Session;
+    /// The heads of one compartment of a group, and its key as it is sealed to the caller.
+    CompartmentRead "compartment.read" HandsOut Session;
+    /// A new generation of its key.
+    CompartmentRenew "compartment.renew" Changes Session;
+    CompartmentSeal "compartment.seal" Changes Session;
     GroupRename "group.rename" Changes Session;
     GroupDelete "group.delete" Changes Session;
+
+    /// Who reaches a file or a directory, and why.
+    AccessExplain "access.explain" HandsOut Session;
 
     // directories and files
     HomeCreate "home.create" Changes Session;

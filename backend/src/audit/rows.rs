@@ -75,6 +75,7 @@ pub fn key_leaf(kind: KeyEventKind, user: UserId, body: Vec<u8>, at: Timestamp) 
         KeyEventKind::Rotation => keys::KeyEventKind::Rotation,
         KeyEventKind::Reset => keys::KeyEventKind::Reset,
         KeyEventKind::GroupHead => keys::KeyEventKind::GroupHead,
+        KeyEventKind::CompartmentHead => keys::KeyEventKind::CompartmentHead,
     };
     let event = keys::KeyEvent {
         version: EVENT_VERSION,

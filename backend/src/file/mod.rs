@@ -10,6 +10,7 @@
 //! One file per verb. What a client may read of others' signatures, grants that writers name as their authority, comes with each
 //! answer (authority.rs), so that the client can check everything itself.
 
+mod access;
 mod audited;
 mod authority;
 mod create;

@@ -4,6 +4,7 @@
 //! one signature costs one ECDSA operation, because the reader remembers the roots it has verified.
 
 use ticrypt_api::Blob;
+use ticrypt_crypto::compartment::CompartmentHeadPayload;
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::entry::{Entry, WRAP_LEN, leaf_hash};
 use ticrypt_crypto::grant::{GrantPayload, Revocation};
@@ -73,6 +74,12 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn group_head(&mut self, bytes: &Blob) -> Result<Signed<GroupHeadPayload>, FileError> {
         let head: Signed<GroupHeadPayload> = self.signed("head of a group", bytes)?;
+        self.origin(head.deployment, head.writer, head.writer_bundle, head.at)?;
+        Ok(head)
+    }
+
+    pub(crate) fn compartment_head(&mut self, bytes: &Blob) -> Result<Signed<CompartmentHeadPayload>, FileError> {
+        let head: Signed<CompartmentHeadPayload> = self.signed("head of a compartment", bytes)?;
         self.origin(head.deployment, head.writer, head.writer_bundle, head.at)?;
         Ok(head)
     }

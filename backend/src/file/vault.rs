@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use ticrypt_api::ApiError;
+use ticrypt_api::access::{AccessExplainReply, AccessExplainRequest};
 use ticrypt_api::grant::{GrantCreateRequest, GrantEndReply, GrantListReply, GrantListRequest, GrantRevokeRequest};
 use ticrypt_api::group::{
-    GroupChangeRequest, GroupCreateRequest, GroupListReply, GroupReadQuery, GroupReadReply, GroupRenameRequest, GroupReply,
-    GroupSealRequest,
+    CompartmentReadReply, CompartmentReadRequest, CompartmentRenewRequest, CompartmentReply, CompartmentSealRequest, GroupChangeRequest,
+    GroupCreateRequest, GroupListReply, GroupReadQuery, GroupReadReply, GroupRenameRequest, GroupReply, GroupSealRequest,
 };
 use ticrypt_api::node::{
     CreateRequest, DeleteReply, DeleteRequest, HeadReply, HistoryReply, HomeCreateRequest, ListReply, ListRequest, MoveRequest, PageQuery,
@@ -57,11 +58,16 @@ verbs! {
     leave_grant(grant: GrantId) -> GrantEndReply = grant_leave;
     grants(request: GrantListRequest) -> GrantListReply = grant_list;
 
+    explain(request: AccessExplainRequest) -> AccessExplainReply = access_explain;
+
     groups() -> GroupListReply = group_list;
     group(group: GroupId, query: GroupReadQuery) -> GroupReadReply = group_read;
     create_group(request: GroupCreateRequest) -> GroupReply = group_create;
     change_group(group: GroupId, request: GroupChangeRequest) -> GroupReply = group_change;
     seal_group(group: GroupId, request: GroupSealRequest) -> GroupReply = group_seal;
+    compartment(group: GroupId, request: CompartmentReadRequest) -> CompartmentReadReply = compartment_read;
+    renew_compartment(group: GroupId, request: CompartmentRenewRequest) -> CompartmentReply = compartment_renew;
+    seal_compartment(group: GroupId, request: CompartmentSealRequest) -> CompartmentReply = compartment_seal;
     rename_group(group: GroupId, request: GroupRenameRequest) -> GroupReply = group_rename;
     delete_group(group: GroupId) -> () = group_delete;
 }

@@ -1,6 +1,6 @@
 //! Stored nodes as they go over the wire: the records as they were signed, and what the server knows by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ticrypt_api::Blob;
 use ticrypt_api::node::{EntryView, ManifestView, NodeView, SealView};
@@ -9,7 +9,7 @@ use ticrypt_policy::node::NodeFacts;
 use ticrypt_policy::{Actor, Line};
 use ticrypt_store::node::{Among, Brief, Counts, Current};
 use ticrypt_store::version::Manifest;
-use ticrypt_types::{NodeId, ProjectId, Timestamp};
+use ticrypt_types::{NodeId, ProjectId, Timestamp, UserId};
 
 use super::FileRole;
 use super::error::FileError;
@@ -29,11 +29,13 @@ pub(super) struct Shown {
     has_own_keys: bool,
     tags: Vec<ProjectId>,
     own_keys: Option<SealView>,
+    /// In a group: the key that these are sealed to is not sealed to the caller yet.
+    waiting: bool,
 }
 
 impl Shown {
     /// Of what has no tags of its own in a directory that is unlocked.
-    pub(super) const WHOLE: Self = Self { sight: Sight::Whole, has_own_keys: false, tags: Vec::new(), own_keys: None };
+    pub(super) const WHOLE: Self = Self { sight: Sight::Whole, has_own_keys: false, tags: Vec::new(), own_keys: None, waiting: false };
 
     pub(super) fn is_locked(&self) -> bool {
         self.sight != Sight::Whole
@@ -59,18 +61,27 @@ impl FileRole {
         for facts in facts {
             let Ok(sight) = facts.sight(actor, now) else { continue };
             let tags = if sight == Sight::Whole { facts.tags.lines().iter().filter_map(Line::project).collect() } else { Vec::new() };
-            shown.insert(facts.node, Shown { sight, has_own_keys: facts.has_own_keys(), tags, own_keys: None });
+            shown.insert(facts.node, Shown { sight, has_own_keys: facts.has_own_keys(), tags, own_keys: None, waiting: false });
         }
         let opened: Vec<NodeId> =
             shown.iter().filter(|(_, shown)| shown.has_own_keys && !shown.is_locked()).map(|(node, _)| *node).collect();
         // Of several to one person the freest says most.
         let mut seals = self.store.grants_to(actor.user, &opened).await?;
+        // What is tagged in a group is sealed to the group.
+        let groups: BTreeSet<UserId> = facts.iter().filter(|facts| facts.group.is_some()).map(|facts| facts.owner).collect();
+        for group in groups {
+            seals.extend(self.store.grants_to(group, &opened).await?);
+        }
+        let heads: BTreeSet<_> = seals.iter().map(|grant| grant.recipient_bundle).collect();
+        let compartments = self.store.compartments_begun(&heads.into_iter().collect::<Vec<_>>(), actor.user).await?;
         seals.sort_by_key(|grant| grant.verbs.bits().count_ones());
         for grant in seals.into_iter().filter(|grant| grant.is_living(now)) {
-            let authority = self.rests_on(&grant).await?;
-            let seal = SealView { grant: Blob(grant.envelope), sealed: Blob(grant.sealed), authority };
-            if let Some(shown) = shown.get_mut(&grant.node) {
-                shown.own_keys = Some(seal);
+            let Some(shown) = shown.get_mut(&grant.node) else { continue };
+            let begun = compartments.get(&grant.recipient_bundle);
+            shown.waiting = begun.is_some_and(|begun| !begun.has_key);
+            if !shown.waiting {
+                let (authority, compartment) = (self.rests_on(&grant).await?, begun.map(|begun| begun.compartment.clone()));
+                shown.own_keys = Some(SealView { grant: Blob(grant.envelope), sealed: Blob(grant.sealed), authority, compartment });
             }
         }
         Ok(shown)
@@ -108,7 +119,7 @@ pub(super) fn of_entry(
         Sight::Metadata => (locked(view), current.map(|current| ManifestView { props_key: Blob(Vec::new()), ..current })),
         Sight::Name => (NodeView { created_ms: Timestamp::ABSENT, ..locked(view) }, None),
     };
-    Ok(EntryView { entry, node, current, locked: shown.is_locked(), tags: shown.tags, own_keys: shown.own_keys })
+    Ok(EntryView { entry, node, current, locked: shown.is_locked(), tags: shown.tags, own_keys: shown.own_keys, waiting: shown.waiting })
 }
 
 /// What is seen of a locked node beside its name: whose it is, and since when.

@@ -293,11 +293,15 @@ impl Rest {
             | Operation::GrantRevoke
             | Operation::GrantLeave
             | Operation::GrantList
+            | Operation::AccessExplain
             | Operation::GroupList
             | Operation::GroupRead
             | Operation::GroupCreate
             | Operation::GroupChange
             | Operation::GroupSeal
+            | Operation::CompartmentRead
+            | Operation::CompartmentRenew
+            | Operation::CompartmentSeal
             | Operation::GroupRename
             | Operation::GroupDelete => self.vault(call).await,
 

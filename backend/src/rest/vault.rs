@@ -53,11 +53,15 @@ impl Rest {
             }
             Operation::GrantList => ask!(grants, call.body()?),
 
+            Operation::AccessExplain => ask!(explain, call.body()?),
             Operation::GroupList => ask!(groups),
             Operation::GroupRead => ask!(group, call.parameter(0)?, call.query()?),
             Operation::GroupCreate => ask!(create_group, call.body()?),
             Operation::GroupChange => ask!(change_group, call.parameter(0)?, call.body()?),
             Operation::GroupSeal => ask!(seal_group, call.parameter(0)?, call.body()?),
+            Operation::CompartmentRead => ask!(compartment, call.parameter(0)?, call.body()?),
+            Operation::CompartmentRenew => ask!(renew_compartment, call.parameter(0)?, call.body()?),
+            Operation::CompartmentSeal => ask!(seal_compartment, call.parameter(0)?, call.body()?),
             Operation::GroupRename => ask!(rename_group, call.parameter(0)?, call.body()?),
             Operation::GroupDelete => ask!(delete_group, call.parameter(0)?),
             _ => Err(ApiError::broken()),

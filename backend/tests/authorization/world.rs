@@ -2,13 +2,17 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
+use ticrypt_api::access::AccessExplainRequest;
 use ticrypt_api::certification::{
     CertificationExpireRequest, CertificationSetReply, CertificationSetRequest, LevelAbout, LevelSetRequest, RequirementAbout,
     RequirementSetRequest,
 };
 use ticrypt_api::endpoint::Codec;
 use ticrypt_api::grant::{GrantCreateRequest, GrantFilter, GrantLeaveRequest, GrantListRequest, GrantRevokeRequest, NewGrant};
-use ticrypt_api::group::{GroupChangeRequest, GroupRenameRequest, GroupReply, GroupSealRequest};
+use ticrypt_api::group::{
+    CompartmentReadRequest, CompartmentRenewRequest, CompartmentSealRequest, GroupChangeRequest, GroupRenameRequest, GroupReply,
+    GroupSealRequest,
+};
 use ticrypt_api::log::EntriesRequest;
 use ticrypt_api::node::*;
 use ticrypt_api::notification::NotificationReadRequest;
@@ -26,8 +30,8 @@ use ticrypt_crypto::statement::Action;
 use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_crypto::{Digest, Envelope};
 use ticrypt_types::{
-    GroupPermissions, LevelId, MemberRole, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Rank, RequirementId,
-    Restrictions, SessionId, Verbs, VersionId,
+    Compartment, GroupPermissions, LevelId, MemberRole, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Rank,
+    RequirementId, Restrictions, SessionId, Verbs, VersionId,
 };
 
 use crate::people::{change, log_in, register, registration, statement, try_log_in};
@@ -225,6 +229,10 @@ impl World {
             spare_session,
             count: 0,
         }
+    }
+
+    fn compartment(&self) -> Compartment {
+        Compartment::of([self.project]).unwrap()
     }
 
     /// The owner may run projects and has one, which asks for something.
@@ -482,6 +490,27 @@ impl World {
                 let seals = vec![records::group_seal(&self.subjects[GRANTEE].person)];
                 body(to(&group), operation, &GroupSealRequest { generation: 1, seals })
             }
+            Operation::AccessExplain => {
+                let request = AccessExplainRequest { node: self.file.node, about: vec![], without: None };
+                body(page(), operation, &request)
+            }
+            // Nobody works in a project, so whoever is in the group comes as far as that.
+            Operation::CompartmentRead => {
+                let request = CompartmentReadRequest { compartment: self.compartment(), after: 0 };
+                body(to(&self.group().await.group), operation, &request)
+            }
+            Operation::CompartmentRenew => {
+                let before = self.group().await;
+                let me = &self.subjects[subject].person;
+                let head = records::compartment_head(me, &before, self.compartment());
+                let request = CompartmentRenewRequest { head: me.sign(&head), seals: vec![] };
+                body(to(&before.group), operation, &request)
+            }
+            Operation::CompartmentSeal => {
+                let seals = vec![records::group_seal(&self.subjects[GRANTEE].person)];
+                let request = CompartmentSealRequest { compartment: self.compartment(), generation: 1, seals };
+                body(to(&self.group().await.group), operation, &request)
+            }
             Operation::GroupRename => {
                 let group = self.group().await.group;
                 body(to(&group), operation, &GroupRenameRequest { revision: 1, name: "Renamed".parse().unwrap() })
@@ -489,7 +518,7 @@ impl World {
             // Nobody works in a project, so nothing is tagged, and the answer tells who came as far as the rules of projects.
             Operation::NodeTag => {
                 let node = self.new_keys(&mut docs, &name);
-                let request = TagRequest { tags: vec![self.project], parent_head: docs.advance(me), node };
+                let request = TagRequest { tags: vec![self.project], parent_head: Some(docs.advance(me)), node };
                 body(page(), operation, &request)
             }
             Operation::NodeHistory => to(&docs.node),

@@ -11,6 +11,7 @@ use ticrypt_api::node::{NewContent, NewNode, NodeView};
 use ticrypt_api::{Blob, Hash};
 use ticrypt_crypto::bundle::{Bundle, BundlePayload, KemPublicKey, Reason};
 use ticrypt_crypto::chunk::Header;
+use ticrypt_crypto::compartment::CompartmentHeadPayload;
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::entry::{Entry, entries_root};
 use ticrypt_crypto::grant::{GrantPayload, RecipientKind, Revocation, SEALED_LENS};
@@ -20,8 +21,8 @@ use ticrypt_crypto::record::Record;
 use ticrypt_crypto::signature::{Payload, message};
 use ticrypt_crypto::{Digest, Envelope, PublicKey, Suite, batch};
 use ticrypt_types::{
-    DeploymentId, GrantId, GroupChange, GroupId, GroupPermissions, GroupStep, NodeId, NodeKind, SessionId, Timestamp, UserId, UserName,
-    Verbs, VersionId,
+    Compartment, DeploymentId, GrantId, GroupChange, GroupId, GroupPermissions, GroupStep, NodeId, NodeKind, SessionId, Timestamp, UserId,
+    UserName, Verbs, VersionId,
 };
 
 pub const NOW: u64 = 1_795_392_000_000;
@@ -351,6 +352,24 @@ pub fn next_group_head(writer: &Person, before: &GroupHeadPayload, changes: Vec<
         writer_bundle: writer.bundle.hash(),
         at: Timestamp::from_millis(NOW),
         ..before.clone()
+    }
+}
+
+/// The first head of a compartment, by one who stands on this head of the group.
+pub fn compartment_head(writer: &Person, on: &GroupHeadPayload, compartment: Compartment) -> CompartmentHeadPayload {
+    CompartmentHeadPayload {
+        deployment: on.deployment,
+        group: on.group,
+        compartment,
+        generation: 1,
+        previous: None,
+        // Any key does.
+        key: writer.bundle.payload().kem_key.clone(),
+        wrapped: vec![],
+        authority: hash_of(on),
+        writer: writer.user,
+        writer_bundle: writer.bundle.hash(),
+        at: Timestamp::from_millis(NOW),
     }
 }
 

@@ -50,7 +50,7 @@ async fn what_is_hidden_answers_like_what_is_missing() {
             props_keys: vec![],
             grants: vec![],
         };
-        let tag = ticrypt_api::node::TagRequest { tags, parent_head: directory.advance(&eve), node };
+        let tag = ticrypt_api::node::TagRequest { tags, parent_head: Some(directory.advance(&eve)), node };
         assert_eq!(world.vault.tag(&caller(&eve), tag).await.unwrap_err(), missing);
     }
     let stat = world.vault.stat(&caller(&eve), StatRequest { nodes: vec![file, new_node()] }).await.unwrap().body;

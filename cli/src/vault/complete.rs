@@ -14,7 +14,7 @@ use crate::output::Output;
 /// A shell should not hang on a slow network.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-pub(super) fn vault_path() -> ArgValueCompleter {
+pub(crate) fn vault_path() -> ArgValueCompleter {
     ArgValueCompleter::new(candidates)
 }
 

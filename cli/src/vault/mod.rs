@@ -2,7 +2,7 @@
 
 mod bar;
 mod cat;
-mod complete;
+pub mod complete;
 mod cp;
 mod du;
 mod export;
@@ -134,7 +134,7 @@ async fn open(context: &Context) -> anyhow::Result<Vault> {
 }
 
 /// Reads a path as it is typed.
-fn path(text: &str) -> Result<VaultPath, String> {
+pub(crate) fn path(text: &str) -> Result<VaultPath, String> {
     VaultPath::parse(text).map_err(|e| e.to_string())
 }
 

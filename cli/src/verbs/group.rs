@@ -7,6 +7,7 @@ use serde::Serialize;
 use ticrypt_api::group::GroupView;
 use ticrypt_client::ClientError;
 use ticrypt_client::group::{Group, Named, Unsealed};
+use ticrypt_client::project::Projects;
 use ticrypt_client::vault::Vault;
 use ticrypt_types::name::Harmless;
 use ticrypt_types::{GroupChange, GroupPermissions, GroupStep, Title, UserId, UserName};
@@ -57,7 +58,7 @@ pub enum Command {
     Leave { group: String },
     /// Give a group another name
     Rename { group: String, name: Title },
-    /// Seal the group's key to members who wait for it
+    /// Seal the group's keys to members who wait for them
     Seal { group: String },
     /// Delete a group that you own, with everything in its directory
     Delete {
@@ -114,6 +115,18 @@ struct Shown<'a> {
     #[serde(flatten)]
     view: &'a GroupView,
     member: Vec<Member>,
+    tag_key: Vec<TagKey>,
+}
+
+/// The key of what carries these tags.
+#[derive(Serialize)]
+struct TagKey {
+    tags: Vec<String>,
+    generation: u32,
+    /// Somebody who lost access holds it: the next who writes makes another.
+    closed: bool,
+    /// How many wait for it.
+    waiting: usize,
 }
 
 #[derive(Serialize)]
@@ -214,8 +227,9 @@ async fn show(group: &Group, vault: &Vault, context: &Context) -> anyhow::Result
         waits: group.waiting.contains(&user),
     };
     let members: Vec<Member> = vault.groups().members(group).await?.into_iter().map(member).collect();
+    let keys = tag_keys(group, vault).await?;
     if context.output.is_json() {
-        return context.output.record(&Shown { view: &group.view, member: members }, &[]);
+        return context.output.record(&Shown { view: &group.view, member: members, tag_key: keys }, &[]);
     }
     let view = &group.view;
     let fields = [
@@ -230,7 +244,41 @@ async fn show(group: &Group, vault: &Vault, context: &Context) -> anyhow::Result
         let waits = if member.waits { "waiting for a key" } else { "" };
         let words = if member.permissions.is_empty() { "read-only".to_owned() } else { member.permissions.join(" ") };
         vec![member.name.to_string(), member.role.to_owned(), words, waits.to_owned()]
+    })?;
+    if keys.is_empty() {
+        return Ok(());
+    }
+    context.output.table(&keys, &["KEY FOR", "GENERATION", ""], |key| {
+        let state = match key {
+            TagKey { closed: true, .. } => "to be made anew by who writes next".to_owned(),
+            TagKey { waiting: 1.., .. } => format!("{} waiting for it", key.waiting),
+            _ => String::new(),
+        };
+        vec![key.tags.iter().map(|tag| format!("#{tag}")).collect::<Vec<_>>().join(", "), key.generation.to_string(), state]
     })
+}
+
+/// The keys for what carries tags, of those that are not locked.
+async fn tag_keys(group: &Group, vault: &Vault) -> anyhow::Result<Vec<TagKey>> {
+    if group.compartments.is_empty() {
+        return Ok(Vec::new());
+    }
+    let projects = Projects::load(vault.session()).await?;
+    let mut keys = Vec::with_capacity(group.compartments.len());
+    for compartment in &group.compartments {
+        let Some(key) = vault.groups().compartment(&group.chain, compartment).await? else { continue };
+        keys.push(TagKey {
+            tags: compartment
+                .tags()
+                .iter()
+                .map(|tag| projects.get(*tag).map_or_else(|| tag.to_string(), |view| projects.path(view)))
+                .collect(),
+            generation: key.chain.generation()?.number,
+            closed: !key.is_open(&group.chain),
+            waiting: key.waiting.len(),
+        });
+    }
+    Ok(keys)
 }
 
 /// People with their keys, each with these permissions.
@@ -266,8 +314,14 @@ async fn seal(group: &Group, vault: &Vault, context: &Context) -> anyhow::Result
     let bar = context.output.count_bar(group.view.waiting.into(), "sealed");
     let unsealed = vault.groups().fulfil(group, &|done| bar.inc(done as u64)).await;
     bar.finish_and_clear();
-    let sealed = u64::from(group.view.waiting);
-    let unsealed = unsealed?;
+    let mut unsealed = unsealed?;
+    let mut sealed = u64::from(group.view.waiting);
+    for compartment in &group.compartments {
+        if let Some(key) = vault.groups().compartment(&group.chain, compartment).await? {
+            sealed += key.waiting.len() as u64;
+            unsealed.extend(vault.groups().fulfil_compartment(&group.chain, &key, usize::MAX).await?);
+        }
+    }
     done(unsealed, if sealed == 0 { "Nobody waits for the key." } else { "Sealed." }, context)
 }
 

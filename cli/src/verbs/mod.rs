@@ -1,5 +1,6 @@
 //! One file for each verb.
 
+pub mod access;
 pub mod agent;
 pub mod audit;
 pub mod certification;

@@ -131,6 +131,14 @@ impl Ran {
         self
     }
 
+    /// What it prints has this in it.
+    #[allow(dead_code, reason = "not every test reads what people read")]
+    #[track_caller]
+    pub fn says(self, what: &str) -> Self {
+        assert!(self.stdout.contains(what), "`{}` does not say `{what}`", self.stdout);
+        self
+    }
+
     #[track_caller]
     pub fn json(self) -> Value {
         let ran = self.ok();

@@ -6,7 +6,7 @@ use ticrypt_crypto::bundle::KemPublicKey;
 use ticrypt_crypto::group::GroupHeadPayload;
 use ticrypt_crypto::{Digest, Signed};
 use ticrypt_policy::roster::Roster;
-use ticrypt_types::{GroupId, GroupPermissions, UserId};
+use ticrypt_types::{GroupId, GroupPermissions, GroupStep, UserId};
 
 use crate::error::{ClientError, Result};
 
@@ -32,6 +32,8 @@ pub struct Chain {
     heads: HashMap<Digest, (u64, u32)>,
     /// From which counter on each person had which permissions; `None` for none.
     history: HashMap<UserId, Vec<(u64, Option<GroupPermissions>)>>,
+    /// The counter of the newest head by which somebody went.
+    lost: u64,
 }
 
 impl Chain {
@@ -41,7 +43,8 @@ impl Chain {
         }
         let roster =
             Roster::begin(first.writer, &first.changes).map_err(|why| lie(&format!("its first head is against the rules ({why})")))?;
-        let mut chain = Self { newest: first.clone(), roster, generations: Vec::new(), heads: HashMap::new(), history: HashMap::new() };
+        let mut chain =
+            Self { newest: first.clone(), roster, generations: Vec::new(), heads: HashMap::new(), history: HashMap::new(), lost: 0 };
         chain.record(first);
         Ok(chain)
     }
@@ -58,6 +61,9 @@ impl Chain {
     fn record(&mut self, head: Signed<GroupHeadPayload>) {
         for user in head.changes.iter().map(|change| change.user) {
             self.history.entry(user).or_default().push((head.counter, self.roster.permissions(user)));
+        }
+        if head.changes.iter().any(|change| change.step == GroupStep::Remove) {
+            self.lost = head.counter;
         }
         if let Some(key) = &head.key {
             let (key, wrapped) = (key.clone(), head.wrapped.clone());
@@ -99,6 +105,22 @@ impl Chain {
         let (counter, _) = self.heads.get(head)?;
         let steps = self.history.get(&user)?.iter().rev();
         steps.into_iter().find(|(since, _)| since <= counter).and_then(|(_, permissions)| *permissions)
+    }
+
+    /// Whether a head comes before another one; both are in the chain.
+    pub fn is_before(&self, head: &Digest, other: &Digest) -> bool {
+        let counter = |head| self.heads.get(head).map(|(counter, _)| *counter);
+        counter(head) < counter(other)
+    }
+
+    /// Whether somebody left or was taken out after this head.
+    pub fn has_lost_since(&self, head: &Digest) -> bool {
+        self.heads.get(head).is_none_or(|(counter, _)| self.lost > *counter)
+    }
+
+    /// In order from 1.
+    pub fn generations(&self) -> &[Generation] {
+        &self.generations
     }
 
     pub fn contains(&self, head: &Digest) -> bool {

@@ -12,7 +12,7 @@ use ticrypt_crypto::{Digest, Envelope, Signed};
 use ticrypt_keyring::SystemRandom;
 use ticrypt_keyring::group::GroupSeed;
 use ticrypt_types::limits::GROUP_CHANGES_MAX;
-use ticrypt_types::{GroupChange, GroupId, GroupPermissions, GroupStep, Operation, Title, UserId};
+use ticrypt_types::{Compartment, GroupChange, GroupId, GroupPermissions, GroupStep, Operation, Title, UserId};
 
 use super::Groups;
 use super::chain::Chain;
@@ -26,7 +26,7 @@ use crate::{clock, entropy};
 const RACES: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(30);
 /// Members that get a new key together with its head. The others get it right after: that somebody is out waits for no one.
-const FIRST_SEALS: usize = 64;
+pub(super) const FIRST_SEALS: usize = 64;
 
 /// A group that is about to be made: its first head, which nobody has seen yet, and what its directory is signed with.
 #[derive(Debug)]
@@ -77,11 +77,11 @@ impl Groups {
         let Founding { group, head, seed, envelope } = founding;
         let chain = Chain::begin(group, head)?;
         let members: Vec<(UserId, [u8; 32])> = chain.roster().members().iter().map(|(user, member)| (*user, member.bundle)).collect();
-        let (seals, unsealed) = self.seals(group, 1, &seed, members).await?;
+        let (seals, unsealed) = self.seals(group, &Compartment::UNLOCKED, 1, &seed, members).await?;
         let request = GroupCreateRequest { group, name, head: Blob(envelope), seals, root, root_head };
         let _: GroupReply = self.session.call(Operation::GroupCreate, &[], &request).await?;
         self.saw(&chain)?;
-        self.keep_seed(group, 1, &seed);
+        self.keep_seed(group, &Compartment::UNLOCKED, 1, &seed);
         Ok(unsealed)
     }
 
@@ -124,8 +124,13 @@ impl Groups {
             let previous = self.seed(&group, payload.generation).await?;
             let next = Arc::new(GroupSeed::generate(&SystemRandom::new()).map_err(no_key)?);
             payload.generation = payload.generation.checked_add(1).ok_or_else(|| ClientError::broken("the group had too many keys"))?;
-            payload.wrapped =
-                next.wrap_previous(&SystemRandom::new(), &self.place(&group.chain, payload.generation), &previous).map_err(no_key)?;
+            payload.wrapped = next
+                .wrap_previous(
+                    &SystemRandom::new(),
+                    &self.place(group.chain.group(), &Compartment::UNLOCKED, payload.generation),
+                    &previous,
+                )
+                .map_err(no_key)?;
             payload.key = Some(next.public_key().clone());
             seed = Some(next);
             // Oneself first: without one's own seal nothing is taken. Who is inactive waits until they are not.
@@ -152,7 +157,7 @@ impl Groups {
         let generation = payload.generation;
         let members: Vec<(UserId, [u8; 32])> = members.into_iter().collect();
         let (seals, mut unsealed) = match &seed {
-            Some(seed) => self.seals(group.chain.group(), generation, seed, members).await?,
+            Some(seed) => self.seals(group.chain.group(), &Compartment::UNLOCKED, generation, seed, members).await?,
             None => (Vec::new(), Vec::new()),
         };
         let (envelope, head) = self.sign(payload).await?;
@@ -160,7 +165,7 @@ impl Groups {
         let reply: GroupReply = self.session.call(Operation::GroupChange, &[&group.chain.group().to_string()], &request).await?;
         self.session.seen.check_and_raise(crate::state::SeenKind::Group, super::seen_id(head.group), head.counter, head.record_hash())?;
         if let Some(seed) = seed.filter(|_| renews) {
-            self.keep_seed(group.chain.group(), generation, &seed);
+            self.keep_seed(group.chain.group(), &Compartment::UNLOCKED, generation, &seed);
         }
         // The others.
         if renews && reply.waiting > 0 {
@@ -232,6 +237,6 @@ fn bounded(changes: &[GroupChange]) -> Result<()> {
     Ok(())
 }
 
-fn no_key(error: ticrypt_keyring::SealError) -> ClientError {
+pub(super) fn no_key(error: ticrypt_keyring::SealError) -> ClientError {
     ClientError::broken("the group's key could not be made; nothing was sent").because(error)
 }

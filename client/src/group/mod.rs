@@ -9,6 +9,7 @@
 
 mod chain;
 mod change;
+mod compartment;
 mod seals;
 
 use std::collections::HashMap;
@@ -16,15 +17,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ticrypt_api::group::{GroupListReply, GroupReadQuery, GroupReadReply, GroupSeal, GroupView};
 use ticrypt_api::node::RootView;
+use ticrypt_api::user::KeyLeaf;
 use ticrypt_crypto::group::GroupHeadPayload;
 use ticrypt_crypto::{Digest, Envelope, Signed};
 use ticrypt_keyring::group::GroupSeed;
 use ticrypt_log::event::keys::{KeyEvent, KeyEventKind};
 use ticrypt_types::name::Harmless;
-use ticrypt_types::{GroupId, NodeId, Operation, UserId, UserName};
+use ticrypt_types::{Compartment, GroupId, NodeId, Operation, UserId, UserName};
 
 pub use chain::{Chain, Generation};
 pub use change::Founding;
+pub use compartment::{CompartmentChain, CompartmentKey};
 pub use seals::Unsealed;
 
 use crate::error::{ClientError, Kind, Result};
@@ -45,6 +48,8 @@ pub struct Group {
     pub chain: Arc<Chain>,
     /// Members without a seal of the newest key, as the server counts them; they are in the roster.
     pub waiting: Vec<UserId>,
+    /// Those of its compartments that have a key and are not locked, as the server has it.
+    pub compartments: Vec<Compartment>,
     pub(crate) root: RootView,
     seal: Option<GroupSeal>,
 }
@@ -63,12 +68,13 @@ pub struct Groups {
     /// What was verified in this run, so that heads are asked for from there on.
     chains: Mutex<HashMap<GroupId, Arc<Chain>>>,
     /// Each costs a key agreement.
-    seeds: Mutex<HashMap<(GroupId, u32), Arc<GroupSeed>>>,
+    seeds: Mutex<HashMap<(GroupId, Compartment, u32), Arc<GroupSeed>>>,
+    compartments: Mutex<HashMap<(GroupId, Compartment), Arc<CompartmentChain>>>,
 }
 
 impl Groups {
     pub fn new(session: Arc<Session>) -> Self {
-        Self { session, chains: Mutex::default(), seeds: Mutex::default() }
+        Self { session, chains: Mutex::default(), seeds: Mutex::default(), compartments: Mutex::default() }
     }
 
     /// As the server tells of them; nothing of it is verified.
@@ -107,7 +113,7 @@ impl Groups {
             let mut next = chain.as_deref().cloned();
             for view in &reply.heads {
                 let head = self.head(&view.head.0).await?;
-                self.logged(&head, view.leaf.index, &view.leaf.leaf.0).await?;
+                self.logged(KeyEventKind::GroupHead, group, head.record_hash(), &view.leaf).await?;
                 match &mut next {
                     Some(chain) => chain.follow(head)?,
                     None => next = Some(Chain::begin(group, head)?),
@@ -126,7 +132,7 @@ impl Groups {
 
     /// What the server says beside the heads, held to them.
     fn held(&self, chain: Arc<Chain>, reply: GroupReadReply) -> Result<Group> {
-        let GroupReadReply { view, seal, root, waiting, .. } = reply;
+        let GroupReadReply { view, seal, root, waiting, compartments, .. } = reply;
         let (newest, roster) = (chain.newest(), chain.roster());
         let fits = view.group == newest.group
             && (view.counter, view.head.0) == (newest.counter, newest.record_hash().to_bytes())
@@ -138,7 +144,7 @@ impl Groups {
         }
         // Nobody gets a seal for being named here.
         let waiting = waiting.into_iter().filter(|member| roster.permissions(*member).is_some()).collect();
-        Ok(Group { view, chain, waiting, root, seal })
+        Ok(Group { view, chain, waiting, compartments, root, seal })
     }
 
     /// A head signed by the key of who wrote it.
@@ -155,13 +161,12 @@ impl Groups {
     }
 
     /// Whether a head stands in the key log, so that it cannot be taken back.
-    async fn logged(&self, head: &Signed<GroupHeadPayload>, index: u64, leaf: &[u8]) -> Result<()> {
-        let event = KeyEvent::from_leaf(leaf).map_err(|e| lie("a leaf of the key log cannot be read").because(e))?;
-        let about = event.kind == KeyEventKind::GroupHead && *event.user == head.group.to_bytes();
-        if !about || event.body.as_slice() != head.record_hash().as_bytes() {
+    async fn logged(&self, kind: KeyEventKind, group: GroupId, head: Digest, KeyLeaf { index, leaf }: &KeyLeaf) -> Result<()> {
+        let event = KeyEvent::from_leaf(&leaf.0).map_err(|e| lie("a leaf of the key log cannot be read").because(e))?;
+        if event.kind != kind || *event.user != group.to_bytes() || event.body.as_slice() != head.as_bytes() {
             return Err(lie("a leaf of the key log is not of its head"));
         }
-        self.session.mirrors.keys.verify_inclusion(index, leaf).await
+        self.session.mirrors.keys.verify_inclusion(*index, &leaf.0).await
     }
 
     /// Refuses an older state than this device has seen, and another one in its place.
@@ -184,6 +189,14 @@ impl Groups {
         Ok(members)
     }
 
+    fn known_compartment(&self, group: GroupId, compartment: &Compartment) -> Option<Arc<CompartmentChain>> {
+        self.compartments().get(&(group, compartment.clone())).cloned()
+    }
+
+    fn compartments(&self) -> MutexGuard<'_, HashMap<(GroupId, Compartment), Arc<CompartmentChain>>> {
+        self.compartments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn chains(&self) -> MutexGuard<'_, HashMap<GroupId, Arc<Chain>>> {
         // Each entry is replaced in one step; a panic elsewhere leaves it whole.
         self.chains.lock().unwrap_or_else(PoisonError::into_inner)
@@ -193,6 +206,10 @@ impl Groups {
 /// How a group is called where names must not meet: its name, and digits of its id.
 pub fn label(view: &GroupView) -> String {
     format!("{}~{}", view.name, digits(view.group))
+}
+
+fn unsigned() -> ClientError {
+    ClientError::broken("nothing was signed; nothing was sent")
 }
 
 fn seen_id(group: GroupId) -> NodeId {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use futures::stream::{self, StreamExt};
-use ticrypt_api::group::{GroupReply, GroupSealRequest, NewGroupSeal};
+use ticrypt_api::group::{GroupReply, GroupSeal, GroupSealRequest, NewGroupSeal};
 use ticrypt_api::{Blob, Hash};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::bundle::Bundle;
@@ -11,9 +11,9 @@ use ticrypt_crypto::group::GroupSealTerms;
 use ticrypt_keyring::SystemRandom;
 use ticrypt_keyring::group::{GenerationPlace, GroupSeed, seal};
 use ticrypt_types::limits::GROUP_SEALS_MAX;
-use ticrypt_types::{GroupId, Operation, UserId, UserName};
+use ticrypt_types::{Compartment, GroupId, Operation, UserId, UserName};
 
-use super::chain::{Chain, lie};
+use super::chain::{Generation, lie};
 use super::{Group, Groups, WAITING};
 use crate::error::{ClientError, Result};
 use crate::keys::SealedSeed;
@@ -29,19 +29,34 @@ pub struct Unsealed {
     pub why: String,
 }
 
+/// One of a group's keys: its generations, out of verified heads, and the newest seed of it that is sealed to oneself.
+pub(super) struct Ring<'a> {
+    pub group: GroupId,
+    pub compartment: &'a Compartment,
+    pub generations: &'a [Generation],
+    pub seal: Option<&'a GroupSeal>,
+}
+
 impl Groups {
     /// The seed of a generation; who was added after it holds it as well.
     pub async fn seed(&self, group: &Group, generation: u32) -> Result<Arc<GroupSeed>> {
-        if let Some(known) = self.known_seed(group.chain.group(), generation) {
+        let (id, generations) = (group.chain.group(), group.chain.generations());
+        self.open_seed(Ring { group: id, compartment: &Compartment::UNLOCKED, generations, seal: group.seal.as_ref() }, generation).await
+    }
+
+    pub(super) async fn open_seed(&self, ring: Ring<'_>, generation: u32) -> Result<Arc<GroupSeed>> {
+        let Ring { group, compartment, generations, seal } = ring;
+        if let Some(known) = self.known_seed(group, compartment, generation) {
             return Ok(known);
         }
-        let seal = group.seal.as_ref().filter(|seal| seal.generation >= generation).ok_or_else(waiting)?;
-        let own =
-            group.chain.generation_of(seal.generation).ok_or_else(|| lie("its key is sealed for a generation that it does not have"))?;
+        let seal = seal.filter(|seal| seal.generation >= generation).ok_or_else(waiting)?;
+        let numbered = |number: u32| generations.iter().find(|generation| generation.number == number);
+        let own = numbered(seal.generation).ok_or_else(|| lie("its key is sealed for a generation that it does not have"))?;
         let me = self.session.me();
         let terms = GroupSealTerms {
             deployment: self.session.deployment_id(),
-            group: group.chain.group(),
+            group,
+            compartment: compartment.clone(),
             generation: seal.generation,
             member: me.user,
             bundle: Digest::new(seal.bundle.0),
@@ -52,26 +67,27 @@ impl Groups {
         let mut at = own;
         // Each generation's seed wraps the one before it.
         while at.number > generation {
-            let before = at.number.checked_sub(1).and_then(|before| group.chain.generation_of(before));
+            let before = at.number.checked_sub(1).and_then(numbered);
             let before = before.ok_or_else(|| lie("a generation of its key is missing"))?;
-            let opened = seed.open_previous(&self.place(&group.chain, at.number), &at.wrapped, &before.key);
+            let opened = seed.open_previous(&self.place(group, compartment, at.number), &at.wrapped, &before.key);
             seed = Arc::new(opened.map_err(|e| lie("an older key of it does not open").because(e))?);
             at = before;
         }
-        self.keep_seed(group.chain.group(), generation, &seed);
+        self.keep_seed(group, compartment, generation, &seed);
         Ok(seed)
     }
 
-    pub(super) fn place(&self, chain: &Chain, generation: u32) -> GenerationPlace {
-        GenerationPlace { deployment: self.session.deployment_id(), group: chain.group(), generation }
+    pub(super) fn place(&self, group: GroupId, compartment: &Compartment, generation: u32) -> GenerationPlace {
+        GenerationPlace { deployment: self.session.deployment_id(), group, compartment: compartment.clone(), generation }
     }
 
-    fn known_seed(&self, group: GroupId, generation: u32) -> Option<Arc<GroupSeed>> {
-        self.seeds.lock().unwrap_or_else(PoisonError::into_inner).get(&(group, generation)).cloned()
+    fn known_seed(&self, group: GroupId, compartment: &Compartment, generation: u32) -> Option<Arc<GroupSeed>> {
+        self.seeds.lock().unwrap_or_else(PoisonError::into_inner).get(&(group, compartment.clone(), generation)).cloned()
     }
 
-    pub(super) fn keep_seed(&self, group: GroupId, generation: u32, seed: &Arc<GroupSeed>) {
-        self.seeds.lock().unwrap_or_else(PoisonError::into_inner).insert((group, generation), Arc::clone(seed));
+    pub(super) fn keep_seed(&self, group: GroupId, compartment: &Compartment, generation: u32, seed: &Arc<GroupSeed>) {
+        let mut seeds = self.seeds.lock().unwrap_or_else(PoisonError::into_inner);
+        seeds.insert((group, compartment.clone(), generation), Arc::clone(seed));
     }
 
     /// A member's present key, which comes by rotations from the one they were added with. Whoever lost theirs is taken out and added again.
@@ -92,6 +108,7 @@ impl Groups {
     pub(super) async fn seals(
         &self,
         group: GroupId,
+        compartment: &Compartment,
         generation: u32,
         seed: &Arc<GroupSeed>,
         members: Vec<(UserId, [u8; 32])>,
@@ -108,7 +125,7 @@ impl Groups {
                 }
             }
         }
-        let (deployment, seed) = (self.session.deployment_id(), Arc::clone(seed));
+        let (deployment, compartment, seed) = (self.session.deployment_id(), compartment.clone(), Arc::clone(seed));
         let sealing = tokio::task::spawn_blocking(move || {
             let random = SystemRandom::new();
             let one = |bundle: &Arc<Bundle>| {
@@ -116,6 +133,7 @@ impl Groups {
                 let terms = GroupSealTerms {
                     deployment,
                     group,
+                    compartment: compartment.clone(),
                     generation,
                     member: payload.user,
                     bundle: bundle.hash(),
@@ -146,7 +164,7 @@ impl Groups {
             }
             let generation = group.chain.generation()?.number;
             let seed = self.seed(&group, generation).await?;
-            let (seals, failed) = self.seals(group.chain.group(), generation, &seed, some).await?;
+            let (seals, failed) = self.seals(group.chain.group(), &Compartment::UNLOCKED, generation, &seed, some).await?;
             unsealed.extend(failed);
             if seals.is_empty() {
                 return Ok(unsealed);

@@ -6,11 +6,12 @@ use std::sync::{Arc, PoisonError};
 
 use ticrypt_api::Blob;
 use ticrypt_api::grant::NewGrant;
-use ticrypt_api::node::RekeyRequest;
-use ticrypt_crypto::Digest;
+use ticrypt_api::node::{RekeyRequest, RekeyedNode, TagRequest};
+use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::grant::{GrantPayload, RecipientKind};
+use ticrypt_crypto::{Digest, Signed};
 use ticrypt_keyring::{NodeKeys, SystemRandom};
-use ticrypt_types::{GroupChange, GroupId, GroupPermissions, GroupStep, NodeId, NodeKind, Title, UserId};
+use ticrypt_types::{GroupChange, GroupId, GroupPermissions, GroupStep, NodeId, NodeKind, ProjectId, Title, UserId};
 
 use super::Vault;
 use super::listing::{Listed, ListedKind, nothing_of};
@@ -23,13 +24,13 @@ use super::tree::{Held, Root, check_view, moved_on, sealed};
 use super::trust::{Lineage, lie};
 use crate::clock;
 use crate::error::{ClientError, Kind, Result};
-use crate::group::{Generation, Group, Groups, Unsealed, label};
+use crate::group::{Chain, CompartmentKey, Generation, Group, Groups, Unsealed, label};
 use crate::keys::Batch;
 use crate::state::SeenKind;
 use crate::users::Person;
 
 /// People who wait for the key and get it while somebody opens the group's directory; more of them wait for `ticrypt group seal`.
-const FULFILLED_ON_OPENING: usize = 64;
+pub(super) const FULFILLED_ON_OPENING: usize = 64;
 
 impl Vault {
     /// The groups this person is in.
@@ -45,7 +46,7 @@ impl Vault {
         let node = new_node_id(&self.random)?;
         let me = self.me();
         let first = Generation { number: 1, key: founding.seed.public_key().clone(), wrapped: Vec::new(), head: hash };
-        let terms = self.group_terms(group.as_owner(), &first, hash, node, 1, &keys)?;
+        let terms = self.group_terms(group.as_owner(), &first, hash, (node, NodeKind::Directory, 1), &keys)?;
         let root = self.seal_to_generation(&first, terms, keys).await?;
         let author = Author { deployment: self.deployment(), user: me.user, bundle: me.hash(), authority: Some(hash), at: clock::now() };
         let (root_head, head) = self.sign_head(author.head(node, 1, None, Vec::new())?).await?;
@@ -100,9 +101,8 @@ impl Vault {
                 keys
             }
         };
-        let root =
-            Root { grant: Arc::clone(&grant), is_home: false, group: Some(Arc::clone(&group.chain)), sharer: seal.root.sharer.clone() };
-        let lineage = Lineage::root(grant.node);
+        let root = Root { group: Some(Arc::clone(&group.chain)), ..Root::clone(&seal.root) };
+        let lineage = Lineage::root(grant.node).tagged(&group.view.tags);
         Ok(Held { id: grant.node, kind: grant.kind, epoch: grant.epoch, keys, root: Arc::new(root), lineage })
     }
 
@@ -120,6 +120,22 @@ impl Vault {
     }
 
     async fn roll_group_root_once(&self, id: GroupId) -> Result<()> {
+        let (node, head) = self.group_root_anew(id).await?;
+        let on = node.node;
+        self.server().rekey(RekeyRequest { parent_head: None, nodes: vec![node] }).await?;
+        self.saw(SeenKind::Head, on, head.counter, head.record_hash())
+    }
+
+    /// New tags for a group's directory: the group's (rules §4). Its own key is for all members whatever the tags; who works elsewhere does not
+    /// get it from the server.
+    pub(super) async fn tag_group_root(&self, id: GroupId, tags: &[ProjectId]) -> Result<()> {
+        let (node, head) = self.group_root_anew(id).await?;
+        let on = node.node;
+        self.server().tag(TagRequest { tags: tags.to_vec(), parent_head: None, node }).await?;
+        self.saw(SeenKind::Head, on, head.counter, head.record_hash())
+    }
+
+    async fn group_root_anew(&self, id: GroupId) -> Result<(RekeyedNode, Signed<HeadPayload>)> {
         let mut group = self.groups.load(id).await?;
         if group.view.closed {
             self.groups.renew(id).await?;
@@ -133,22 +149,35 @@ impl Vault {
         let leaves = members.iter().map(|member| (member.id(), member.leaf)).collect();
         let (bytes, head) = self.sign_head(self.author_of(&held.root).head(held.id, next.epoch, Some(&directory.head), leaves)?).await?;
         let (generation, newest) = (group.chain.generation()?, group.chain.newest().record_hash());
-        let terms = self.group_terms(held.root.owner(), generation, newest, held.id, next.epoch, &next.keys)?;
+        let place = (held.id, NodeKind::Directory, next.epoch);
+        let terms = self.group_terms(held.root.owner(), generation, newest, place, &next.keys)?;
         let terms = GrantPayload { predecessor: Some(held.root.grant.record_hash()), ..terms };
         node.head = Some(bytes);
         node.grants = vec![self.seal_to_generation(generation, terms, Arc::clone(&next.keys)).await?];
-        self.server().rekey(RekeyRequest { parent_head: None, nodes: vec![node] }).await?;
-        self.saw(SeenKind::Head, held.id, head.counter, head.record_hash())
+        Ok((node, head))
     }
 
-    /// The terms under which a group's directory is sealed to the group, by this person on its head `newest`.
+    /// New keys of what is tagged itself in a group, sealed to the key of its compartment.
+    pub(super) async fn seal_to_compartment(
+        &self,
+        group: &Arc<Chain>,
+        key: &CompartmentKey,
+        next: &Held,
+        predecessor: Option<Digest>,
+    ) -> Result<NewGrant> {
+        self.trust.admit_compartment(group.group(), &key.chain);
+        let (generation, newest) = (key.chain.generation()?, group.newest().record_hash());
+        let terms = self.group_terms(group.group().as_owner(), generation, newest, (next.id, next.kind, next.epoch), &next.keys)?;
+        self.seal_to_generation(generation, GrantPayload { predecessor, ..terms }, Arc::clone(&next.keys)).await
+    }
+
+    /// The terms under which keys of a node, its kind and its epoch are sealed to a group, by this person on its head `newest`.
     fn group_terms(
         &self,
         owner: UserId,
         generation: &Generation,
         newest: Digest,
-        node: NodeId,
-        epoch: u32,
+        (node, kind, epoch): (NodeId, NodeKind, u32),
         keys: &NodeKeys,
     ) -> Result<GrantPayload> {
         Ok(GrantPayload {
@@ -159,7 +188,7 @@ impl Vault {
             recipient_generation: generation.number,
             verbs: GrantPayload::GROUP_VERBS,
             authority: Some(newest),
-            ..self.own_terms(node, NodeKind::Directory, epoch, keys)?
+            ..self.own_terms(node, kind, epoch, keys)?
         })
     }
 

@@ -355,7 +355,17 @@ fn member_of(directory: &Directory, draft: &NodeDraft, entry: Entry, bytes: Vec<
         keys_stale: false,
         shares: 0,
     };
-    Member { leaf: leaf_hash(&bytes), bytes, entry, name: draft.props.name.clone(), view, current: None, tags: Vec::new(), own_keys: None }
+    Member {
+        leaf: leaf_hash(&bytes),
+        bytes,
+        entry,
+        name: draft.props.name.clone(),
+        view,
+        current: None,
+        tags: Vec::new(),
+        own_keys: None,
+        waiting: false,
+    }
 }
 
 pub(super) fn unsigned() -> ClientError {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ticrypt_api::node::ManifestView;
-use ticrypt_types::{NodeKind, NodeName, UserName};
+use ticrypt_types::{NodeId, NodeKind, NodeName, UserName};
 
 use super::Vault;
 use super::boundary::{LOCKED, locked};
@@ -74,6 +74,17 @@ impl Vault {
                 other => return other,
             }
         }
+    }
+
+    /// The id of what a path names, which may be locked.
+    pub async fn locate(&self, path: &VaultPath) -> Result<NodeId> {
+        let Ok((above, name)) = path.split() else { return Ok(self.resolve(path).await?.held.id) };
+        let parent = self.resolve(&above).await?;
+        if !parent.is_directory() {
+            return Err(not_a_directory(&above));
+        }
+        let directory = self.load(&parent.held, false).await?;
+        directory.by_name(name).map(|member| member.id()).ok_or_else(|| no_such(path))
     }
 
     /// The same; `None` if there is nothing under that path.

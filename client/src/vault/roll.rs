@@ -10,7 +10,8 @@
 //!
 //! Many nodes of one directory go in one request, under one head of it, with one signature over all heads.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::btree_map::Entry as Known;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use ticrypt_api::grant::NewGrant;
@@ -24,7 +25,7 @@ use ticrypt_crypto::{Digest, Signed};
 use ticrypt_keyring::entry::Boundary;
 use ticrypt_keyring::wrap::{ManifestPlace, VersionPlace};
 use ticrypt_keyring::{NodeKeys, entry as sealed_entry};
-use ticrypt_types::{NodeId, NodeKind};
+use ticrypt_types::{Compartment, NodeId, NodeKind, ProjectId};
 
 use super::Vault;
 use super::make::{cannot_seal, seal_entry, unsigned};
@@ -33,6 +34,7 @@ use super::retry::Attempts;
 use super::tree::{Directory, Held, Member, sealed};
 use super::trust::lie;
 use crate::error::{ClientError, Kind, Result};
+use crate::group::CompartmentKey;
 use crate::state::SeenKind;
 
 /// Nodes of one request.
@@ -66,6 +68,8 @@ struct Draft {
     head: Option<(HeadPayload, Arc<Directory>, Vec<Member>)>,
     node: RekeyedNode,
     boundary: Boundary,
+    /// Which of a group's keys is for it under its new keys.
+    compartment: Compartment,
 }
 
 /// A request for new keys, signed, and what is there once it is taken.
@@ -117,18 +121,28 @@ impl Vault {
             self.saw(SeenKind::Head, directory.id(), directory.head.counter, directory.head.record_hash())?;
         }
         // What is tagged itself has its new keys in a grant, which comes with the listing.
-        let own = after.iter().any(|member| member.entry.has_own_keys());
-        let directory = match own {
-            true => self.load(&directory.held, false).await?,
-            false => Arc::new(directory.after(head, &[], after)),
-        };
+        if !after.iter().any(|member| member.entry.has_own_keys()) {
+            return Ok(Step { nodes: done, directory: Arc::new(directory.after(head, &[], after)), below });
+        }
+        let directory = self.load(&directory.held, false).await?;
+        if directory.held.root.group.is_none() {
+            return Ok(Step { nodes: done, directory, below });
+        }
+        // And in a group the grant says under which key.
+        let mut held = Vec::with_capacity(below.len());
+        for id in below.iter().map(|below| below.id()) {
+            if let Some(member) = directory.by_id(id) {
+                held.push(self.descend(&directory, member).await?);
+            }
+        }
+        let below = self.load_all(held, false).await?;
         Ok(Step { nodes: done, directory, below })
     }
 
-    /// New keys for the first of the members that fit into one request, with everything that goes with them, signed. `boundary`: where the
-    /// keys are to be from now on; where they were if `None`.
-    pub(super) async fn ready(&self, directory: &Arc<Directory>, members: &[Arc<Member>], boundary: Option<Boundary>) -> Result<Ready> {
-        let mut drafts = self.drafts(directory, members, boundary).await?;
+    /// New keys for the first of the members that fit into one request, with everything that goes with them, signed. `tags`: the members'
+    /// own from now on, by which their keys are wrapped or their own; those they have if `None`.
+    pub(super) async fn ready(&self, directory: &Arc<Directory>, members: &[Arc<Member>], tags: Option<&[ProjectId]>) -> Result<Ready> {
+        let mut drafts = self.drafts(directory, members, tags).await?;
         let author = self.author(&directory.held.root)?;
         let new: HashMap<NodeId, Digest> = drafts.iter().map(|draft| (draft.next.id, leaf_hash(&draft.entry))).collect();
         let leaves = directory.leaves().map(|(id, leaf)| (id, new.get(&id).copied().unwrap_or(leaf))).collect();
@@ -136,8 +150,9 @@ impl Vault {
         heads.extend(drafts.iter().filter_map(|draft| draft.head.as_ref().map(|(head, ..)| head.clone())));
         let mut signed = self.sign_heads(heads).await?.into_iter();
         let (parent_head, head) = signed.next().ok_or_else(unsigned)?;
+        let mut keys = BTreeMap::new();
         for draft in &mut drafts {
-            draft.node.grants = self.seals_anew(draft).await?;
+            draft.node.grants = self.seals_anew(draft, &mut keys).await?;
         }
         let (mut nodes, mut below, mut after) = (Vec::with_capacity(drafts.len()), Vec::new(), Vec::with_capacity(drafts.len()));
         for Draft { next, member, entry, head, mut node, .. } in drafts {
@@ -157,8 +172,19 @@ impl Vault {
     }
 
     /// Seals of the new keys: for those who had the old ones, and for the owner where the keys are the node's own from now on.
-    async fn seals_anew(&self, draft: &Draft) -> Result<Vec<NewGrant>> {
+    async fn seals_anew(&self, draft: &Draft, keys: &mut BTreeMap<Compartment, CompartmentKey>) -> Result<Vec<NewGrant>> {
         let (was_own, is_own) = (draft.member.entry.has_own_keys(), draft.boundary == Boundary::Own);
+        if let Some(group) = &draft.held.root.group {
+            if !is_own {
+                return Ok(Vec::new());
+            }
+            let key = match keys.entry(draft.compartment.clone()) {
+                Known::Occupied(known) => known.into_mut(),
+                Known::Vacant(new) => new.insert(self.groups.open_compartment(group, &draft.compartment).await?),
+            };
+            let predecessor = was_own.then(|| draft.held.root.grant.record_hash());
+            return Ok(vec![self.seal_to_compartment(group, key, &draft.next, predecessor).await?]);
+        }
         let mut seals = Vec::new();
         if was_own || draft.member.view.shares > 0 {
             seals = self.reseal(&draft.held, &draft.next, &[], is_own).await?;
@@ -172,7 +198,7 @@ impl Vault {
     }
 
     /// New keys, and all that hangs under them, for the first of the members that fit into one request.
-    async fn drafts(&self, directory: &Directory, members: &[Arc<Member>], boundary: Option<Boundary>) -> Result<Vec<Draft>> {
+    async fn drafts(&self, directory: &Directory, members: &[Arc<Member>], tags: Option<&[ProjectId]>) -> Result<Vec<Draft>> {
         self.open_members(directory, members.iter().map(Arc::as_ref)).await?;
         let descend = |member: &Arc<Member>| directory.descend(self.deployment(), member, &self.boundaries);
         let held: Vec<Held> = members.iter().map(descend).collect::<Result<_>>()?;
@@ -194,7 +220,9 @@ impl Vault {
                     let below = directories.next().ok_or_else(|| lie("the server sent no listing"))?;
                     let members = self.entries_anew(&below, &next, &mut node).await?;
                     let leaves = members.iter().map(|member| (member.id(), member.leaf)).collect();
-                    head = Some((self.author(&held.root)?.head(held.id, next.epoch, Some(&below.head), leaves)?, below, members));
+                    // Under whichever key of the group it was: it gets the newest now.
+                    let author = if member.entry.has_own_keys() { self.author_of(&held.root) } else { self.author(&held.root)? };
+                    head = Some((author.head(held.id, next.epoch, Some(&below.head), leaves)?, below, members));
                 }
             }
             records += node.records();
@@ -203,9 +231,14 @@ impl Vault {
             }
             let props = directory.props(self.deployment(), member, &held)?;
             let child = (held.id, held.kind, next.epoch);
-            let boundary = boundary.unwrap_or(member.boundary());
+            let boundary = match tags {
+                None => member.boundary(),
+                Some([]) => Boundary::Inside,
+                Some(_) => Boundary::Own,
+            };
+            let compartment = held.lineage.tagged(tags.unwrap_or(&member.tags)).compartment()?;
             let entry = seal_entry(&self.random, self.deployment(), &directory.held, child, &next.keys, &props, boundary)?.to_bytes();
-            drafts.push(Draft { held, next, member: Arc::clone(member), entry, head, node, boundary });
+            drafts.push(Draft { held, next, member: Arc::clone(member), entry, head, node, boundary, compartment });
         }
         Ok(drafts)
     }
@@ -337,5 +370,6 @@ fn rewrapped(member: &Member, bytes: Vec<u8>, view: ticrypt_api::node::NodeView)
         current: member.current.clone(),
         tags: member.tags.clone(),
         own_keys: member.own_keys.clone(),
+        waiting: member.waiting,
     })
 }

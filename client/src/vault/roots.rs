@@ -132,7 +132,7 @@ impl Vault {
         let keys = Digest::of_parts(&[grant.list_commitment.as_bytes(), grant.tree_commitment.as_bytes()]);
         self.saw(SeenKind::Epoch, grant.node, grant.epoch.into(), keys)?;
         let sealer = self.trust.bundle(&grant.sealer_bundle).ok_or_else(|| lie("the key that sealed a share is not known"))?;
-        Ok(Seal { root: Arc::new(Root { sharer: sealer.payload().name.clone(), is_home, group: None, grant }), sealed })
+        Ok(Seal { root: Arc::new(Root { sharer: sealer.payload().name.clone(), is_home, group: None, compartment: None, grant }), sealed })
     }
 
     /// Opens grants; each only once in the life of this view.
@@ -207,7 +207,7 @@ impl Vault {
         let sealed = ticrypt_keyring::grant::seal(&self.random, &me.bundle, &terms, &keys).map_err(cannot_seal)?;
         let envelope = self.session.keys.sign(Batch::Grants(vec![terms])).await?.pop().ok_or_else(super::make::unsigned)?;
         let grant: Signed<GrantPayload> = self.own(&envelope)?;
-        let root = Root { grant: Arc::new(grant), is_home: true, group: None, sharer: me.name.clone() };
+        let root = Root { grant: Arc::new(grant), is_home: true, group: None, compartment: None, sharer: me.name.clone() };
         let head = self.author(&root)?.head(node, 1, None, Vec::new())?;
         let (head, _) = self.sign_head(head).await?;
         let grant = NewGrant { grant: Blob(envelope), sealed: Blob(sealed) };

@@ -8,10 +8,8 @@
 //! Nothing is hidden by that from those who held the keys before and copied what they opened; from then on they get nothing more.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use ticrypt_api::node::TagRequest;
-use ticrypt_keyring::entry::Boundary;
 use ticrypt_types::ProjectId;
 
 use super::Vault;
@@ -51,36 +49,38 @@ impl Vault {
     /// One attempt; tells whether the node has keys of its own that it did not have before.
     async fn tag_once(&self, path: &VaultPath, tags: &[ProjectId]) -> Result<bool> {
         let found = self.resolve(path).await?;
-        let (directory, member) = found.in_directory()?;
-        if found.held.root.group.is_some() {
-            let why = format!("what is in a group is not tagged by itself yet; tag a copy of `{path}` in your own tree");
-            return Err(ClientError::refused("in_group", why));
+        let group = found.held.root.group.as_ref().map(|group| group.group());
+        if let (Some(group), None) = (group, found.parent()) {
+            self.tag_group_root(group, tags).await?;
+            return Ok(true);
         }
-        if found.held.root.owner() != self.me().user {
+        let (directory, member) = found.in_directory()?;
+        if group.is_none() && found.held.root.owner() != self.me().user {
             return Err(ClientError::refused("no_tag", format!("only the owner of `{path}` changes its tag; ask them")));
         }
-        let boundary = if tags.is_empty() { Boundary::Inside } else { Boundary::Own };
-        let ready = self.ready(directory, std::slice::from_ref(member), Some(boundary)).await?;
+        let ready = self.ready(directory, std::slice::from_ref(member), Some(tags)).await?;
         let Ready { mut nodes, parent_head, head, below, .. } = ready;
         let node = nodes.pop().ok_or_else(|| ClientError::broken("no new keys were made for what is to be tagged"))?;
-        self.server().tag(TagRequest { tags: tags.to_vec(), parent_head, node }).await?;
+        self.server().tag(TagRequest { tags: tags.to_vec(), parent_head: Some(parent_head), node }).await?;
         self.saw(SeenKind::Head, directory.id(), head.counter, head.record_hash())?;
         for directory in &below {
             self.saw(SeenKind::Head, directory.id(), directory.head.counter, directory.head.record_hash())?;
         }
-        Ok(boundary == Boundary::Own && !member.entry.has_own_keys() && member.is_directory())
+        // In a group, what is tagged inside goes under the key of another compartment.
+        let becomes_own = !tags.is_empty() && !member.entry.has_own_keys();
+        Ok(member.is_directory() && (becomes_own || group.is_some()))
     }
 }
 
 impl Found {
     /// Every tag on the way from the root of the tree, each once.
     pub fn tags(&self) -> Vec<ProjectId> {
-        let tags: BTreeSet<ProjectId> = self.way.iter().flat_map(|(_, member)| member.tags.iter().copied()).collect();
+        let tags: BTreeSet<ProjectId> = self.held.lineage.tags().collect();
         tags.into_iter().collect()
     }
 
     /// The thing's own.
     pub fn own_tags(&self) -> Vec<ProjectId> {
-        self.parent().map(|(_, member): &(_, Arc<_>)| member.tags.clone()).unwrap_or_default()
+        self.held.lineage.own_tags().to_vec()
     }
 }

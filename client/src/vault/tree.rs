@@ -32,15 +32,17 @@ use ticrypt_types::{DeploymentId, NodeId, NodeKind, NodeName, ProjectId, UserId,
 use super::boundary::Boundaries;
 use super::trust::{Lineage, Tree, Trust, lie};
 use crate::error::{ClientError, Kind, Result};
-use crate::group::Chain;
+use crate::group::{Chain, CompartmentKey};
 
 /// A grant that opens a tree: one's own root, a node somebody shares, or the directory of a group.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Root {
     pub grant: Arc<Signed<GrantPayload>>,
     pub is_home: bool,
     /// The group whose directory it is, as it stood when this was opened.
     pub group: Option<Arc<Chain>>,
+    /// Of what is tagged itself in a group: the key that it is sealed to, as it stood then.
+    pub compartment: Option<Arc<CompartmentKey>>,
     /// Who sealed it; oneself for the own tree.
     pub sharer: UserName,
 }
@@ -62,13 +64,14 @@ impl Root {
         }
     }
 
-    /// Of a group: nobody who lost access holds the key that the directory is sealed to. The heads say so, whatever the server says.
+    /// Of a group: nobody who lost access holds the key that this is sealed to. Who went, the heads say, whatever the server says.
     pub fn check_key(&self) -> Result<()> {
         let Some(group) = &self.group else { return Ok(()) };
-        if group.generation()?.number == self.grant.recipient_generation && !group.roster().is_left() {
-            return Ok(());
-        }
-        Err(ClientError::epoch_closed(vec![self.grant.node]))
+        let is_current = match &self.compartment {
+            None => group.generation()?.number == self.grant.recipient_generation && !group.roster().is_left(),
+            Some(key) => key.is_open(group) && key.chain.generation()?.head == self.grant.recipient_bundle,
+        };
+        if is_current { Ok(()) } else { Err(ClientError::epoch_closed(vec![self.grant.node])) }
     }
 
     /// It is the root of the whole tree, whose new keys are this person's to make.
@@ -118,6 +121,8 @@ pub struct Member {
     pub tags: Vec<ProjectId>,
     /// Tagged itself: the grant of its own keys to this person, not verified yet.
     pub own_keys: Option<SealView>,
+    /// Its keys are for this person, who waits for the key that opens them.
+    pub waiting: bool,
 }
 
 impl fmt::Debug for Member {
@@ -145,7 +150,7 @@ impl Member {
         if self.entry.has_own_keys() { Boundary::Own } else { Boundary::Inside }
     }
 
-    /// It is tagged itself, and its keys are not given out: a name, with a question mark for the tag.
+    /// It is tagged itself, and its keys are not given out or wait for another: a name, with a question mark for the tag.
     pub fn is_locked(&self) -> bool {
         self.entry.has_own_keys() && self.own_keys.is_none()
     }
@@ -225,7 +230,7 @@ impl Directory {
         let mut members = BTreeMap::new();
         let mut names = HashMap::with_capacity(entries.len());
         for ((entry, leaf, shown), name) in entries.into_iter().zip(opened.into_iter().flatten()) {
-            let EntryView { entry: bytes, node: view, current, tags, locked, own_keys } = shown;
+            let EntryView { entry: bytes, node: view, current, tags, locked, own_keys, waiting } = shown;
             if locked && !entry.has_own_keys() {
                 return Err(lie("the server locks a thing whose keys are with its directory's"));
             }
@@ -233,7 +238,7 @@ impl Directory {
             if names.insert(name.clone(), entry.child).is_some() {
                 return Err(lie("two entries of a directory have the same name"));
             }
-            let member = Member { leaf, bytes: bytes.0, entry, name, view, current, tags, own_keys: own_keys.filter(|_| !locked) };
+            let member = Member { leaf, bytes: bytes.0, entry, name, view, current, tags, own_keys: own_keys.filter(|_| !locked), waiting };
             members.insert(member.id(), Arc::new(member));
         }
         Ok(Self { held, view, head: Arc::new(head), head_bytes: head_bytes.0, members, names })
@@ -315,7 +320,9 @@ impl Directory {
 
     /// A child with its keys; those of what is tagged itself have been opened before.
     pub fn descend(&self, deployment: DeploymentId, member: &Member, boundaries: &Boundaries) -> Result<Held> {
-        self.held.child(deployment, &member.entry, boundaries)
+        let mut held = self.held.child(deployment, &member.entry, boundaries)?;
+        held.lineage = held.lineage.tagged(&member.tags);
+        Ok(held)
     }
 
     /// What is in it by name: directories, files, and what is locked.

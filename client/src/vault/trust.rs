@@ -20,10 +20,10 @@ use ticrypt_crypto::grant::{GrantPayload, RecipientKind};
 use ticrypt_crypto::manifest::ManifestPayload;
 use ticrypt_crypto::signature::{Payload, VerifyCache};
 use ticrypt_crypto::{Digest, Envelope, Signed};
-use ticrypt_types::{DeploymentId, GroupId, GroupPermissions, NodeId, Timestamp, UserId, Verbs};
+use ticrypt_types::{Compartment, DeploymentId, GroupId, GroupPermissions, NodeId, ProjectId, Timestamp, UserId, Verbs};
 
 use crate::error::{ClientError, Kind, Result};
-use crate::group::Chain;
+use crate::group::{Chain, CompartmentChain};
 
 /// Grants a chain may rest on; also what ends a circle.
 const CHAIN_MAX: usize = 32;
@@ -35,15 +35,40 @@ const BATCHES_REMEMBERED: usize = 4_096;
 pub struct Lineage {
     pub node: NodeId,
     pub parent: Option<Arc<Lineage>>,
+    /// Its own, as the server has them.
+    tags: Vec<ProjectId>,
 }
 
 impl Lineage {
     pub fn root(node: NodeId) -> Arc<Self> {
-        Arc::new(Self { node, parent: None })
+        Arc::new(Self { node, parent: None, tags: Vec::new() })
     }
 
     pub fn below(self: &Arc<Self>, node: NodeId) -> Arc<Self> {
-        Arc::new(Self { node, parent: Some(Arc::clone(self)) })
+        Arc::new(Self { node, parent: Some(Arc::clone(self)), tags: Vec::new() })
+    }
+
+    /// The same node with these tags of its own.
+    pub fn tagged(self: &Arc<Self>, tags: &[ProjectId]) -> Arc<Self> {
+        if self.tags == tags {
+            return Arc::clone(self);
+        }
+        Arc::new(Self { node: self.node, parent: self.parent.clone(), tags: tags.to_vec() })
+    }
+
+    /// Which of a group's keys is for it.
+    pub fn compartment(&self) -> Result<Compartment> {
+        Compartment::of(self.tags()).map_err(|e| ClientError::refused("too_many_tags", e.to_string()))
+    }
+
+    /// The node's own tags.
+    pub fn own_tags(&self) -> &[ProjectId] {
+        &self.tags
+    }
+
+    /// Every tag from here up.
+    pub fn tags(&self) -> impl Iterator<Item = ProjectId> {
+        std::iter::successors(Some(self), |step| step.parent.as_deref()).flat_map(|step| step.tags.iter().copied())
     }
 
     /// From this node up.
@@ -77,6 +102,8 @@ pub struct Trust {
     grants: Mutex<HashMap<Digest, Admitted>>,
     /// Groups by the id under which they own their trees.
     groups: Mutex<HashMap<UserId, Arc<Chain>>>,
+    /// Generations of their compartments' keys, by the heads that began them.
+    compartments: Mutex<HashMap<Digest, (GroupId, u32)>>,
     batches: Mutex<VerifyCache>,
 }
 
@@ -120,6 +147,7 @@ impl Trust {
             bundles: Mutex::default(),
             grants: Mutex::default(),
             groups: Mutex::default(),
+            compartments: Mutex::default(),
             batches: Mutex::new(VerifyCache::new(BATCHES_REMEMBERED)),
         }
     }
@@ -140,6 +168,12 @@ impl Trust {
     /// Takes a group whose heads verified; what is written in its tree is held to them.
     pub fn admit_group(&self, group: Arc<Chain>) {
         lock(&self.groups).insert(group.group().as_owner(), group);
+    }
+
+    /// Takes the key of a compartment of a group that was taken before.
+    pub fn admit_compartment(&self, group: GroupId, key: &CompartmentChain) {
+        let begun = key.generations().iter().map(|generation| (generation.head, (group, generation.number)));
+        lock(&self.compartments).extend(begun);
     }
 
     /// The groups whose trees were opened, if one of these records rests on what is neither a known grant nor a head of theirs: perhaps one of
@@ -265,7 +299,10 @@ impl Trust {
         let group = self.group(grant.owner).ok_or_else(|| lie("a directory is sealed to a group that is not known"))?;
         let Some(head) = grant.authority else { return Err(lie("a group's directory was sealed by nobody of the group")) };
         let generation = group.generation_on(&head).ok_or_else(not_shown)?;
-        let fits = grant.verify_of_group(group.group(), generation.number, &generation.head);
+        // What is tagged itself is sealed to the key of its compartment.
+        let begun = lock(&self.compartments).get(&grant.recipient_bundle).filter(|(of, _)| *of == group.group()).copied();
+        let (number, begun) = begun.map_or((generation.number, generation.head), |(_, number)| (number, grant.recipient_bundle));
+        let fits = grant.verify_of_group(group.group(), number, &begun);
         fits.map_err(|e| lie("a group's directory is sealed otherwise than to the group").because(e))?;
         writes(&group, &head, grant.sealer)
     }

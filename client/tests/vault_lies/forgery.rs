@@ -69,7 +69,7 @@ fn entry(by: &Person, held: &Held, directory: &NodeView, hostile: &Hostile<'_>) 
     entry.name = seal_name(&held.keys.list, &place, hostile.name);
     entry.name_tag = tag(&held.keys.list, hostile.name);
     let node = NodeView { node: child, parent: Some(held.id), kind: NodeKind::Directory, epoch: 1, head_counter: 1, ..directory.clone() };
-    EntryView { entry: Blob(entry.to_bytes()), node, current: None, tags: vec![], locked: false, own_keys: None }
+    EntryView { entry: Blob(entry.to_bytes()), node, current: None, tags: vec![], locked: false, own_keys: None, waiting: false }
 }
 
 /// docs/formats.md §0, `D`.

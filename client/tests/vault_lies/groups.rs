@@ -15,7 +15,7 @@ use crate::people::Person;
 use crate::world::{World, case, cases, path, put};
 
 /// Makes a group of which these are members besides.
-async fn made(owner: &Person, name: &str, members: &[(&Person, GroupPermissions)]) -> GroupId {
+pub async fn made(owner: &Person, name: &str, members: &[(&Person, GroupPermissions)]) -> GroupId {
     let mut people = Vec::new();
     for (person, permissions) in members {
         people.push((owner.session.users.lookup(&person.session.me().name).await.unwrap(), *permissions));

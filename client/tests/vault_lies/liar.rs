@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Serialize;
+use ticrypt_api::access::*;
 use ticrypt_api::grant::*;
 use ticrypt_api::group::*;
 use ticrypt_api::node::*;
@@ -73,6 +74,10 @@ impl Lie {
 
     pub fn group(bend: impl Fn(&mut GroupReadReply) + Send + Sync + 'static) -> Self {
         Self::bent(Operation::GroupRead, bend)
+    }
+
+    pub fn compartment(bend: impl Fn(&mut CompartmentReadReply) + Send + Sync + 'static) -> Self {
+        Self::bent(Operation::CompartmentRead, bend)
     }
 
     pub fn chunk(bend: impl Fn(&mut StoredChunk) + Send + Sync + 'static) -> Self {
@@ -204,6 +209,10 @@ vault! {
     group GroupRead (group: GroupId, query: GroupReadQuery) => GroupReadReply;
     create_group GroupCreate (request: GroupCreateRequest) => GroupReply;
     change_group GroupChange (group: GroupId, request: GroupChangeRequest) => GroupReply;
+    compartment CompartmentRead (group: GroupId, request: CompartmentReadRequest) => CompartmentReadReply;
+    renew_compartment CompartmentRenew (group: GroupId, request: CompartmentRenewRequest) => CompartmentReply;
+    seal_compartment CompartmentSeal (group: GroupId, request: CompartmentSealRequest) => CompartmentReply;
+    explain AccessExplain (request: AccessExplainRequest) => AccessExplainReply;
     seal_group GroupSeal (group: GroupId, request: GroupSealRequest) => GroupReply;
     rename_group GroupRename (group: GroupId, request: GroupRenameRequest) => GroupReply;
     delete_group GroupDelete (group: GroupId) => ();

@@ -9,6 +9,7 @@
 //! one, must leave nothing behind, and the honest answer must do again right after it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod compartments;
 mod content;
 mod forgery;
 mod groups;

@@ -14,8 +14,9 @@ use crate::people::Person;
 use crate::world::{World, case, path, put};
 
 /// A project of this person's own, in which they work from now on.
-async fn works_in(world: &World, person: &mut Person) -> ProjectId {
-    let permissions = Permissions::basic().with(Permission::ProjectCreate).with(Permission::ProjectDeclassify);
+pub async fn works_in(world: &World, person: &mut Person) -> ProjectId {
+    let may = [Permission::ProjectCreate, Permission::ProjectDeclassify, Permission::ProjectManage];
+    let permissions = may.into_iter().fold(Permissions::basic(), Permissions::with);
     world.people.admin().users.set_permissions(person.session.user(), permissions).await.unwrap();
     let (name, tag) = ("Florida".parse().unwrap(), "FL".parse().unwrap());
     let about = ProjectAbout { name, tag, colour: "#1f77b4".parse().unwrap(), description: String::new(), level: None };
@@ -33,7 +34,7 @@ fn entry(node: NodeId, change: impl Fn(&mut EntryView) + Send + Sync + 'static) 
     })
 }
 
-fn own(node: NodeId, change: impl Fn(&mut SealView) + Send + Sync + 'static) -> Lie {
+pub fn own(node: NodeId, change: impl Fn(&mut SealView) + Send + Sync + 'static) -> Lie {
     entry(node, move |entry| change(entry.own_keys.as_mut().unwrap()))
 }
 

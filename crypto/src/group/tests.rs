@@ -7,7 +7,7 @@ use super::*;
 const BUNDLE: [u8; 32] = [7; 32];
 
 /// Of a seed that nobody keeps.
-fn key() -> KemPublicKey {
+pub(crate) fn key() -> KemPublicKey {
     // The base point of P-384 (SP 800-186); any reduced coefficients are a key.
     const POINT: &[u8] = b"04aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7\
         3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f";
@@ -149,6 +149,7 @@ fn terms_are_told_apart_by_their_info() {
     let terms = GroupSealTerms {
         deployment: DeploymentId::from_random([1; 16]),
         group: GroupId::from_random([2; 16]),
+        compartment: Compartment::UNLOCKED,
         generation: 3,
         member: user(4),
         bundle: Digest::of(b"bundle"),
@@ -161,6 +162,7 @@ fn terms_are_told_apart_by_their_info() {
         GroupSealTerms { deployment: DeploymentId::from_random([9; 16]), ..terms.clone() },
         GroupSealTerms { group: GroupId::from_random([9; 16]), ..terms.clone() },
         GroupSealTerms { generation: 4, ..terms.clone() },
+        GroupSealTerms { compartment: Compartment::of([ticrypt_types::ProjectId::from_random([5; 16])]).unwrap(), ..terms.clone() },
         GroupSealTerms { member: user(9), ..terms.clone() },
         GroupSealTerms { bundle: Digest::ZERO, ..terms.clone() },
         GroupSealTerms { bundle_generation: 1, ..terms.clone() },

@@ -8,6 +8,7 @@ use data_encoding::HEXLOWER;
 use serde_json::Value;
 use ticrypt_crypto::bundle::{Bundle, BundlePayload, Fingerprint};
 use ticrypt_crypto::chunk::StoredChunk;
+use ticrypt_crypto::compartment::CompartmentHeadPayload;
 use ticrypt_crypto::directory::HeadPayload;
 use ticrypt_crypto::entry::{Entry, entries_root};
 use ticrypt_crypto::grant::{GrantPayload, Revocation};
@@ -111,6 +112,10 @@ pub(crate) fn run(kind: &str, v: &Inputs<'_>) -> Option<Result<(), String>> {
             let old = v.signed::<GroupHeadPayload>("previous", "key")?;
             new.verify_successor(&old).map_err(chain)
         }),
+        "compartment-successor" => v.signed::<CompartmentHeadPayload>("envelope", "key").and_then(|new| {
+            let old = v.signed::<CompartmentHeadPayload>("previous", "key")?;
+            new.verify_successor(&old).map_err(chain)
+        }),
         "manifest-successor" => v.signed::<ManifestPayload>("envelope", "key").and_then(|new| {
             let old = v.signed::<ManifestPayload>("previous", "key")?;
             new.verify_successor(&old).map_err(chain)
@@ -145,6 +150,7 @@ fn record(v: &Inputs<'_>) -> Result<(), String> {
         "directory" => parse::<HeadPayload>(bytes),
         "manifest" => parse::<ManifestPayload>(bytes),
         "group-head" => parse::<GroupHeadPayload>(bytes),
+        "compartment-head" => parse::<CompartmentHeadPayload>(bytes),
         "group-seal" => parse::<GroupSealTerms>(bytes),
         "key-file-header" => parse::<KeyFileHeader>(bytes),
         other => panic!("no record type {other}"),

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use ticrypt_crypto::group::{GroupError, GroupHeadPayload, WRAPPED_SEED_LEN};
 use ticrypt_crypto::{Digest, Envelope, Signed};
-use ticrypt_types::{GroupChange, GroupPermissions, GroupStep, Timestamp, UserId};
+use ticrypt_types::{GroupChange, GroupPermissions, GroupStep, ProjectId, Timestamp, UserId};
 
 use super::*;
 use crate::random::tests::{Broken, Seeded};
@@ -31,18 +31,23 @@ fn group() -> GroupId {
     GroupId::from_random([2; 16])
 }
 
+fn tagged() -> Compartment {
+    Compartment::of([ProjectId::from_random([5; 16])]).unwrap()
+}
+
 fn seed(generation: u32) -> GroupSeed {
     GroupSeed::generate(&Seeded::new(&format!("generation {generation}"))).unwrap()
 }
 
 fn place(generation: u32) -> GenerationPlace {
-    GenerationPlace { deployment: deployment(), group: group(), generation }
+    GenerationPlace { deployment: deployment(), group: group(), compartment: Compartment::UNLOCKED, generation }
 }
 
 fn terms(member: &Person) -> GroupSealTerms {
     GroupSealTerms {
         deployment: deployment(),
         group: group(),
+        compartment: Compartment::UNLOCKED,
         generation: 2,
         member: member.identity.user(),
         bundle: member.bundle.hash(),
@@ -76,6 +81,7 @@ fn a_wrapped_seed_opens_in_its_place_alone() {
     let elsewhere = [
         GenerationPlace { deployment: DeploymentId::from_random([9; 16]), ..place(3) },
         GenerationPlace { group: GroupId::from_random([9; 16]), ..place(3) },
+        GenerationPlace { compartment: tagged(), ..place(3) },
         place(2),
         place(4),
     ];
@@ -102,6 +108,7 @@ fn a_seal_opens_for_its_member_under_its_terms() {
     let changed = [
         GroupSealTerms { group: GroupId::from_random([9; 16]), ..terms.clone() },
         GroupSealTerms { generation: 3, ..terms.clone() },
+        GroupSealTerms { compartment: tagged(), ..terms.clone() },
         GroupSealTerms { bundle: Digest::ZERO, ..terms.clone() },
     ];
     for terms in changed {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use ticrypt_crypto::Digest;
+use ticrypt_types::{Compartment, ProjectId};
 
 use super::chunks::hpke_seal;
 use super::make::{C, Files, Signer, bytes, hash, head, hex, id, idc, kem_public, key, none, rec, with};
@@ -12,6 +13,7 @@ use crate::derive::derive;
 pub(super) fn write(files: &mut Files) {
     heads(files);
     successors(files);
+    compartments(files);
     grants(files);
     wrapped(files);
     sealed(files);
@@ -56,8 +58,15 @@ fn renewing(previous: C, changes: Vec<C>) -> Vec<C> {
     group_head(2, previous, changes, 2, C::B(vec![6; 60]))
 }
 
+/// Tags in ascending order.
+fn tags(names: &[&str]) -> C {
+    let mut ids: Vec<[u8; 16]> = names.iter().map(|name| id(name)).collect();
+    ids.sort_unstable();
+    C::A(ids.into_iter().map(|id| C::B(id.to_vec())).collect())
+}
+
 fn terms() -> Vec<C> {
-    rec(vec![idc("deployment"), idc("group"), C::U(3), idc("m.ery"), hash("m.ery bundle"), C::U(2)])
+    rec(vec![idc("deployment"), idc("group"), tags(&[]), C::U(3), idc("m.ery"), hash("m.ery bundle"), C::U(2)])
 }
 
 fn record_hash(record: &[C]) -> C {
@@ -150,10 +159,14 @@ fn heads(files: &mut Files) {
     }
     let terms = terms();
     file.good("record", "the terms of a seal", "§12 terms", input("group-seal", &terms));
+    let tagged = with(&terms, 3, tags(&["us", "texas"]));
+    file.good("record", "the terms of a seal of a compartment", "§12 terms", input("group-seal", &tagged));
     for (name, rule, index, item) in [
-        ("a seal of generation 0", "§12 generations count from 1", 3, C::U(0)),
-        ("a seal to no key in particular", "§12 bundle hash", 5, none()),
-        ("a seal to nobody", "§0 an id is a UUIDv4", 4, none()),
+        ("a seal of generation 0", "§12 generations count from 1", 4, C::U(0)),
+        ("a seal to no key in particular", "§12 bundle hash", 6, none()),
+        ("a seal to nobody", "§0 an id is a UUIDv4", 5, none()),
+        ("a seal of a compartment with a tag twice", "§12 tags in ascending order", 3, C::A(vec![idc("us"), idc("us")])),
+        ("a seal of a compartment that is no list", "§12 tags", 3, none()),
     ] {
         file.bad("record", name, rule, input("group-seal", &with(&terms, index, item)));
     }
@@ -190,6 +203,74 @@ fn successors(files: &mut Files) {
     let mut unsigned = follows(&next);
     unsigned["envelope"] = json!(hex(&Signer::new("server").envelope("group-head", &bytes(&next))));
     file.bad("group-successor", "a group's head that the server signed", "§1 signed by a member", unsigned);
+}
+
+/// A head of the compartment of two tags.
+fn compartment_head(generation: u64, previous: C, wrapped: C) -> Vec<C> {
+    rec(vec![
+        idc("deployment"),
+        idc("group"),
+        tags(&["us", "texas"]),
+        C::U(generation),
+        previous,
+        C::B(kem_public(&format!("generation {generation}"))),
+        wrapped,
+        hash("newest head"),
+        idc("r.tal"),
+        hash("writer bundle"),
+        C::U(1_700_000_000_000),
+    ])
+}
+
+fn compartments(files: &mut Files) {
+    let mut file = files.file("groups", "");
+    let input = |record: &[C]| json!({ "type": "compartment-head", "bytes": hex(&bytes(record)) });
+    let first = compartment_head(1, none(), none());
+    let second = compartment_head(2, record_hash(&first), C::B(vec![6; 60]));
+    file.good("record", "the first head of a compartment", "§12 compartment head", input(&first));
+    file.good("record", "the second head of a compartment", "§12 compartment head", input(&second));
+    let [us, texas] = ["us", "texas"].map(idc);
+    let (low, high) = if id("us") < id("texas") { (us, texas) } else { (texas, us) };
+    for (name, rule, record, index, item) in [
+        ("a compartment without tags", "§12 a compartment has tags", &first, 3, tags(&[])),
+        ("a compartment whose tags descend", "§12 tags in ascending order", &first, 3, C::A(vec![high, low.clone()])),
+        ("a compartment with a tag twice", "§12 tags in ascending order", &first, 3, C::A(vec![low.clone(), low])),
+        ("a compartment of 33 tags", "§12 at most 32 tags", &first, 3, {
+            let names: Vec<String> = (0..33).map(|n| format!("tag {n}")).collect();
+            tags(&names.iter().map(String::as_str).collect::<Vec<_>>())
+        }),
+        ("a compartment's head of generation 0", "§12 generations count from 1", &first, 4, C::U(0)),
+        ("a compartment's first head that names one before it", "§12 previous", &first, 5, hash("before")),
+        ("a compartment's first head with a wrapped seed", "§12 wrapped", &first, 7, C::B(vec![6; 60])),
+        ("a compartment's head without a key", "§12 key bstr1665", &first, 6, none()),
+        ("a compartment's head on no head of the group", "§12 authority", &first, 8, none()),
+        ("a compartment's second head that names none before it", "§12 previous", &second, 5, none()),
+        ("a compartment's second head without the seed before", "§12 wrapped", &second, 7, none()),
+        ("a wrapped seed of a compartment of 61 bytes", "§12 wrapped bstr60", &second, 7, C::B(vec![6; 61])),
+    ] {
+        file.bad("record", name, rule, input(&with(record, index, item)));
+    }
+    let signer = Signer::new("writer");
+    let follows = |record: &[C]| {
+        json!({
+            "envelope": hex(&signer.envelope("compartment-head", &bytes(record))),
+            "previous": hex(&signer.envelope("compartment-head", &bytes(&first))),
+            "key": hex(&signer.public),
+        })
+    };
+    file.good("compartment-successor", "a compartment's next head", "§12 generation + 1", follows(&second));
+    for (name, rule, index, item) in [
+        ("a compartment's head that skips a generation", "§12 generation + 1", 4, C::U(3)),
+        ("a compartment's head that names another before it", "§12 previous", 5, hash("other")),
+        ("a head of another compartment", "§12 tags", 3, tags(&["us"])),
+        ("a compartment's head of another group", "§12 group id", 2, idc("elsewhere")),
+        ("a compartment's head in another deployment", "§12 deployment id", 1, idc("elsewhere")),
+    ] {
+        file.bad("compartment-successor", name, rule, follows(&with(&second, index, item)));
+    }
+    let mut of_group = follows(&second);
+    of_group["envelope"] = json!(hex(&signer.envelope("group-head", &bytes(&second))));
+    file.bad("compartment-successor", "a compartment's head signed as a group's", "§1 the namespace is signed", of_group);
 }
 
 /// A member's grant of the group's directory to its generation 2.
@@ -236,14 +317,27 @@ fn wrapped(files: &mut Files) {
     let derived = hex(&*derive("group/previous", &key("derive")).unwrap());
     let input = json!({ "label": "group/previous", "key": hex(&key("derive")), "out": derived });
     file.good("derive", "the key derived for group/previous", "§12 D(\"group/previous\", seed)", input);
-    let context = rec(vec![C::U(1), C::t("group-previous"), idc("deployment"), idc("group"), C::U(3)]);
+    let context = |names: &[&str]| rec(vec![C::U(1), C::t("group-previous"), idc("deployment"), idc("group"), tags(names), C::U(3)]);
     let wrap = |label: &str, context: &[C], plain: &[u8]| seal(label, &generation(3), &bytes(context), plain);
-    let input = |sealed: &[u8]| {
+    let input_of = |names: &[&str], sealed: &[u8]| {
+        let tags: Vec<String> = Compartment::of(names.iter().map(|name| ProjectId::from_random(id(name))))
+            .unwrap()
+            .tags()
+            .iter()
+            .map(|tag| hex(tag.as_bytes()))
+            .collect();
         json!({
-            "key": hex(&generation(3)), "deployment": hex(&id("deployment")), "group": hex(&id("group")), "generation": 3,
+            "key": hex(&generation(3)), "deployment": hex(&id("deployment")), "group": hex(&id("group")), "compartment": tags, "generation": 3,
             "sealed": hex(sealed), "plain": hex(&generation(2)), "expected": hex(&kem_public("generation 2")),
         })
     };
+    let input = |sealed: &[u8]| input_of(&[], sealed);
+    let both = ["us", "texas"];
+    let of_both = wrap("group/previous", &context(&both), &generation(2));
+    file.good("group-previous", "the seed of a compartment's generation before", "§12 wrapped", input_of(&both, &of_both));
+    file.bad("group-previous", "a wrapped seed of another compartment", "§12 aad", input_of(&["us"], &of_both));
+    file.bad("group-previous", "a wrapped seed of a compartment in place of the group's", "§12 aad", input(&of_both));
+    let context = context(&[]);
     let sealed = wrap("group/previous", &context, &generation(2));
     file.good("group-previous", "the seed of the generation before", "§12 wrapped", input(&sealed));
     let mut bad = |name: &str, rule: &str, sealed: &[u8]| file.bad("group-previous", name, rule, input(sealed));
@@ -252,8 +346,8 @@ fn wrapped(files: &mut Files) {
         ("a wrapped seed for another purpose", 2, C::t("list")),
         ("a wrapped seed of another deployment", 3, idc("elsewhere")),
         ("a wrapped seed of another group", 4, idc("elsewhere")),
-        ("a seed wrapped for the generation after", 5, C::U(4)),
-        ("a seed wrapped for its own generation", 5, C::U(2)),
+        ("a seed wrapped for the generation after", 6, C::U(4)),
+        ("a seed wrapped for its own generation", 6, C::U(2)),
     ] {
         bad(name, "§12 aad", &wrap("group/previous", &with(&context, index, item), &generation(2)));
     }
@@ -285,15 +379,16 @@ fn sealed(files: &mut Files) {
     let mut bad = |name: &str, rule: &str, terms: &[C], sealed: &[u8]| file.bad("group-seal-open", name, rule, input(terms, sealed));
     for (name, rule, index, item) in [
         ("a seal of another group", "§12 info", 2, idc("elsewhere")),
-        ("a seal of another generation", "§12 info", 3, C::U(2)),
-        ("a seal to another key of the same generation", "§12 info", 5, hash("other bundle")),
+        ("a seal of another generation", "§12 info", 4, C::U(2)),
+        ("a seal of a compartment", "§12 info", 3, tags(&["us"])),
+        ("a seal to another key of the same generation", "§12 info", 6, hash("other bundle")),
     ] {
         bad(name, rule, &with(&terms, index, item), &sealed);
     }
     for (name, rule, index, item) in [
         ("a seal of another deployment", "§12 deployment id", 1, idc("elsewhere")),
-        ("a seal to another member", "§12 member id", 4, idc("x.eno")),
-        ("a seal to keys that are not held", "§12 bundle generation", 6, C::U(3)),
+        ("a seal to another member", "§12 member id", 5, idc("x.eno")),
+        ("a seal to keys that are not held", "§12 bundle generation", 7, C::U(3)),
     ] {
         let other = with(&terms, index, item);
         bad(name, rule, &other, &seal(&other, &plain(&generation(3))));

@@ -6,7 +6,7 @@ use ticrypt_crypto::group::GroupSealTerms;
 use ticrypt_crypto::keyfile::KeyFileHeader;
 use ticrypt_crypto::record::Record;
 use ticrypt_crypto::{Digest, Signed};
-use ticrypt_types::{DeploymentId, GroupId, NodeId, NodeKind, UserId, VersionId};
+use ticrypt_types::{Compartment, DeploymentId, GroupId, NodeId, NodeKind, ProjectId, UserId, VersionId};
 
 use super::public_run::{self, Inputs, chain, equal};
 use crate::group::{self, GenerationPlace, GroupSeed};
@@ -51,6 +51,11 @@ pub(super) fn run(kind: &str, v: &Inputs<'_>) -> Result<(), String> {
 
 fn node(v: &Inputs<'_>, name: &str) -> NodeId {
     NodeId::try_from(&v.bytes(name)[..]).unwrap()
+}
+
+fn compartment(v: &Inputs<'_>) -> Compartment {
+    let tags = v.list("compartment").into_iter().map(|tag| ProjectId::try_from(&tag[..]).unwrap());
+    Compartment::of(tags).unwrap()
 }
 
 fn deployment(v: &Inputs<'_>) -> DeploymentId {
@@ -145,6 +150,7 @@ fn group_previous(v: &Inputs<'_>) -> Result<(), String> {
     let place = GenerationPlace {
         deployment: deployment(v),
         group: GroupId::try_from(&v.bytes("group")[..]).unwrap(),
+        compartment: compartment(v),
         generation: v.number("generation") as u32,
     };
     let expected = KemPublicKey::from_bytes(&v.bytes("expected")).unwrap();

@@ -34,6 +34,9 @@ pub enum KeyEventKind {
     /// A head of a group: the body is its record hash, and the group stands in the place of the person.
     #[n(5)]
     GroupHead,
+    /// A head of a compartment of a group, likewise.
+    #[n(6)]
+    CompartmentHead,
 }
 
 /// One leaf of the key log.

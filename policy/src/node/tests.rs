@@ -23,6 +23,7 @@ pub(crate) fn facts(owner: u8) -> NodeFacts {
         group: None,
         label: Label::UNLOCKED,
         tags: Label::UNLOCKED,
+        carried: BTreeSet::new(),
         kind: NodeKind::Directory,
         revision: 4,
         head_counter: 2,

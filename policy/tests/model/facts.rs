@@ -156,6 +156,7 @@ impl Facts {
             group,
             label: label(&lines, world.place.iter().chain(&world.own).copied()),
             tags: label(&lines, world.own.iter().copied()),
+            carried: std::collections::BTreeSet::new(),
             kind: if world.kind == Kind::File { NodeKind::File } else { NodeKind::Directory },
             revision: 1,
             head_counter: 1,

@@ -164,6 +164,8 @@ impl Tx {
             // Fewer permissions are a loss: decisions made on those before are stale.
             self.next_closure_seq().await?;
         }
+        let removed = head.changes.iter().filter(|change| change.step == GroupStep::Remove).map(|change| change.user).collect();
+        self.lose_compartments_of(group, &removed).await?;
         self.take_head(group, permit.actor(), head, &roster, seals, at).await
     }
 

@@ -5,11 +5,13 @@
 //!   groups          what the newest one says, and whether somebody who lost access holds its key
 //!   group_members   the roster
 //!   group_seals     to each member the newest they have; the seeds before it are wrapped in the heads
+//!   compartments    a key besides for each set of tags that something in the group carries; with heads and seals of its own
 //! ```
 //!
 //! In its tree a group stands where a person would: its id owns the nodes, and the root's keys are sealed to it. Whoever loses access has
 //! had those keys, so its root is closed with the loss, as a node is whose share ends.
 
+mod compartment;
 mod head;
 mod seal;
 
@@ -31,6 +33,7 @@ use crate::notification::Notice;
 use crate::table::group::{group_members, groups};
 use crate::writer::Tx;
 
+pub use compartment::{Begun, CompartmentKey, CompartmentRenewed};
 pub use head::{GroupChanged, GroupHead, GroupHeadNew, GroupNew};
 pub use seal::GroupSeal;
 
@@ -238,6 +241,7 @@ impl Tx {
         ] {
             self.run(sql, vec![bytes(group.as_bytes())]).await?;
         }
+        self.delete_compartments(group).await?;
         self.delete_below(&[root]).await
     }
 }

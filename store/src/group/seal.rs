@@ -128,7 +128,7 @@ impl Tx {
     }
 
     /// Of those sealed to who are in the group: their identity, and whether the account is active.
-    async fn accounts_in(&self, group: GroupId, seals: &[GroupSeal]) -> Result<BTreeMap<UserId, (Digest, bool)>, StoreError> {
+    pub(super) async fn accounts_in(&self, group: GroupId, seals: &[GroupSeal]) -> Result<BTreeMap<UserId, (Digest, bool)>, StoreError> {
         let mut accounts = BTreeMap::new();
         for some in seals.chunks(1_000) {
             let sql = format!(
@@ -172,11 +172,13 @@ impl Tx {
         let roots = rows.iter().map(|row| id("groups.root_id", &row.root_id)).collect::<Result<BTreeSet<NodeId>, _>>()?;
         // A head that was decided on before would not know.
         self.run(&format!("UPDATE groups SET key_lost = TRUE, revision = revision + 1 WHERE {HELD}"), values()).await?;
-        self.close(roots).await
+        self.close(roots).await?;
+        self.lose_compartments(user, None).await
     }
 
     /// The identity they were sealed to is gone.
     pub(crate) async fn forget_group_seals(&self, user: UserId) -> Result<(), StoreError> {
-        self.run("DELETE FROM group_seals WHERE user_id = $1", vec![bytes(user.as_bytes())]).await.map(drop)
+        self.run("DELETE FROM group_seals WHERE user_id = $1", vec![bytes(user.as_bytes())]).await?;
+        self.forget_compartment_seals(user).await
     }
 }

@@ -9,6 +9,7 @@ mod m0004_notifications;
 mod m0005_projects;
 mod m0006_node_tags;
 mod m0007_groups;
+mod m0008_compartments;
 
 use sea_orm_migration::prelude::*;
 
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_projects::Step),
             Box::new(m0006_node_tags::Step),
             Box::new(m0007_groups::Step),
+            Box::new(m0008_compartments::Step),
         ]
     }
 }

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ticrypt_policy::Label;
 use ticrypt_policy::access::GroupFact;
 use ticrypt_policy::node::{GrantFact, NodeFacts, PathStep, Trashed};
+use ticrypt_policy::{Label, Line};
 use ticrypt_types::{NodeId, UserId, Verbs, limits};
 
 use super::{Node, ancestors_cte};
@@ -91,7 +91,7 @@ struct Read {
 impl Read {
     fn assemble(&self, node: NodeId) -> Result<Option<NodeFacts>, StoreError> {
         let Some(own) = self.rows.get(&node) else { return Ok(None) };
-        let (mut path, mut held, mut label) = (Vec::new(), Vec::new(), Label::UNLOCKED);
+        let (mut path, mut held, mut label, mut carried) = (Vec::new(), Vec::new(), Label::UNLOCKED, BTreeSet::new());
         let mut trashed = if own.trashed.is_some() { Trashed::Itself } else { Trashed::No };
         let mut step = Some(own);
         while let Some(row) = step {
@@ -101,6 +101,7 @@ impl Read {
             path.push(PathStep { node: row.id, closure_seq: row.closure_seq, rolled_seq: row.rolled_seq, boundary: row.tagged });
             held.extend(self.grants.get(&row.id).into_iter().flatten().copied());
             if let Some(tags) = self.tags.get(&row.id) {
+                carried.extend(tags.lines().iter().filter_map(Line::project));
                 label = label.joined(tags).map_err(|_| StoreError::Corrupt("node_tags"))?;
             }
             // A cycle is refused when moving; should one be there all the same, the walk ends.
@@ -111,6 +112,7 @@ impl Read {
             owner: own.owner,
             group: self.groups.get(&own.owner).copied(),
             label,
+            carried,
             tags: self.tags.get(&node).cloned().unwrap_or_default(),
             kind: own.kind,
             revision: own.revision,

@@ -111,12 +111,20 @@ impl Tx {
     }
 
     /// One node's new keys, which from then on are its own or its directory's to hand down.
-    pub(super) async fn rekey_one(&self, node: &Node, step: RekeyNode<NodeTag>, head: HeadNew, is_own: bool) -> Result<(), StoreError> {
+    pub(super) async fn rekey_one(
+        &self,
+        node: &Node,
+        step: RekeyNode<NodeTag>,
+        head: Option<HeadNew>,
+        is_own: bool,
+    ) -> Result<(), StoreError> {
         let directory = self.rekeyed_under(node.parent, 1).await?;
-        if directory.as_ref().map(|directory| directory.node) != Some(head.directory) {
+        if directory.as_ref().map(|directory| directory.node) != head.as_ref().map(|head| head.directory) {
             return Err(OTHER_DIRECTORY);
         }
-        self.set_head(&head).await?;
+        if let Some(head) = &head {
+            self.set_head(head).await?;
+        }
         self.rekey_node(node, step, directory.as_ref(), true, is_own).await
     }
 
@@ -245,14 +253,17 @@ impl Tx {
                 standing.insert(grant.hash, grant);
             }
         }
-        let mut firsts = usize::from(is_own && !node.tagged);
-        if node.tagged && !is_own {
+        let (begins, ends) = (is_own && !node.tagged, node.tagged && !is_own);
+        let mut firsts = usize::from(begins);
+        let in_group = self.is_group(node.owner).await?;
+        if ends {
             standing.retain(|_, grant| grant.recipient != node.owner);
         }
         for grant in &new {
             if grant.predecessor.is_none() && grant.recipient == node.owner && firsts > 0 {
                 firsts -= 1;
-                if (grant.node, grant.owner, grant.sealer, grant.epoch) != (node.id, node.owner, node.owner, epoch) {
+                let by_owner = grant.sealer == node.owner || in_group;
+                if (grant.node, grant.owner, grant.epoch) != (node.id, node.owner, epoch) || !by_owner {
                     return Err(StoreError::Invalid("an owner seals their own keys to themselves; seal them so"));
                 }
                 continue;

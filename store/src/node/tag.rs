@@ -22,8 +22,8 @@ const IDS_PER_QUERY: usize = 2_000;
 #[derive(Debug)]
 pub struct TagNode {
     pub node: RekeyNode<NodeTag>,
-    /// The next head of the directory that holds it.
-    pub parent_head: HeadNew,
+    /// The next head of the directory that holds it; a root has none.
+    pub parent_head: Option<HeadNew>,
     /// All it is to have; of those of one tree the lowest.
     pub tags: Label,
     /// The tags inside it when that was decided.
@@ -107,15 +107,25 @@ impl Tx {
         let before = before.get(&on).ok_or(StoreError::NotFound("node"))?;
         // Whatever was decided on the tags before is stale; and whoever has keys from above reads what is inside until it has new ones.
         let closure = self.next_closure_seq().await?;
-        let (is_own, was_own) = (!projects.is_empty(), before.tagged);
+        let (is_tagged, was_tagged) = (!projects.is_empty(), before.tagged);
         node.closure_seen = closure;
+        // A root's keys are its own with tags and without.
+        let is_own = if before.parent.is_some() { is_tagged } else { before.tagged };
         self.rekey_one(before, node, parent_head, is_own).await?;
         self.run("DELETE FROM node_tags WHERE node_id = $1", vec![bytes(on.as_bytes())]).await?;
         let row = |project: ProjectId| node_tags::Model { node_id: on.as_bytes().to_vec(), project_id: project.as_bytes().to_vec() };
         insert_all::<node_tags::Entity, node_tags::ActiveModel>(&self.conn, projects.into_iter().map(row).collect()).await?;
-        let closure = if is_own && !was_own { closure } else { before.closure_seq };
+        let closure_seq = if is_tagged && !was_tagged && before.parent.is_some() { closure } else { before.closure_seq };
         let sql = "UPDATE nodes SET tagged = $2, closure_seq = $3 WHERE id = $1";
-        self.run_or_stale("node", sql, vec![bytes(on.as_bytes()), is_own.into(), number(closure)?.into()]).await
+        self.run_or_stale("node", sql, vec![bytes(on.as_bytes()), is_tagged.into(), number(closure_seq)?.into()]).await?;
+        if self.is_group(before.owner).await? { self.close_tagged_below(on, closure).await } else { Ok(()) }
+    }
+
+    /// In a group, what is tagged below has other tags on its path now, and gets keys under those of another compartment.
+    async fn close_tagged_below(&self, node: NodeId, closure: u64) -> Result<(), StoreError> {
+        let sql =
+            format!("{} UPDATE nodes SET closure_seq = $2 WHERE tagged AND id <> $1 AND id IN (SELECT id FROM down)", subtree_cte("$1"));
+        self.run(&sql, vec![bytes(node.as_bytes()), number(closure)?.into()]).await.map(drop)
     }
 }
 

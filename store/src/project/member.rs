@@ -163,6 +163,7 @@ impl Tx {
         let on = permit.on();
         let sql = "DELETE FROM members WHERE project_id = $1 AND user_id = $2 AND revision = $3";
         let values = vec![bytes(on.project.as_bytes()), bytes(on.user.as_bytes()), number(permit.revision())?.into()];
-        self.run_or_stale("membership", sql, values).await
+        self.run_or_stale("membership", sql, values).await?;
+        self.lose_compartments(on.user, Some(on.project)).await
     }
 }

@@ -147,6 +147,14 @@ impl Store {
 }
 
 impl Tx {
+    /// Whether one of the projects is this one or below it.
+    pub(crate) async fn any_within(&self, projects: &[ProjectId], above: ProjectId) -> Result<bool, StoreError> {
+        let sql = format!("SELECT * FROM projects WHERE id IN ({})", placeholders(1, projects.len()));
+        let rows = self.rows::<projects::Model>(&sql, projects.iter().map(|project| bytes(project.as_bytes())).collect()).await?;
+        let lines = rows.iter().map(|row| line(&row.path)).collect::<Result<Vec<_>, _>>()?;
+        Ok(lines.iter().any(|line| line.projects().contains(&above)))
+    }
+
     async fn create_project(
         &self,
         permit: Permit<ProjectCreate>,

@@ -1,15 +1,16 @@
-//! How somebody stands in projects: what the rule about being active wants to know, for many projects in four queries.
+//! How somebody stands in projects: what the rule about being active wants to know, for many people and projects in five queries.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sea_orm::FromQueryResult;
 use ticrypt_policy::active::{Demand, Membership, Standing, StandingLine};
-use ticrypt_types::{ProjectId, Span, Timestamp, UserId};
+use ticrypt_types::{ProjectId, RequirementId, Span, Timestamp, UserId};
 
 use super::member::{restrictions, role};
 use crate::column::{bytes, id, placeholders, time};
 use crate::connect::Store;
 use crate::error::StoreError;
+use crate::table::certification::certifications;
 use crate::table::project::members;
 
 #[derive(FromQueryResult)]
@@ -32,14 +33,26 @@ struct Asked {
     level_until_ms: i64,
     since_ms: i64,
     until_ms: i64,
-    certified_ms: Option<i64>,
-    expires_ms: Option<i64>,
 }
 
-const ASKED: &str = "SELECT pl.project_id, lr.requirement_id, pl.since_ms AS level_since_ms, pl.until_ms AS level_until_ms, \
-                     lr.since_ms, lr.until_ms, c.since_ms AS certified_ms, c.expires_ms \
-                     FROM project_levels pl JOIN level_requirements lr ON lr.level_id = pl.level_id \
-                     LEFT JOIN certifications c ON c.requirement_id = lr.requirement_id AND c.user_id = $1";
+/// What a project asks for, and while it does.
+struct Asking {
+    requirement: RequirementId,
+    in_force: Span,
+}
+
+/// Of everybody asked about: memberships by project, certifications by requirement.
+#[derive(Default)]
+struct Own {
+    memberships: HashMap<ProjectId, Membership>,
+    certified: HashMap<RequirementId, Span>,
+}
+
+/// How somebody stands in each project.
+pub type StandingLines = HashMap<ProjectId, StandingLine>;
+
+/// People in one query.
+const PEOPLE_PER_QUERY: usize = 1_000;
 
 /// The moments both have in common.
 fn both(a: Span, b: Span) -> Option<Span> {
@@ -54,26 +67,43 @@ fn span(since: i64, until: i64) -> Span {
 
 impl Store {
     /// The lines to those of the projects that exist.
-    pub async fn standing(&self, user: UserId, projects: &[ProjectId]) -> Result<HashMap<ProjectId, StandingLine>, StoreError> {
+    pub async fn standing(&self, user: UserId, projects: &[ProjectId]) -> Result<StandingLines, StoreError> {
+        Ok(self.standing_of(&[user], projects).await?.remove(&user).unwrap_or_default())
+    }
+
+    /// The same of many people, everybody of whom is in the answer.
+    pub async fn standing_of(&self, users: &[UserId], projects: &[ProjectId]) -> Result<HashMap<UserId, StandingLines>, StoreError> {
         let mut lines = HashMap::new();
         for place in self.places(projects.iter().copied()).await?.values() {
             lines.insert(id::<ProjectId>("projects.id", &place.id)?, super::line(&place.path)?);
         }
         let along: BTreeSet<ProjectId> = lines.values().flat_map(|line| line.projects()).copied().collect();
+        if along.is_empty() {
+            return Ok(users.iter().map(|user| (*user, StandingLines::new())).collect());
+        }
         let places = self.places(along.iter().copied()).await?;
-        let mut memberships = self.memberships(user, &along).await?;
-        let mut demands = self.demands(user, &along).await?;
-        let me = user.to_bytes();
-        let standing: BTreeMap<ProjectId, Standing> = along
-            .into_iter()
-            .map(|project| {
-                let is_pi = places.get(&project).and_then(|place| place.pi_id.as_deref()) == Some(&me[..]);
-                let demands = demands.remove(&project).unwrap_or_default();
-                (project, Standing { project, membership: memberships.remove(&project), is_pi, demands })
-            })
-            .collect();
-        let along = |line: ticrypt_policy::Line| line.projects().iter().filter_map(|project| standing.get(project).cloned()).collect();
-        Ok(lines.into_iter().map(|(project, line)| (project, StandingLine::new(along(line)))).collect())
+        let asking = self.asking(&along).await?;
+        let mut standing = HashMap::with_capacity(users.len());
+        for some in users.chunks(PEOPLE_PER_QUERY) {
+            let mut own = self.own(some, &along, &asking).await?;
+            for user in some {
+                let own = own.remove(user).unwrap_or_default();
+                let me = user.to_bytes();
+                let one = |project: &ProjectId| {
+                    let is_pi = places.get(project).and_then(|place| place.pi_id.as_deref()) == Some(&me[..]);
+                    let asked = asking.get(project).into_iter().flatten();
+                    let demands = asked.map(|Asking { requirement, in_force }| Demand {
+                        requirement: *requirement,
+                        in_force: *in_force,
+                        certified: own.certified.get(requirement).copied(),
+                    });
+                    Standing { project: *project, membership: own.memberships.get(project).copied(), is_pi, demands: demands.collect() }
+                };
+                let line = |line: &ticrypt_policy::Line| StandingLine::new(line.projects().iter().map(one).collect());
+                standing.insert(*user, lines.iter().map(|(project, along)| (*project, line(along))).collect());
+            }
+        }
+        Ok(standing)
     }
 
     /// Whose membership or certification ended by the clock after `since` and up to `until`.
@@ -93,42 +123,60 @@ impl Store {
         self.rows::<Place>(&sql, values).await?.into_iter().map(|row| Ok((id("projects.id", &row.id)?, row))).collect()
     }
 
-    async fn memberships(&self, user: UserId, projects: &BTreeSet<ProjectId>) -> Result<BTreeMap<ProjectId, Membership>, StoreError> {
-        let mut found = BTreeMap::new();
-        if projects.is_empty() {
-            return Ok(found);
+    /// What each project asks for by its levels.
+    async fn asking(&self, projects: &BTreeSet<ProjectId>) -> Result<HashMap<ProjectId, Vec<Asking>>, StoreError> {
+        let sql = format!(
+            "SELECT pl.project_id, lr.requirement_id, pl.since_ms AS level_since_ms, pl.until_ms AS level_until_ms, lr.since_ms, lr.until_ms \
+             FROM project_levels pl JOIN level_requirements lr ON lr.level_id = pl.level_id WHERE pl.project_id IN ({})",
+            placeholders(1, projects.len())
+        );
+        let mut asking: HashMap<ProjectId, Vec<Asking>> = HashMap::new();
+        for row in self.rows::<Asked>(&sql, ids(projects).collect()).await? {
+            let Some(in_force) = both(span(row.level_since_ms, row.level_until_ms), span(row.since_ms, row.until_ms)) else { continue };
+            let requirement = id("level_requirements.requirement_id", &row.requirement_id)?;
+            asking.entry(id("project_levels.project_id", &row.project_id)?).or_default().push(Asking { requirement, in_force });
         }
-        let sql = format!("SELECT * FROM members WHERE user_id = $1 AND project_id IN ({})", placeholders(2, projects.len()));
-        for row in self.rows::<members::Model>(&sql, of_user(user, projects)).await? {
+        Ok(asking)
+    }
+
+    /// What these people have of it.
+    async fn own(
+        &self,
+        users: &[UserId],
+        projects: &BTreeSet<ProjectId>,
+        asking: &HashMap<ProjectId, Vec<Asking>>,
+    ) -> Result<HashMap<UserId, Own>, StoreError> {
+        let mut found: HashMap<UserId, Own> = HashMap::with_capacity(users.len());
+        let people = || users.iter().map(|user| bytes(user.as_bytes()));
+        let among = |column: &str, count: usize| {
+            format!("user_id IN ({}) AND {column} IN ({})", placeholders(1, users.len()), placeholders(users.len() + 1, count))
+        };
+        let sql = format!("SELECT * FROM members WHERE {}", among("project_id", projects.len()));
+        for row in self.rows::<members::Model>(&sql, people().chain(ids(projects)).collect()).await? {
             let membership = Membership {
                 span: span(row.since_ms, row.expires_ms),
                 role: role(&row.role)?,
                 restrictions: restrictions(row.restrictions)?,
             };
-            found.insert(id("members.project_id", &row.project_id)?, membership);
+            let own = found.entry(id("members.user_id", &row.user_id)?).or_default();
+            own.memberships.insert(id("members.project_id", &row.project_id)?, membership);
         }
-        Ok(found)
-    }
-
-    async fn demands(&self, user: UserId, projects: &BTreeSet<ProjectId>) -> Result<BTreeMap<ProjectId, Vec<Demand>>, StoreError> {
-        let mut found: BTreeMap<ProjectId, Vec<Demand>> = BTreeMap::new();
-        if projects.is_empty() {
+        let asked: BTreeSet<RequirementId> = asking.values().flatten().map(|asking| asking.requirement).collect();
+        if asked.is_empty() {
             return Ok(found);
         }
-        let sql = format!("{ASKED} WHERE pl.project_id IN ({})", placeholders(2, projects.len()));
-        for row in self.rows::<Asked>(&sql, of_user(user, projects)).await? {
-            let Some(in_force) = both(span(row.level_since_ms, row.level_until_ms), span(row.since_ms, row.until_ms)) else { continue };
-            let certified = row.certified_ms.zip(row.expires_ms).map(|(since, until)| span(since, until));
-            let requirement = id("level_requirements.requirement_id", &row.requirement_id)?;
-            let demand = Demand { requirement, in_force, certified };
-            found.entry(id("project_levels.project_id", &row.project_id)?).or_default().push(demand);
+        let sql = format!("SELECT * FROM certifications WHERE {}", among("requirement_id", asked.len()));
+        let asked = asked.iter().map(|requirement| bytes(requirement.as_bytes()));
+        for row in self.rows::<certifications::Model>(&sql, people().chain(asked).collect()).await? {
+            let own = found.entry(id("certifications.user_id", &row.user_id)?).or_default();
+            own.certified.insert(id("certifications.requirement_id", &row.requirement_id)?, span(row.since_ms, row.expires_ms));
         }
         Ok(found)
     }
 }
 
-fn of_user(user: UserId, projects: &BTreeSet<ProjectId>) -> Vec<sea_orm::Value> {
-    std::iter::once(bytes(user.as_bytes())).chain(projects.iter().map(|project| bytes(project.as_bytes()))).collect()
+fn ids(projects: &BTreeSet<ProjectId>) -> impl Iterator<Item = sea_orm::Value> {
+    projects.iter().map(|project| bytes(project.as_bytes()))
 }
 
 #[cfg(test)]

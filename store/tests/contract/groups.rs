@@ -20,7 +20,7 @@ use crate::rekey::keys_of;
 /// The identity with which people are added.
 const BELIEVED: [u8; 32] = [7; 32];
 
-fn change(user: UserId, step: GroupStep) -> GroupChange {
+pub fn change(user: UserId, step: GroupStep) -> GroupChange {
     GroupChange { user, step }
 }
 
@@ -33,15 +33,15 @@ fn member(permissions: May) -> RosterMember {
 }
 
 /// A group owned by a super-admin, and ada in it as a user; both have the key.
-struct Circle {
-    lab: Lab,
-    owner: UserId,
-    ada: UserId,
-    group: GroupId,
-    root: NodeId,
+pub struct Circle {
+    pub lab: Lab,
+    pub owner: UserId,
+    pub ada: UserId,
+    pub group: GroupId,
+    pub root: NodeId,
 }
 
-async fn circle(db: Db) -> Circle {
+pub async fn circle(db: Db) -> Circle {
     let lab = db.open().await;
     let (owner, ada) = (lab.super_admin("owner").await, lab.active("ada").await);
     let (permit, new) = lab.founding(owner, "Circle", &[add(ada, May::USER)]).await;
@@ -51,7 +51,7 @@ async fn circle(db: Db) -> Circle {
 }
 
 impl Lab {
-    async fn group_seal(&self, member: UserId, generation: u32) -> GroupSeal {
+    pub async fn group_seal(&self, member: UserId, generation: u32) -> GroupSeal {
         let bundle = self.store.user(member).await.unwrap().unwrap().bundle;
         GroupSeal { member, generation, bundle, bundle_generation: 1, sealed: self.draw().to_vec() }
     }
@@ -107,7 +107,7 @@ impl Lab {
 }
 
 impl Circle {
-    async fn found(&self) -> Group {
+    pub async fn found(&self) -> Group {
         self.lab.store.group(self.group).await.unwrap().unwrap()
     }
 
@@ -146,7 +146,7 @@ impl Circle {
     }
 
     /// Does it, and looks whether the rows say what the rules said.
-    async fn change(&self, by: UserId, changes: &[GroupChange], renews: bool, sealed: &[UserId]) {
+    pub async fn change(&self, by: UserId, changes: &[GroupChange], renews: bool, sealed: &[UserId]) {
         let (permit, changed) = self.decided(by, changes, renews, sealed).await;
         let expected = changed.roster.clone();
         self.lab.store.change_group(permit, changed).await.unwrap();

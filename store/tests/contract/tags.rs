@@ -33,13 +33,19 @@ async fn study(db: Db) -> Study {
     study
 }
 
+impl Lab {
+    pub async fn work_in(&self, user: UserId, projects: &[ProjectId]) {
+        let revision = self.store.user(user).await.unwrap().unwrap().working_revision;
+        let mut standing = self.store.standing(user, projects).await.unwrap();
+        let lines = projects.iter().map(|project| standing.remove(project).unwrap()).collect();
+        let (permit, _) = may_set_working(&self.actor(user).await, lines, revision, NOW, NOW).unwrap();
+        self.store.set_working_set(permit, projects.to_vec()).await.unwrap();
+    }
+}
+
 impl Study {
     async fn work_in(&self, projects: &[ProjectId]) {
-        let user = self.lab.store.user(self.pi).await.unwrap().unwrap();
-        let mut standing = self.lab.store.standing(self.pi, projects).await.unwrap();
-        let lines = projects.iter().map(|project| standing.remove(project).unwrap()).collect();
-        let (permit, _) = may_set_working(&self.actor().await, lines, user.working_revision, NOW, NOW).unwrap();
-        self.lab.store.set_working_set(permit, projects.to_vec()).await.unwrap();
+        self.lab.work_in(self.pi, projects).await;
     }
 
     async fn actor(&self) -> Actor {
@@ -69,7 +75,7 @@ impl Study {
             (true, true) => step.grants.retain(|grant| grant.recipient != self.pi),
             _ => {}
         }
-        TagNode { node: step, parent_head: parent_head.unwrap(), tags, below }
+        TagNode { node: step, parent_head, tags, below }
     }
 
     async fn tag(&self, node: NodeId, tags: &[ProjectId]) -> Result<(), StoreError> {
@@ -163,7 +169,7 @@ pub async fn an_owner_is_not_left_without_keys(db: Db) {
         .push(ticrypt_store::grant::GrantNew { epoch: 2, ..lab.grant(study.study, study.pi, study.pi, friend, Verbs::VIEW) });
     refuse("a seal for somebody new", stranger).await;
     let mut elsewhere = honest().await;
-    elsewhere.parent_head = lab.next_head(study.study).await;
+    elsewhere.parent_head = Some(lab.next_head(study.study).await);
     refuse("the head of another directory", elsewhere).await;
     lab.store.tag(honest().await).await.unwrap();
 }

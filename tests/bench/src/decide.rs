@@ -76,6 +76,7 @@ fn facts(kind: NodeKind) -> Result<NodeFacts> {
         group: None,
         label: Label::of([line]).map_err(|_| anyhow!("no label"))?,
         tags: Label::UNLOCKED,
+        carried: std::collections::BTreeSet::new(),
         kind,
         revision: 1,
         head_counter: 1,

@@ -7,6 +7,7 @@
 //! ```
 
 mod change;
+mod compartment;
 mod create;
 mod delete;
 mod read;
@@ -16,16 +17,17 @@ use std::collections::BTreeSet;
 
 use ticrypt_api::Blob;
 use ticrypt_api::group::{GroupReply, NewGroupSeal};
-use ticrypt_api::role::KeyEventKind;
+use ticrypt_api::role::{Caller, Event, KeyEventKind};
 use ticrypt_crypto::group::{GroupHeadPayload, SEALED_SEED_LEN};
 use ticrypt_crypto::{Digest, Signed};
 use ticrypt_policy::Denial;
 use ticrypt_policy::group::GroupFacts;
 use ticrypt_policy::roster::Roster;
 use ticrypt_store::group::{GroupHeadNew, GroupSeal};
-use ticrypt_types::{GroupChange, GroupId, GroupStep, Timestamp, UserId, UserState, limits};
+use ticrypt_types::{Compartment, GroupChange, GroupId, GroupStep, Operation, Timestamp, UserId, UserState, limits};
 
 use super::FileRole;
+use super::audited::event_about;
 use super::error::FileError;
 
 /// A head that is to be stored, but for its leaf of the key log.
@@ -110,6 +112,12 @@ impl FileRole {
         let own = self.store.own_group(group, user).await?;
         Ok(own.map_or(GroupReply { counter: 0, waiting: 0 }, |own| GroupReply { counter: own.group.counter, waiting: count(own.waiting) }))
     }
+}
+
+/// A row about a compartment of a group, which its tags name.
+fn of_compartment(caller: &Caller, operation: Operation, group: GroupId, compartment: &Compartment) -> Event {
+    let tags = compartment.tags().iter().map(|tag| tag.to_bytes());
+    event_about(caller, operation, std::iter::once(group.to_bytes()).chain(tags))
 }
 
 /// A count that high says enough.

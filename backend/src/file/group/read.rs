@@ -8,8 +8,8 @@ use ticrypt_api::role::{Caller, Reply};
 use ticrypt_api::user::KeyLeaf;
 use ticrypt_policy::group::may_read_group;
 use ticrypt_policy::{Actor, Denial, Label, Line};
-use ticrypt_store::group::OwnGroup;
-use ticrypt_types::{GroupId, NodeId, Operation, limits};
+use ticrypt_store::group::{GroupHead, GroupSeal as StoredSeal, OwnGroup};
+use ticrypt_types::{Compartment, GroupId, NodeId, Operation, limits};
 
 use super::count;
 use crate::file::FileRole;
@@ -17,9 +17,9 @@ use crate::file::audited::event_about;
 use crate::file::error::FileError;
 
 /// Heads in one answer.
-const HEADS_MAX: u64 = 200;
+pub(super) const HEADS_MAX: u64 = 200;
 /// People waiting in one answer.
-const WAITING_MAX: u64 = 1_000;
+pub(super) const WAITING_MAX: usize = 1_000;
 
 impl FileRole {
     pub(in crate::file) async fn group_list(&self, caller: &Caller) -> Result<Reply<GroupListReply>, ApiError> {
@@ -55,28 +55,47 @@ impl FileRole {
         let facts = self.group_facts(group).await?;
         let _permit = may_read_group(&actor, &facts, caller.now)?;
         let own = self.store.own_group(group, caller.user).await?.ok_or(Denial::NotFound)?;
-        let heads =
-            self.store.group_heads(group, query.after, HEADS_MAX).await?.into_iter().map(|head| GroupHeadView {
-                head: Blob(head.envelope),
-                leaf: KeyLeaf { index: head.log_index, leaf: Blob(head.log_leaf) },
-            });
-        let seal = self.store.group_seal(group, caller.user).await?.map(|seal| GroupSeal {
-            generation: seal.generation,
-            bundle: Hash(seal.bundle),
-            bundle_generation: seal.bundle_generation,
-            sealed: Blob(seal.sealed),
-        });
+        let heads = self.store.group_heads(group, query.after, HEADS_MAX).await?;
+        let seal = self.store.group_seal(group, caller.user).await?;
         let grants = self.store.grants_on(&[own.group.root]).await?;
         let grant = grants.into_iter().rev().find(|grant| grant.ended.is_none() && grant.recipient == group.as_owner());
         let grant = grant.ok_or(FileError::Corrupt("a group's directory without its grant"))?;
         let root = self.root_views(caller, &actor, vec![grant]).await?.pop().ok_or(FileError::Stale)?;
         Ok(GroupReadReply {
             view: view(&actor, own, &facts.label, caller),
-            heads: heads.collect(),
-            seal,
+            heads: heads.into_iter().map(head_view).collect(),
+            seal: seal.map(seal_view),
             root,
-            waiting: self.store.group_waiting(group, WAITING_MAX).await?,
+            waiting: self.store.group_waiting(group, WAITING_MAX as u64).await?,
+            compartments: self.open_compartments(caller, &actor, group).await?,
         })
+    }
+
+    /// Those whose tags are in the caller's working set.
+    async fn open_compartments(&self, caller: &Caller, actor: &Actor, group: GroupId) -> Result<Vec<Compartment>, FileError> {
+        let mut open = Vec::new();
+        for key in self.store.compartments_of(group).await? {
+            let lines = self.store.lines(key.compartment.tags()).await?;
+            let is_whole = lines.len() == key.compartment.tags().len();
+            let is_open = |label: Label| actor.active.covers(&label, caller.now).is_ok();
+            if is_whole && Label::of(lines).is_ok_and(is_open) {
+                open.push(key.compartment);
+            }
+        }
+        Ok(open)
+    }
+}
+
+pub(super) fn head_view(head: GroupHead) -> GroupHeadView {
+    GroupHeadView { head: Blob(head.envelope), leaf: KeyLeaf { index: head.log_index, leaf: Blob(head.log_leaf) } }
+}
+
+pub(super) fn seal_view(seal: StoredSeal) -> GroupSeal {
+    GroupSeal {
+        generation: seal.generation,
+        bundle: Hash(seal.bundle),
+        bundle_generation: seal.bundle_generation,
+        sealed: Blob(seal.sealed),
     }
 }
 

@@ -10,7 +10,7 @@ use ticrypt_crypto::{Digest, Signed};
 use ticrypt_policy::Denial;
 use ticrypt_policy::node::NodeFacts;
 use ticrypt_store::grant::{Grant, GrantNew};
-use ticrypt_types::{GroupId, Timestamp, Verbs};
+use ticrypt_types::{Compartment, GroupId, Timestamp, Verbs};
 
 use super::standing::NodeStanding;
 use crate::file::error::FileError;
@@ -45,13 +45,21 @@ impl FileRole {
             sealed_len(&grant, &new.sealed)?;
             is_of(&grant, of)?;
             if begins && first.is_none() && grant.predecessor.is_none() && grant.recipient == facts.owner {
-                if (grant.verbs, grant.expires, grant.authority) != (Verbs::ALL, Timestamp::ABSENT, None) {
-                    return Err(FileError::unfit(
-                        "own_seal",
-                        "an owner seals the keys to themselves with every right and for ever; seal them so",
-                    ));
+                match facts.group {
+                    Some(group) => {
+                        fit::authority(facts, &who.actor, grant.authority, caller.now)?;
+                        self.to_present_key(&grant, group.group, facts, stands).await?;
+                    }
+                    None if (grant.verbs, grant.expires, grant.authority) == (Verbs::ALL, Timestamp::ABSENT, None) => {
+                        self.to_present_bundle(&grant).await?;
+                    }
+                    None => {
+                        return Err(FileError::unfit(
+                            "own_seal",
+                            "an owner seals the keys to themselves with every right and for ever; seal them so",
+                        ));
+                    }
                 }
-                self.to_present_bundle(&grant).await?;
                 commitments.insert((grant.list_commitment, grant.tree_commitment));
                 first = Some(grant_new(&grant, NewGrant { grant: new.grant.clone(), sealed: new.sealed.clone() }, caller.now));
                 continue;
@@ -68,7 +76,7 @@ impl FileRole {
             }
             fit::authority(facts, &who.actor, grant.authority, caller.now)?;
             match facts.group {
-                Some(group) => self.to_present_generation(&grant, group.group).await?,
+                Some(group) => self.to_present_key(&grant, group.group, facts, stands).await?,
                 None => self.to_present_bundle(&grant).await?,
             }
             commitments.insert((grant.list_commitment, grant.tree_commitment));
@@ -93,12 +101,25 @@ impl FileRole {
         Ok(seals)
     }
 
-    /// To the group's newest key, unless somebody who lost access holds it: then a newer one comes first.
-    async fn to_present_generation(&self, grant: &Signed<GrantPayload>, group: GroupId) -> Result<(), FileError> {
-        let group = self.store.group(group).await?.filter(|group| !group.key_lost).ok_or(FileError::Stale)?;
-        grant
-            .verify_of_group(group.id, group.generation, &Digest::new(group.key_head))
-            .map_err(|error| FileError::unfit("grant_group", error.to_string()))
+    /// To the newest key that the group has for this: of its directory the group's own, of what is tagged in it the one of its compartment.
+    /// Where somebody who lost access holds that, a newer one comes first.
+    async fn to_present_key(
+        &self,
+        grant: &Signed<GrantPayload>,
+        group: GroupId,
+        facts: &NodeFacts,
+        stands: &NodeStanding,
+    ) -> Result<(), FileError> {
+        let (generation, head) = if facts.parent.is_none() {
+            let own = self.store.group(group).await?.filter(|own| !own.key_lost).ok_or(FileError::Stale)?;
+            (own.generation, own.key_head)
+        } else {
+            let compartment = Compartment::of(stands.carried.iter().copied()).map_err(|_| Denial::TooManyTags)?;
+            let key = self.store.compartment(group, &compartment).await?.filter(|key| !key.key_lost).ok_or(FileError::Stale)?;
+            (key.generation, key.head)
+        };
+        let fits = grant.verify_of_group(group, generation, &Digest::new(head));
+        fits.map_err(|error| FileError::unfit("grant_group", error.to_string()))
     }
 
     async fn to_present_bundle(&self, grant: &Signed<GrantPayload>) -> Result<(), FileError> {

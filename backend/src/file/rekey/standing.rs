@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use ticrypt_policy::node::NodeFacts;
 use ticrypt_store::grant::Grant;
 use ticrypt_store::node::{Entry, Which};
-use ticrypt_types::{NodeId, NodeKind, VersionId};
+use ticrypt_types::{NodeId, NodeKind, ProjectId, VersionId};
 
 use crate::file::error::FileError;
 use crate::file::place::Place;
@@ -29,6 +29,8 @@ pub(super) struct NodeStanding {
     pub(super) grants: Vec<Grant>,
     /// Whether the keys that come are the node's own, as of whatever is tagged itself.
     pub(super) are_own: bool,
+    /// The tags on its path once they are there.
+    pub(super) carried: BTreeSet<ProjectId>,
 }
 
 impl FileRole {
@@ -48,7 +50,8 @@ impl FileRole {
             standing.place = Some(self.place(facts.node).await?);
         }
         for facts in facts {
-            of.entry(facts.node).or_default().are_own = facts.has_own_keys();
+            let standing = of.entry(facts.node).or_default();
+            (standing.are_own, standing.carried) = (facts.has_own_keys(), facts.carried.clone());
         }
         let parent = match facts.first().and_then(|facts| facts.parent) {
             None => None,

@@ -6,7 +6,7 @@ use ticrypt_api::node::{HeadReply, RekeyRequest, TagRequest};
 use ticrypt_api::role::{Caller, Reply};
 use ticrypt_policy::node::NodeFacts;
 use ticrypt_policy::tag::{Retag, may_retag};
-use ticrypt_policy::{Actor, Denial, Label};
+use ticrypt_policy::{Actor, Denial, Label, Line};
 use ticrypt_store::node::TagNode;
 use ticrypt_types::{Operation, ProjectId, UserId, limits};
 
@@ -44,7 +44,7 @@ impl FileRole {
         // Before a word about the tags: to who may not see it, the node is missing, whatever they send.
         facts.sight(&who.actor, caller.now)?;
         let tags = self.label_of(&tags).await?;
-        let request = RekeyRequest { parent_head: Some(parent_head), nodes: vec![node] };
+        let request = RekeyRequest { parent_head, nodes: vec![node] };
         if tags == facts.tags
             && let Some(again) = self.rekeyed_before(std::slice::from_ref(&facts), &request).await?
         {
@@ -53,17 +53,20 @@ impl FileRole {
         let retag = self.retag(&who.actor, &facts, tags.clone()).await?;
         let permit = decided(may_retag(&who.actor, &facts, &retag, caller.now), above(&facts))?;
         let mut standing = self.standing(&who, std::slice::from_ref(&facts)).await?;
+        let above = standing.parent.as_ref().map(|(parent, _)| parent.carried.clone());
         for stands in &mut standing.nodes {
-            stands.are_own = !tags.is_unlocked();
+            // A root's keys are in grants on itself with tags and without.
+            stands.are_own = if above.is_some() { !tags.is_unlocked() } else { facts.has_own_keys() };
+            stands.carried = above.iter().flatten().copied().chain(tags.lines().iter().filter_map(Line::project)).collect();
         }
         let reached = self.store.people_reaching(facts.node).await?;
         let Steps { parent_head, nodes, counter } = self.steps(caller, who, [(facts, permit)].into_iter(), request, standing).await?;
-        let (Some(parent_head), Some(node)) = (parent_head, nodes.into_iter().next()) else { return Err(FileError::Stale) };
+        let node = nodes.into_iter().next().ok_or(FileError::Stale)?;
         Ok(Plan::Do((TagNode { node, parent_head, tags, below: retag.below }, counter, reached)))
     }
 
     /// What the tags say together. A project that does not exist answers like one that is not in the working set.
-    async fn label_of(&self, tags: &[ProjectId]) -> Result<Label, FileError> {
+    pub(in crate::file) async fn label_of(&self, tags: &[ProjectId]) -> Result<Label, FileError> {
         let lines = self.store.lines(tags).await?;
         if tags.iter().any(|tag| !lines.iter().any(|line| line.project() == Some(*tag))) {
             return Err(Denial::NotInWorkingSet.into());
