@@ -26,6 +26,9 @@ pub struct GroupView {
     /// Rises with every head and with a new name.
     pub revision: u64,
     pub created_ms: Timestamp,
+    /// When its newest head came; absent of a locked one.
+    #[serde(default)]
+    pub changed_ms: Timestamp,
     /// The group's tags; none are shown of a locked one.
     #[serde(default)]
     pub tags: Vec<ProjectId>,

@@ -1,15 +1,19 @@
 //! The bell: what the server tells this person, followed as it comes and told to every open page.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use ticrypt_client::events::{self, Notification};
+use ticrypt_client::group::Groups;
 use ticrypt_client::{ClientError, Kind, Session};
-use ticrypt_types::NotificationKind;
+use ticrypt_types::name::Harmless;
+use ticrypt_types::{GroupId, NotificationKind};
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
+use crate::pages::page_of_group as page_of;
 
 /// What a page is told.
 #[derive(Serialize)]
@@ -28,7 +32,8 @@ pub async fn follow(session: Arc<Session>, unread: Arc<AtomicU64>, hub: Arc<Hub>
         loop {
             let notification = follow.next().await?;
             let unread = unread.fetch_add(1, Ordering::Relaxed) + 1;
-            hub.tell("notice", &Notice { text: &words(&session, &notification), unread, kind: notification.kind });
+            let groups = names_of_groups(&session, std::slice::from_ref(&notification)).await;
+            hub.tell("notice", &Notice { text: &words(&session, &notification, &groups), unread, kind: notification.kind });
         }
     };
     let ended: Result<(), ClientError> = tokio::select! {
@@ -45,11 +50,23 @@ pub async fn follow(session: Arc<Session>, unread: Arc<AtomicU64>, hub: Arc<Hub>
     }
 }
 
-/// As a person reads it. Names come from this device's pins, never from the server.
-pub fn words(session: &Session, notification: &Notification) -> String {
+/// The groups one is in by what they are called, if any of the notifications is of a group.
+pub async fn names_of_groups(session: &Arc<Session>, notifications: &[Notification]) -> HashMap<GroupId, String> {
+    if notifications.iter().all(|notification| notification.group.is_none()) {
+        return HashMap::new();
+    }
+    // Without them it is told what happened, and not where.
+    let groups = Groups::new(Arc::clone(session)).list().await.unwrap_or_default();
+    groups.into_iter().map(|view| (view.group, Harmless(view.name.as_str()).to_string())).collect()
+}
+
+/// As a person reads it. Names of people come from this device's pins, never from the server.
+pub fn words(session: &Session, notification: &Notification, groups: &HashMap<GroupId, String>) -> String {
     let pins = session.users.pins().all().unwrap_or_default();
     let known = notification.user.and_then(|user| pins.get(&user)).map(|pin| pin.name.to_string());
     let who = known.unwrap_or_else(|| "Somebody".to_owned());
+    let group = notification.group.and_then(|group| groups.get(&group));
+    let of_group = || group.map_or_else(|| "a group".to_owned(), |name| format!("the group “{name}”"));
     match notification.kind {
         NotificationKind::ShareGiven => format!("{who} shares something with you."),
         NotificationKind::ShareEnded => format!("{who} does not share something with you any more."),
@@ -57,19 +74,22 @@ pub fn words(session: &Session, notification: &Notification) -> String {
         NotificationKind::AccountActivated => "Your account was activated.".to_owned(),
         NotificationKind::RankChanged => "Your rank was changed; log in again to see what you may do now.".to_owned(),
         NotificationKind::RegistrationWaiting => "Somebody registered and waits to be activated.".to_owned(),
-        NotificationKind::GroupJoined => format!("{who} added you to a group."),
+        NotificationKind::GroupJoined => format!("{who} added you to {}.", of_group()),
         NotificationKind::GroupLeft => "You are no longer in a group.".to_owned(),
-        NotificationKind::GroupOwned => format!("{who} made you the owner of a group."),
+        NotificationKind::GroupOwned => format!("{who} made you the owner of {}.", of_group()),
     }
 }
 
 /// Where a notification leads.
-pub fn place(kind: NotificationKind) -> &'static str {
-    match kind {
+pub fn place(notification: &Notification) -> String {
+    let page = match notification.kind {
         NotificationKind::ShareGiven | NotificationKind::ShareEnded => "/shared",
         NotificationKind::GivenShareEnded => "/sharing",
         NotificationKind::AccountActivated | NotificationKind::RankChanged => "/account",
         NotificationKind::RegistrationWaiting => "/people?f.state=pending",
-        NotificationKind::GroupJoined | NotificationKind::GroupLeft | NotificationKind::GroupOwned => "/vault",
-    }
+        NotificationKind::GroupJoined | NotificationKind::GroupLeft | NotificationKind::GroupOwned => {
+            return notification.group.map_or_else(|| "/groups".to_owned(), page_of);
+        }
+    };
+    page.to_owned()
 }

@@ -85,6 +85,23 @@ pub enum Cell {
     },
     Size(Option<u64>),
     Time(Timestamp),
+    /// Something that is so or not, changed by a click.
+    Check(Check),
+}
+
+/// A box in a cell. Its column says where the change is sent, and the row of whom it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    pub on: bool,
+    /// For those who hear the page.
+    pub label: String,
+    pub act: &'static str,
+    /// As a form sends them; `on` comes with them.
+    pub fields: String,
+    /// Why it cannot be changed.
+    pub refused: Option<String>,
+    /// Asked before it is taken away.
+    pub confirm: Option<&'static str>,
 }
 
 /// A small sign behind a name.
@@ -145,6 +162,7 @@ impl Cell {
             Self::Size(size) => size.map(|size| size.to_string()).unwrap_or_default(),
             Self::Time(at) if *at == Timestamp::ABSENT => String::new(),
             Self::Time(at) => at.to_string(),
+            Self::Check(Check { on, .. }) => if *on { "yes" } else { "no" }.to_owned(),
         }
     }
 }

@@ -64,6 +64,7 @@ const DATA: &[Place] = &[
     place("/vault", "folder", "Vault"),
     place("/shared", "users", "Shared with me"),
     place("/sharing", "share", "Shared by me"),
+    place("/groups", "users-group", "Groups"),
     place("/projects", "tag", "Projects"),
     place("/trash", "trash", "Trash"),
     place("/transfers", "arrows-transfer-up", "Transfers"),
@@ -74,7 +75,7 @@ const MINE: &[Place] = &[
     place("/sessions", "device-desktop", "Sessions"),
 ];
 const ADMINISTRATION: &[Place] = &[
-    place("/people", "users-group", "People"),
+    place("/people", "user-check", "People"),
     place("/levels", "shield-check", "Security levels"),
     place("/requirements", "list-tree", "Requirements"),
     place("/audit", "activity", "Audit log"),
@@ -346,6 +347,11 @@ pub fn count_of(number: u64, one: &str, many: &str) -> String {
 /// `name=value`, as an address or a form has it.
 pub fn field(name: &str, value: &str) -> String {
     form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish()
+}
+
+/// Several of them.
+pub fn fields_of(pairs: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 /// The same name again and again.

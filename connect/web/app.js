@@ -310,6 +310,14 @@ document.addEventListener('click', async (event) => {
   }
 });
 
+// Some boxes of a form at once: those that are named, of those that can be changed.
+document.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-check]');
+  if (!button) return;
+  const wanted = button.dataset.check.split(' ');
+  for (const box of $$('input[type=checkbox]:not(:disabled)', button.closest('fieldset'))) box.checked = wanted.includes(box.value);
+});
+
 // Passphrases: how strong, while it is typed.
 let rating;
 document.addEventListener('input', (event) => {
@@ -344,7 +352,7 @@ function closed(message) {
 
 document.addEventListener('keydown', (event) => {
   if (event.target.closest('input, textarea, select, dialog') || event.ctrlKey || event.metaKey || event.altKey) return;
-  const place = { v: '/vault', s: '/shared', b: '/sharing', t: '/transfers', a: '/account' };
+  const place = { v: '/vault', s: '/shared', b: '/sharing', g: '/groups', t: '/transfers', a: '/account' };
   if (event.key === '/') {
     event.preventDefault();
     $('.tbl-search')?.focus();
@@ -352,6 +360,8 @@ document.addEventListener('keydown', (event) => {
     $('#keys-help') && show($('#keys-help').content.cloneNode(true));
   } else if (waiting && place[event.key]) {
     go(place[event.key]);
+    waiting = false;
+    return;
   }
   waiting = event.key === 'g';
 });
@@ -401,7 +411,7 @@ on('notice', ({ text, unread }) => {
   }
   if (text) toast(text);
   // A list that shows such things is out of date now.
-  if (/^\/(shared|sharing|people)/.test(location.pathname)) $('ticrypt-table')?.refresh({ unattended: true });
+  if (/^\/(shared|sharing|groups|people)/.test(location.pathname)) $('ticrypt-table')?.refresh({ unattended: true });
 });
 
 // The tray: one card for each transfer under way.

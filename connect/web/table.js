@@ -343,12 +343,14 @@ class Table extends HTMLElement {
     this.above.firstElementChild.style.height = `${from * this.height}px`;
     this.below.firstElementChild.style.height = `${Math.max(0, this.total - from - rows.length) * this.height}px`;
     const held = this.body.contains(document.activeElement);
+    const column = held && document.activeElement.dataset.column;
     this.body.replaceChildren(this.above, ...rows, this.below);
     this.table.setAttribute('aria-rowcount', this.total + 1);
     rows.forEach((row, at) => { row.dataset.at = from + at; if (this.dataset.moves) row.draggable = true; row.setAttribute('aria-rowindex', from + at + 2); });
     this.classList.toggle('is-empty', this.total === 0);
     this.mark();
-    if (held) this.row(this.focused)?.focus({ preventScroll: true });
+    const row = held && this.row(this.focused);
+    if (row) ((column && row.querySelector(`[data-column="${column}"]`)) || row).focus({ preventScroll: true });
     this.count();
   }
 
@@ -364,7 +366,7 @@ class Table extends HTMLElement {
     for (const row of this.rows()) {
       const chosen = this.isChosen(row.dataset.key);
       row.setAttribute('aria-selected', String(chosen));
-      row.tabIndex = Number(row.dataset.at) === this.focused ? 0 : -1;
+      this.reach(row);
       const box = row.querySelector('input');
       if (box) box.checked = chosen;
     }
@@ -373,6 +375,32 @@ class Table extends HTMLElement {
     this.every.indeterminate = size > 0 && size < this.total;
     this.offer(size);
     this.count();
+  }
+
+  /** One row is reached by the key Tab, and what can be changed in it. */
+  reach(row) {
+    const index = Number(row.dataset.at) === this.focused ? 0 : -1;
+    for (const one of [row, ...row.querySelectorAll('[data-flip]')]) one.tabIndex = index;
+  }
+
+  /** A box in a cell: what it says is sent, and the rows are fetched anew. */
+  async change(box) {
+    if (box.ariaBusy) return;
+    const refused = box.getAttribute('aria-disabled') && box.title;
+    const on = box.checked;
+    const back = () => { box.checked = !on; box.ariaBusy = null; };
+    if (refused) {
+      back();
+      return toast(refused, { tone: 'warning' });
+    }
+    this.focused = Number(box.closest('tr').dataset.at);
+    this.mark();
+    box.ariaBusy = 'true';
+    if (!on && box.dataset.confirm && !(await confirm(box.dataset.confirm, { button: 'Take it away' }))) return back();
+    const fields = new URLSearchParams(box.dataset.fields);
+    fields.set('on', on ? '1' : '');
+    if (await act(box.dataset.flip, fields)) return this.refresh();
+    back();
   }
 
   count() {
@@ -482,6 +510,8 @@ class Table extends HTMLElement {
   clicked(event) {
     const row = event.target.closest('tr[data-key]');
     if (!row || event.target.closest('a')) return;
+    const box = event.target.closest('[data-flip]');
+    if (box) return box.ariaBusy ? event.preventDefault() : this.change(box);
     if (event.shiftKey) { document.getSelection()?.removeAllRanges(); return this.range(Number(row.dataset.at)); }
     if (event.target.closest('.tbl-check') || event.ctrlKey || event.metaKey) return this.flip(row);
     this.only(row);
@@ -496,7 +526,7 @@ class Table extends HTMLElement {
     else if (top + this.height > this.scroller.scrollTop + room) this.scroller.scrollTop = top + this.height - room;
     this.focused = to;
     await this.draw();
-    this.rows().forEach((row) => { row.tabIndex = Number(row.dataset.at) === to ? 0 : -1; });
+    this.rows().forEach((row) => this.reach(row));
     this.row(to)?.focus({ preventScroll: true });
   }
 
@@ -506,6 +536,13 @@ class Table extends HTMLElement {
     const page = Math.max(1, Math.floor(this.scroller.clientHeight / this.height) - 2);
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
     const key = event.key;
+    const box = event.target.closest('[data-flip]');
+    if (box && (key === ' ' || key === 'Enter')) return;
+    if (box && (key === 'ArrowLeft' || key === 'ArrowRight')) {
+      event.preventDefault();
+      const boxes = [...row.querySelectorAll('[data-flip]')];
+      return boxes[boxes.indexOf(box) + (key === 'ArrowLeft' ? -1 : 1)]?.focus();
+    }
     if (key in steps) {
       event.preventDefault();
       const to = Math.max(0, Math.min(this.focused + steps[key], this.total - 1));

@@ -1,6 +1,7 @@
 //! A group as its signed heads say, replayed from the first: nobody is a member, and no key the group's, but by these.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ticrypt_crypto::bundle::KemPublicKey;
 use ticrypt_crypto::group::GroupHeadPayload;
@@ -28,6 +29,8 @@ pub struct Chain {
     roster: Roster,
     /// In order from 1; the last is the newest.
     generations: Vec<Generation>,
+    /// All of them, the first first.
+    past: Vec<Arc<Signed<GroupHeadPayload>>>,
     /// Counter and generation of every head, by its record hash.
     heads: HashMap<Digest, (u64, u32)>,
     /// From which counter on each person had which permissions; `None` for none.
@@ -43,8 +46,8 @@ impl Chain {
         }
         let roster =
             Roster::begin(first.writer, &first.changes).map_err(|why| lie(&format!("its first head is against the rules ({why})")))?;
-        let mut chain =
-            Self { newest: first.clone(), roster, generations: Vec::new(), heads: HashMap::new(), history: HashMap::new(), lost: 0 };
+        let (newest, generations) = (first.clone(), Vec::new());
+        let mut chain = Self { newest, roster, generations, past: Vec::new(), heads: HashMap::new(), history: HashMap::new(), lost: 0 };
         chain.record(first);
         Ok(chain)
     }
@@ -70,6 +73,7 @@ impl Chain {
             self.generations.push(Generation { number: head.generation, key, wrapped, head: head.record_hash() });
         }
         self.heads.insert(head.record_hash(), (head.counter, head.generation));
+        self.past.push(Arc::new(head.clone()));
         self.newest = head;
     }
 
@@ -79,6 +83,11 @@ impl Chain {
 
     pub fn newest(&self) -> &Signed<GroupHeadPayload> {
         &self.newest
+    }
+
+    /// Every head, the first first: who changed what, and when.
+    pub fn past(&self) -> &[Arc<Signed<GroupHeadPayload>>] {
+        &self.past
     }
 
     pub fn roster(&self) -> &Roster {

@@ -11,8 +11,9 @@ use ticrypt_client::vault::listing::ListedKind;
 use ticrypt_client::{ClientError, Kind, show};
 use ticrypt_types::{ProjectId, Timestamp, Verbs};
 
+use super::groups::page_of;
 use super::share::{Access, access};
-use super::vault::{Crumb, crumbs, shown};
+use super::vault::{Crumb, May, crumbs, group_of, here, shown};
 use super::{Inside, Visit};
 use crate::Shared;
 use crate::desk::Office;
@@ -38,6 +39,8 @@ struct Page {
     may_download: bool,
     may_share: bool,
     may_edit: bool,
+    /// In a group: the address of its page.
+    group: Option<String>,
     previews: bool,
     facts: Vec<(&'static str, String)>,
     versions: Vec<VersionRow>,
@@ -105,16 +108,17 @@ pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
     };
     let standing = unless_refused(office.vault.shares_of(&at).await)?;
     let history = unless_refused(office.vault.history(&at, HISTORY).await)?;
-    let verbs = found.held.root.verbs();
+    let (verbs, may) = (found.held.root.verbs(), May::of(&office, &found));
     ui::html(&Page {
-        chrome: Chrome::new(&office, "/vault"),
+        chrome: Chrome::new(&office, here(&at)),
         crumbs: crumbs(&found.path),
         name: shown(&listed.name),
         at: found.path.text(),
         is_file,
         may_download: verbs.contains(Verbs::DOWNLOAD),
         may_share: verbs.contains(Verbs::SHARE),
-        may_edit: verbs.contains(Verbs::EDIT),
+        may_edit: may.add,
+        group: group_of(&found).map(page_of),
         previews: is_file && listed.size_bytes.is_some_and(|size| size <= PREVIEW_MAX_BYTES) && found.held.keys.tree.is_some(),
         facts,
         versions,

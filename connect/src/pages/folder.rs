@@ -11,7 +11,7 @@ use ticrypt_client::vault::Member;
 use ticrypt_client::vault::listing::{Contents, Listed, ListedKind};
 use ticrypt_types::{ProjectId, Timestamp};
 
-use super::vault::{address, shown};
+use super::vault::{May, address, shown};
 use crate::desk::Office;
 use crate::table::{Cell, Column, Filter, Mark, Row, Tag};
 use crate::trouble::{Result, Trouble};
@@ -21,6 +21,7 @@ pub struct Folder {
     /// Rows lie in the office that they ask.
     office: Weak<Office>,
     contents: Contents,
+    may: May,
     /// Known where something in it is tagged.
     projects: Option<Projects>,
 }
@@ -35,10 +36,10 @@ pub struct Item {
 }
 
 /// The rows of a folder that was listed.
-pub async fn rows(office: &Arc<Office>, contents: Contents) -> Result<Vec<Item>> {
+pub async fn rows(office: &Arc<Office>, contents: Contents, may: May) -> Result<Vec<Item>> {
     let is_tagged = contents.directory.members().any(|member| !member.tags.is_empty());
     let projects = if is_tagged { Some(Projects::load(office.session()).await?) } else { None };
-    let folder = Arc::new(Folder { office: Arc::downgrade(office), contents, projects });
+    let folder = Arc::new(Folder { office: Arc::downgrade(office), contents, may, projects });
     let item = |member: &Arc<Member>| Item {
         folder: Arc::clone(&folder),
         lower: member.name.as_str().to_lowercase(),
@@ -194,7 +195,8 @@ impl Row for Item {
         if self.member.is_locked() {
             return format!("{} locked", self.kind());
         }
-        if self.member.is_directory() {
+        traits.extend(self.folder.may.traits());
+        if self.member.is_directory() && self.folder.may.add {
             traits.push("drop");
         }
         if self.member.view.keys_stale {

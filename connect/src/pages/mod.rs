@@ -7,6 +7,9 @@ mod details;
 mod entry;
 mod folder;
 mod frame;
+mod group;
+mod groups;
+mod heads;
 mod levels;
 mod local;
 mod members;
@@ -20,6 +23,8 @@ mod transfers;
 mod trash;
 mod vault;
 mod work;
+
+pub use groups::page_of as page_of_group;
 
 use std::sync::Arc;
 
@@ -47,6 +52,8 @@ pub fn pages() -> Router<Shared> {
         .route("/transfers", get(transfers::page))
         .route("/projects", get(projects::page))
         .route("/projects/members", get(members::page))
+        .route("/groups", get(groups::page))
+        .route("/groups/group", get(group::page))
         .route("/certifications", get(certifications::page))
         .route("/requirements", get(levels::requirements))
         .route("/levels", get(levels::levels))
@@ -118,6 +125,22 @@ pub fn actions() -> Router<Shared> {
         .route("/projects/members/change-dialog", post(members::change_dialog))
         .route("/projects/members/change", post(members::change))
         .route("/projects/members/remove", post(members::remove))
+        .route("/groups/new-dialog", post(groups::new_dialog))
+        .route("/groups/new", post(groups::new))
+        .route("/groups/open", post(groups::open))
+        .route("/groups/rename-dialog", post(groups::rename_dialog))
+        .route("/groups/rename", post(groups::rename))
+        .route("/groups/own-dialog", post(groups::own_dialog))
+        .route("/groups/own", post(groups::own))
+        .route("/groups/leave", post(groups::leave))
+        .route("/groups/delete-dialog", post(groups::delete_dialog))
+        .route("/groups/delete", post(groups::delete))
+        .route("/groups/add-dialog", post(group::add_dialog))
+        .route("/groups/add", post(group::add))
+        .route("/groups/permit-dialog", post(group::permit_dialog))
+        .route("/groups/permit", post(group::permit))
+        .route("/groups/remove", post(group::remove))
+        .route("/groups/seal", post(group::seal))
         .route("/certifications/give-dialog", post(certifications::give_dialog))
         .route("/certifications/give", post(certifications::give))
         .route("/certifications/renew-dialog", post(certifications::renew_dialog))

@@ -23,7 +23,7 @@ struct List {
 struct Line {
     text: String,
     at: String,
-    href: &'static str,
+    href: String,
     is_new: bool,
 }
 
@@ -31,10 +31,11 @@ struct Line {
 pub async fn list(Inside(office): Inside) -> Result<Response> {
     let session = office.session();
     let page = events::list(&session.transport, SHOWN, None).await?;
+    let groups = notice::names_of_groups(session, &page.notifications).await;
     let line = |notification: &events::Notification| Line {
-        text: notice::words(session, notification),
+        text: notice::words(session, notification, &groups),
         at: show::time(notification.at_ms),
-        href: notice::place(notification.kind),
+        href: notice::place(notification),
         is_new: notification.sequence > page.read,
     };
     let rows = page.notifications.iter().map(line).collect();

@@ -1,4 +1,4 @@
-//! The trash of one's own tree.
+//! The trash of one's own tree, and of each group's.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -6,13 +6,18 @@ use std::collections::HashSet;
 use askama::Template;
 use axum::response::Response;
 use serde::Serialize;
+use ticrypt_api::group::GroupView;
+use ticrypt_client::vault::VaultPath;
 use ticrypt_client::vault::trash::Trashed;
-use ticrypt_types::{NodeId, NodeKind};
+use ticrypt_types::{GroupPermissions, NodeId, NodeKind};
 
+use super::groups::path_of;
+use super::vault::{address, shown};
 use super::{Inside, Visit};
 use crate::desk::Office;
 use crate::fields::Fields;
 use crate::table::{self, Cell, Column, Row};
+use crate::transfer::upload::path;
 use crate::trouble::{Result, Trouble};
 use crate::ui::{self, Action, Chrome, Done, Look};
 
@@ -32,8 +37,8 @@ impl Row for Item {
     fn cell(&self, column: &str) -> Cell {
         let (above, name) = self.0.path.rsplit_once('/').unwrap_or(("", &self.0.path));
         match column {
-            "name" => Cell::name(if self.0.kind == NodeKind::Directory { "folder" } else { "file" }, super::vault::shown(name)),
-            "path" => Cell::Text(super::vault::shown(if above.is_empty() { "/" } else { above })),
+            "name" => Cell::name(if self.0.kind == NodeKind::Directory { "folder" } else { "file" }, shown(name)),
+            "path" => Cell::Text(shown(if above.is_empty() { "/" } else { above })),
             _ => Cell::Time(self.0.trashed_ms),
         }
     }
@@ -71,22 +76,58 @@ struct Page {
     chrome: Chrome,
     table: String,
     empty: bool,
+    at: String,
+    /// There are groups, whose trash is looked at the same way.
+    trees: Vec<Tree>,
 }
 
-/// `GET /trash`.
-pub async fn page(Visit(office): Visit) -> Result<Response> {
-    let rows: Vec<_> = office.vault.trash_list().await?.into_iter().map(Item).collect();
+/// A tree with a trash of its own.
+struct Tree {
+    name: String,
+    href: String,
+    here: bool,
+}
+
+/// Of which tree.
+fn tree(fields: &Fields) -> Result<VaultPath> {
+    Ok(path(fields.get("at").filter(|at| !at.is_empty()).unwrap_or("/"))?.top())
+}
+
+async fn trees(office: &Office, at: &VaultPath) -> Result<Vec<Tree>> {
+    let groups = office.vault.groups().list().await?;
+    let mut trees = vec![Tree { name: "My vault".to_owned(), href: "/trash".to_owned(), here: *at == VaultPath::home() }];
+    let open = |view: &&GroupView| view.has_key && !view.locked && view.permissions.contains(GroupPermissions::REMOVE_ENTRIES);
+    for view in groups.iter().filter(open) {
+        let path = path_of(view, &groups)?;
+        trees.push(Tree { name: shown(view.name.as_str()), href: address("/trash", &path.text()), here: path == *at });
+    }
+    Ok(trees)
+}
+
+/// `GET /trash?at=PATH`: of the tree that the path begins at.
+pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
+    let at = tree(&fields)?;
+    let rows: Vec<_> = office.vault.trash_list_of(&at).await?.into_iter().map(Item).collect();
     let look = Look {
         one: "item",
         many: "items",
         sort: "-trashed",
         empty_icon: "trash",
         empty: "The trash is empty",
-        empty_hint: "What you remove from the vault waits here until you restore it or delete it for good.",
+        empty_hint: match at == VaultPath::home() {
+            true => "What you remove from the vault waits here until you restore it or delete it for good.",
+            false => "What members remove from the group's folder waits here until it is restored or deleted for good.",
+        },
         actions: ACTIONS,
         ..Look::PLAIN
     };
-    ui::html(&Page { chrome: Chrome::new(&office, "/trash"), empty: rows.is_empty(), table: ui::table(&office, rows, &look)? })
+    ui::html(&Page {
+        chrome: Chrome::new(&office, "/trash"),
+        empty: rows.is_empty(),
+        table: ui::table(&office, rows, &look)?,
+        trees: trees(&office, &at).await?,
+        at: at.text(),
+    })
 }
 
 async fn nodes(office: &Office, fields: &Fields) -> Result<HashSet<NodeId>> {
@@ -97,7 +138,8 @@ async fn nodes(office: &Office, fields: &Fields) -> Result<HashSet<NodeId>> {
 /// `POST /trash/restore`.
 pub async fn restore(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let nodes = nodes(&office, &fields).await?;
-    let items: Vec<Trashed> = office.vault.trash_list().await?.into_iter().filter(|item| nodes.contains(&item.node)).collect();
+    let items: Vec<Trashed> =
+        office.vault.trash_list_of(&tree(&fields)?).await?.into_iter().filter(|item| nodes.contains(&item.node)).collect();
     if items.is_empty() {
         return Err(Trouble::not_found("this is not in the trash any more"));
     }
@@ -116,8 +158,8 @@ pub async fn delete(Inside(office): Inside, fields: Fields) -> Result<Done> {
 }
 
 /// `POST /trash/empty`.
-pub async fn empty(Inside(office): Inside) -> Result<Done> {
-    let nodes: Vec<NodeId> = office.vault.trash_list().await?.iter().map(|item| item.node).collect();
+pub async fn empty(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let nodes: Vec<NodeId> = office.vault.trash_list_of(&tree(&fields)?).await?.iter().map(|item| item.node).collect();
     deleted(&office, &nodes).await
 }
 

@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
+use ticrypt_client::group::{LOCKED, WAITING};
 use ticrypt_client::vault::listing::Contents;
+use ticrypt_client::vault::path::Place;
 use ticrypt_client::vault::progress::{Cancel, Quiet};
-use ticrypt_client::vault::{Directory, Found, VaultPath};
-use ticrypt_types::{NodeId, NodeName, Timestamp};
+use ticrypt_client::vault::{Directory, Found, Member, VaultPath};
+use ticrypt_types::{GroupId, GroupPermissions, NodeId, NodeName, Timestamp, Verbs};
 
+use super::groups::{page_of, path_of};
 use super::{Inside, Visit, folder};
 use crate::Shared;
 use crate::desk::Office;
@@ -50,19 +53,84 @@ pub fn crumbs(path: &VaultPath) -> Vec<Crumb> {
     while let Some(here) = at {
         let name = here.names().last().map(|name| name.harmless().to_string());
         let is_top = name.is_none();
-        let name = name.unwrap_or_else(|| match here.text().trim_start_matches("/@shared").trim_start_matches('/') {
-            "" => "Vault".to_owned(),
-            share => shown(share),
+        let name = name.unwrap_or_else(|| match here.place() {
+            Place::Group { label } => shown(label.as_str()),
+            _ => match here.text().trim_start_matches("/@shared").trim_start_matches('/') {
+                "" => "Vault".to_owned(),
+                share => shown(share),
+            },
         });
         let href = address("/vault", &here.text());
         crumbs.push(Crumb { name, href, path: Some(here.text()) });
         at = if is_top { None } else { here.split().ok().map(|(above, _)| above) };
     }
-    if !matches!(path.place(), ticrypt_client::vault::path::Place::Home) {
-        crumbs.push(Crumb { name: "Shared with me".to_owned(), href: "/shared".to_owned(), path: None });
-    }
+    let list = match path.place() {
+        Place::Home => None,
+        Place::Groups | Place::Group { .. } => Some(("Groups", "/groups")),
+        _ => Some(("Shared with me", "/shared")),
+    };
+    crumbs.extend(list.map(|(name, href)| Crumb { name: name.to_owned(), href: href.to_owned(), path: None }));
     crumbs.reverse();
     crumbs
+}
+
+/// The place in the bar to which a path belongs.
+pub fn here(path: &VaultPath) -> &'static str {
+    match path.place() {
+        Place::Home => "/vault",
+        Place::Groups | Place::Group { .. } => "/groups",
+        Place::Sharers | Place::SharedBy(_) | Place::Share { .. } => "/shared",
+    }
+}
+
+/// What one may do with the entries of a tree, as far as it is the same for all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct May {
+    pub add: bool,
+    pub remove: bool,
+    pub make: bool,
+    /// Neither is done beside a group.
+    pub share: bool,
+    pub tag: bool,
+}
+
+impl May {
+    pub fn of(office: &Office, found: &Found) -> Self {
+        let root = &found.held.root;
+        match &root.group {
+            Some(chain) => {
+                let own = chain.roster().permissions(office.session().user()).unwrap_or_default();
+                let has = |bit| own.contains(bit);
+                Self {
+                    add: has(GroupPermissions::ADD_ENTRIES),
+                    remove: has(GroupPermissions::REMOVE_ENTRIES),
+                    make: has(GroupPermissions::CREATE_DIRECTORIES),
+                    share: false,
+                    tag: false,
+                }
+            }
+            None => {
+                let edit = root.verbs().contains(Verbs::EDIT);
+                Self { add: edit, remove: edit, make: edit, share: true, tag: true }
+            }
+        }
+    }
+
+    /// A name leaves the list and another comes into it.
+    pub fn rename(self) -> bool {
+        self.add && self.remove
+    }
+
+    /// Words by which actions know what they fit.
+    pub fn traits(self) -> impl Iterator<Item = &'static str> {
+        let words = [(self.remove, "remove"), (self.rename(), "rename"), (self.share, "share"), (self.tag, "tag")];
+        words.into_iter().filter_map(|(may, word)| may.then_some(word))
+    }
+}
+
+/// The group whose directory it is in.
+pub fn group_of(found: &Found) -> Option<GroupId> {
+    found.held.root.group.as_ref().map(|chain| chain.group())
 }
 
 #[derive(Template)]
@@ -72,7 +140,9 @@ struct Page {
     crumbs: Vec<Crumb>,
     at: String,
     table: String,
-    may_write: bool,
+    may: May,
+    /// In a group: the addresses of its page and of its trash.
+    group: Option<(String, String)>,
     tree: Vec<Twig>,
 }
 
@@ -107,41 +177,67 @@ struct TwigLine<'a> {
 const ACTIONS: &[Action] = &[
     Action { title: "Download", icon: "download", act: "/vault/download", one: true, needs: "file open", ..Action::NONE },
     Action { title: "Save to…", icon: "folder-symlink", dialog: "/vault/get-dialog", needs: "open", ..Action::NONE },
-    Action { title: "Share…", icon: "share", dialog: "/share/dialog", one: true, needs: "open", ..Action::NONE },
-    Action { title: "Tag…", icon: "tag", dialog: "/vault/tag-dialog", one: true, needs: "open", ..Action::NONE },
-    Action { title: "Rename…", icon: "pencil", dialog: "/vault/rename-dialog", one: true, needs: "open", key: "F2", ..Action::NONE },
+    Action { title: "Share…", icon: "share", dialog: "/share/dialog", one: true, needs: "open share", ..Action::NONE },
+    Action { title: "Tag…", icon: "tag", dialog: "/vault/tag-dialog", one: true, needs: "open tag", ..Action::NONE },
+    Action {
+        title: "Rename…", icon: "pencil", dialog: "/vault/rename-dialog", one: true, needs: "open rename", key: "F2", ..Action::NONE
+    },
     Action { title: "Move or copy…", icon: "copy", dialog: "/vault/move-dialog", needs: "open", ..Action::NONE },
     Action { title: "Make new keys", icon: "refresh", act: "/vault/rekey", needs: "stale", ..Action::NONE },
-    Action { title: "Move to trash", icon: "trash", act: "/vault/trash", needs: "open", key: "Delete", danger: true, ..Action::NONE },
+    Action {
+        title: "Move to trash",
+        icon: "trash",
+        act: "/vault/trash",
+        needs: "open remove",
+        key: "Delete",
+        danger: true,
+        ..Action::NONE
+    },
 ];
 
 /// `GET /vault?at=PATH`.
 pub async fn page(Visit(office): Visit, fields: Fields) -> Result<Response> {
     let at = path(fields.get("at").filter(|at| !at.is_empty()).unwrap_or("/"))?;
-    let found = office.vault.resolve(&at).await?;
+    if at.is_index() {
+        return Ok(Redirect::to(here(&at)).into_response());
+    }
+    let found = match (office.vault.resolve(&at).await, at.place()) {
+        // The page of the group says what stands in the way.
+        (Err(error), Place::Group { label }) if [LOCKED, WAITING].contains(&error.code()) => {
+            let group = office.vault.groups().find(label.as_str()).await?.group;
+            return Ok(Redirect::to(&page_of(group)).into_response());
+        }
+        (found, _) => found?,
+    };
     if !found.is_directory() {
         return Ok(Redirect::to(&address("/vault/details", &found.path.text())).into_response());
     }
     let contents = office.vault.contents(&found).await?;
     let tree = twigs(&found, &contents);
-    let may_write = found.held.root.verbs().contains(ticrypt_types::Verbs::EDIT);
+    let (may, group) = (May::of(&office, &found), group_of(&found));
     let look = Look {
         one: "item",
         many: "items",
         sort: "name",
         hides: true,
-        moves: if may_write { "/vault/move" } else { "" },
-        empty_icon: "cloud-upload",
+        moves: if may.rename() { "/vault/move" } else { "" },
+        empty_icon: if may.add { "cloud-upload" } else { "folder" },
         empty: "Nothing here yet",
-        empty_hint: "Drop files and folders here, or use Upload.",
+        empty_hint: match (group.is_some(), may.add) {
+            (false, true) => "Drop files and folders here, or use Upload.",
+            (true, true) => "Drop files here, or use Upload: all members of the group read them.",
+            (false, false) => "The share does not let you add anything.",
+            (true, false) => "You may read here; adding files takes a permission in the group.",
+        },
         actions: ACTIONS,
     };
     ui::html(&Page {
-        chrome: Chrome::new(&office, if matches!(at.place(), ticrypt_client::vault::path::Place::Home) { "/vault" } else { "/shared" }),
+        chrome: Chrome::new(&office, here(&at)),
         crumbs: crumbs(&found.path),
         at: found.path.text(),
-        table: ui::table(&office, folder::rows(&office, contents).await?, &look)?,
-        may_write,
+        table: ui::table(&office, folder::rows(&office, contents, may).await?, &look)?,
+        may,
+        group: group.map(|group| (page_of(group), address("/trash", &found.path.top().text()))),
         tree,
     })
 }
@@ -192,12 +288,13 @@ pub async fn one(office: &Office, fields: &Fields) -> Result<VaultPath> {
 
 #[derive(Template)]
 #[template(path = "vault_name.html")]
-struct NameDialog {
-    title: &'static str,
-    action: &'static str,
-    button: &'static str,
-    at: String,
-    name: String,
+pub struct NameDialog {
+    pub title: &'static str,
+    pub action: &'static str,
+    pub button: &'static str,
+    /// What it is about.
+    pub at: String,
+    pub name: String,
 }
 
 /// `POST /vault/folder-dialog`.
@@ -249,6 +346,7 @@ struct MoveDialog {
 
 /// A folder one could go to.
 pub struct Branch {
+    icon: &'static str,
     name: String,
     path: String,
 }
@@ -257,7 +355,13 @@ pub struct Branch {
 pub async fn move_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
     let keys: Vec<String> = paths(&office, &fields).await?.iter().map(VaultPath::text).collect();
     let count = ui::count(keys.len(), "item", "items");
-    ui::html(&MoveDialog { count, keys, folders: vec![Branch { name: "Vault".to_owned(), path: "/".to_owned() }] })
+    let mut folders = vec![Branch { icon: "home", name: "Vault".to_owned(), path: "/".to_owned() }];
+    let groups = office.vault.groups().list().await?;
+    for view in groups.iter().filter(|view| view.has_key && !view.locked) {
+        let (name, path) = (shown(view.name.as_str()), path_of(view, &groups)?.text());
+        folders.push(Branch { icon: "users-group", name, path });
+    }
+    ui::html(&MoveDialog { count, keys, folders })
 }
 
 #[derive(Template)]
@@ -272,7 +376,9 @@ pub async fn tree(Inside(office): Inside, fields: Fields) -> Result<Response> {
     let found = office.vault.resolve(&at).await?;
     let contents = office.vault.contents(&found).await?;
     let below = contents.directory.parts().directories;
-    let folders = below.iter().map(|member| Branch { name: shown(member.name.as_str()), path: contents.path.child(&member.name).text() });
+    let branch =
+        |member: &Member| Branch { icon: "folder", name: shown(member.name.as_str()), path: contents.path.child(&member.name).text() };
+    let folders = below.iter().map(|member| branch(member));
     ui::html(&Tree { folders: folders.collect() })
 }
 
@@ -320,9 +426,13 @@ pub async fn copy_to(Inside(office): Inside, fields: Fields) -> Result<Done> {
 
 /// `POST /vault/trash`.
 pub async fn to_trash(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    let removed = office.vault.rm(&paths(&office, &fields).await?).await?;
+    let paths = paths(&office, &fields).await?;
+    let removed = office.vault.rm(&paths).await?;
     let nodes: Vec<String> = removed.iter().map(ToString::to_string).collect();
-    let undo = Offer { label: "Undo", what: Offered::Act("/trash/restore"), fields: ui::fields("key", nodes.iter().map(String::as_str)) };
+    // Each tree has its trash.
+    let tree = paths.first().map(|path| ui::field("at", &path.top().text())).unwrap_or_default();
+    let fields = format!("{tree}&{}", ui::fields("key", nodes.iter().map(String::as_str)));
+    let undo = Offer { label: "Undo", what: Offered::Act("/trash/restore"), fields };
     let undo = (removed.len() <= UNDO_MAX).then_some(undo);
     Ok(Done { undo, ..Done::rows(format!("Moved {} to the trash.", ui::count(removed.len(), "item", "items"))) })
 }

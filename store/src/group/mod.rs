@@ -68,6 +68,8 @@ pub struct OwnGroup {
     pub waiting: u64,
     /// Whether the newest key is sealed to them.
     pub has_key: bool,
+    /// Of its newest head.
+    pub changed: Timestamp,
 }
 
 impl TryFrom<groups::Model> for Group {
@@ -97,6 +99,7 @@ struct OwnRow {
     members: i64,
     waiting: i64,
     sealed: Option<i64>,
+    changed: i64,
 }
 
 impl TryFrom<OwnRow> for OwnGroup {
@@ -107,6 +110,7 @@ impl TryFrom<OwnRow> for OwnGroup {
             members: count("count", row.members)?,
             waiting: count("count", row.waiting)?,
             has_key: row.sealed == Some(row.group.generation),
+            changed: time(row.changed),
             group: Group::try_from(row.group)?,
         })
     }
@@ -155,7 +159,9 @@ impl Store {
         let waiting = seal::WAITING;
         let sql = format!(
             "SELECT g.*, m.permissions, s.generation AS sealed, (SELECT COUNT(*) FROM group_members o WHERE o.group_id = g.id) AS members, \
-             (SELECT COUNT(*) {waiting} g.id) AS waiting FROM group_members m JOIN groups g ON g.id = m.group_id \
+             (SELECT COUNT(*) {waiting} g.id) AS waiting, \
+             (SELECT at_ms FROM group_heads h WHERE h.group_id = g.id AND h.counter = g.counter) AS changed \
+             FROM group_members m JOIN groups g ON g.id = m.group_id \
              LEFT JOIN group_seals s ON s.group_id = m.group_id AND s.user_id = m.user_id WHERE m.user_id = $1 {which}"
         );
         self.rows::<OwnRow>(&sql, vec![bytes(user.as_bytes()), value]).await?.into_iter().map(OwnGroup::try_from).collect()

@@ -9,7 +9,7 @@ use ticrypt_api::user::KeyLeaf;
 use ticrypt_policy::group::may_read_group;
 use ticrypt_policy::{Actor, Denial, Label, Line};
 use ticrypt_store::group::{GroupHead, GroupSeal as StoredSeal, OwnGroup};
-use ticrypt_types::{Compartment, GroupId, NodeId, Operation, limits};
+use ticrypt_types::{Compartment, GroupId, NodeId, Operation, Timestamp, limits};
 
 use super::count;
 use crate::file::FileRole;
@@ -101,7 +101,7 @@ pub(super) fn seal_view(seal: StoredSeal) -> GroupSeal {
 
 /// A group as its member sees it; of a locked one what it is called, and what leaving it takes.
 fn view(actor: &Actor, own: OwnGroup, label: &Label, caller: &Caller) -> GroupView {
-    let OwnGroup { group, permissions, members, waiting, has_key } = own;
+    let OwnGroup { group, permissions, members, waiting, has_key, changed } = own;
     let locked = actor.active.covers(label, caller.now).is_err();
     GroupView {
         group: group.id,
@@ -114,6 +114,7 @@ fn view(actor: &Actor, own: OwnGroup, label: &Label, caller: &Caller) -> GroupVi
         generation: group.generation,
         revision: group.revision,
         created_ms: group.created,
+        changed_ms: if locked { Timestamp::ABSENT } else { changed },
         tags: if locked { Vec::new() } else { label.lines().iter().filter_map(Line::project).collect() },
         locked,
         has_key,
