@@ -1,6 +1,6 @@
 //! The bell: what the server tells this person, followed as it comes and told to every open page.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -55,9 +55,18 @@ pub async fn names_of_groups(session: &Arc<Session>, notifications: &[Notificati
     if notifications.iter().all(|notification| notification.group.is_none()) {
         return HashMap::new();
     }
+    let groups = Groups::new(Arc::clone(session));
     // Without them it is told what happened, and not where.
-    let groups = Groups::new(Arc::clone(session)).list().await.unwrap_or_default();
-    groups.into_iter().map(|view| (view.group, Harmless(view.name.as_str()).to_string())).collect()
+    let own = groups.list().await.unwrap_or_default();
+    let pins = session.users.pins().all().unwrap_or_default();
+    let unknown = notifications.iter().filter(|notification| notification.user.is_some_and(|user| !pins.contains_key(&user)));
+    for group in unknown.filter_map(|notification| notification.group).collect::<HashSet<_>>() {
+        if own.iter().any(|view| view.group == group && !view.locked) {
+            // Who signed its heads is pinned by that; who cannot be is somebody.
+            let _ = groups.load(group).await;
+        }
+    }
+    own.into_iter().map(|view| (view.group, Harmless(view.name.as_str()).to_string())).collect()
 }
 
 /// As a person reads it. Names of people come from this device's pins, never from the server.

@@ -153,7 +153,7 @@ impl Member {
             label: format!("{} may {reads}", self.named.name),
             act: "/groups/permit",
             fields: ui::fields_of(&[("group", &self.rules.group.view.group.to_string()), ("key", &self.key()), ("permission", word)]),
-            refused: self.rules.refusal(&self.named, Step::Permit(self.after(*bit))),
+            refused: self.rules.refusal(&self.named, Step::Permit(self.after(*bit))).map(|why| heads::begun(&why)),
             confirm: is_own
                 .then_some("You take this away from yourself, and cannot give it back: then you change nobody's permissions any more."),
         }))

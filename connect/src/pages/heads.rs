@@ -35,6 +35,12 @@ pub fn and(names: &[String]) -> String {
     }
 }
 
+/// With a capital letter, as a sentence begins.
+pub fn begun(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 /// The newest heads, the newest first, and how many older ones there are.
 pub fn tell(chain: &Chain, me: UserId, names: &Names, most: usize) -> (Vec<Told>, usize) {
     let past = chain.past();

@@ -7,6 +7,7 @@
 //!   tests/transfer.rs   folders, large files, interruptions            Browser::drop_files
 //!   tests/trouble.rs    wrong files, a server that is away, full disks  SmallDisk
 //!   tests/people.rs     fingerprints, keys that were lost              Person, on a command line
+//!   tests/groups.rs     members, permissions, a folder of several      two desks, two browsers
 //!   tests/looks.rs      every page: axe, keyboard, pictures            Browser::axe, Browser::picture
 //! ```
 //!

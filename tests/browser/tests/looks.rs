@@ -6,11 +6,12 @@ use thirtyfour::Key;
 use ticrypt_browser_tests::{Browser, Desk, System, in_the_vault, row};
 use ticrypt_e2e::system::Options;
 
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "/vault",
     "/vault/details?at=/notes.txt",
     "/shared",
     "/sharing",
+    "/groups",
     "/trash",
     "/transfers",
     "/projects",
