@@ -260,3 +260,38 @@ async fn a_group_is_renamed_handed_over_and_left() {
     assert_eq!((shown[0]["members"].as_u64(), shown[0]["closed"].as_bool()), (Some(1), Some(true)));
     admin.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_the_key_gets_it_by_a_button() {
+    let (system, desk, admin) = in_the_vault().await.unwrap();
+    for name in ["ben", "cem"] {
+        Person::register(&system, name, "another passphrase", None).unwrap();
+        admin.activate(name).await.unwrap();
+    }
+    desk.run(&["group", "create", "Imaging", "ben", "cem"]).unwrap();
+    // Whoever is inactive gets no seal of the key that is made meanwhile.
+    desk.run(&["users", "deactivate", "ben", "--reason", "on leave"]).unwrap();
+    admin.go("/groups").await.unwrap();
+    let group = key_of(&admin, "Imaging").await;
+    admin.click(&row(&group, " a")).await.unwrap();
+    let cem = key_of(&admin, "cem").await;
+    // Somebody who lost access holds the key: the page says so, and makes another on demand.
+    admin.read("Somebody who lost access holds the present key").await.unwrap();
+    look(&admin, "group-closed").await;
+    admin.with_row(&cem, "Remove").await.unwrap();
+    admin.click("dialog button[value=yes]").await.unwrap();
+    admin.read("Removed cem; the group has a new key.").await.unwrap();
+    admin.activate("ben").await.unwrap();
+    admin.go("/groups").await.unwrap();
+    admin.read("1 member waits").await.unwrap();
+    admin.click(&row(&group, " a")).await.unwrap();
+    admin.read("ben waits for the group's key.").await.unwrap();
+    let ben = key_of(&admin, "ben").await;
+    admin.see(&row(&ben, " .bg-yellow-lt")).await.unwrap();
+    look(&admin, "group-waiting").await;
+    admin.click("[data-act='/groups/seal']").await.unwrap();
+    admin.read("Sealed the key to 1 member.").await.unwrap();
+    admin.see(&row(&ben, " .bg-green-lt")).await.unwrap();
+    admin.read("2 of 2 members").await.unwrap();
+    admin.close().await.unwrap();
+}
