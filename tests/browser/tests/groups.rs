@@ -179,7 +179,7 @@ async fn a_group_is_made_filled_read_and_over_for_who_is_removed() {
     let trashed = key_of(&ben, "runs").await;
     look(&ben, "group-trash").await;
     ben.with_row(&trashed, "Restore").await.unwrap();
-    ben.read("Restored").await.unwrap();
+    ben.gone(&row(&trashed, "")).await.unwrap();
     ben.go("/vault/details?at=/@groups/Genomics/counts.csv").await.unwrap();
     ben.read("The members of the group, and nobody else.").await.unwrap();
     ben.picture("group-file").await.unwrap();
