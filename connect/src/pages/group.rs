@@ -69,7 +69,16 @@ pub fn chosen(fields: &Fields) -> Result<GroupPermissions> {
 struct Rules {
     group: Group,
     me: UserId,
-    answers: Mutex<HashMap<(bool, bool, GroupPermissions, Step), Option<String>>>,
+    answers: Mutex<HashMap<Question, Option<String>>>,
+}
+
+/// All that an answer depends on.
+#[derive(PartialEq, Eq, Hash)]
+struct Question {
+    owns: bool,
+    is_me: bool,
+    before: GroupPermissions,
+    step: Step,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,7 +93,7 @@ impl Rules {
     fn refusal(&self, member: &Named, step: Step) -> Option<String> {
         let roster = self.group.chain.roster();
         let before = roster.permissions(member.user)?;
-        let key = (member.user == roster.owner(), member.user == self.me, before, step);
+        let question = Question { owns: member.user == roster.owner(), is_me: member.user == self.me, before, step };
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let ask = || {
             let (step, renews) = match step {
@@ -95,7 +104,7 @@ impl Rules {
             let applied = roster.clone().apply(self.me, &[GroupChange { user: member.user, step }], renews);
             applied.err().map(|why| why.to_string())
         };
-        answers.entry(key).or_insert_with(ask).clone()
+        answers.entry(question).or_insert_with(ask).clone()
     }
 }
 
