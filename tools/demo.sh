@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# make demo: two people and an administrator, with the real programs and a real tree, printed step by step. Fails if any step does.
+# make demo: an administrator, a PI, a student and a research group of three states, with the real programs and a real tree, printed step by
+# step. Fails if any step does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/system.sh
@@ -17,7 +18,7 @@ as() { # as PERSON arguments…: the command line on that person's device
 }
 finish() {
   local status=$?
-  for person in admin pi student; do as $person lock >/dev/null 2>&1 || true; done
+  for person in admin pi student fl tx ca; do as $person lock >/dev/null 2>&1 || true; done
   stop_system "$folder"
   if [ $status = 0 ]; then rm -rf "$folder"; else echo "the demo failed; what it made is in $folder"; fi
 }
@@ -104,6 +105,84 @@ step "the share ends: new keys are made, the student is out"
 show pi unshare /docs student
 refuse student ls /@shared/pi/docs
 show pi put "$folder/note.txt" /docs/after.txt
+
+step "three more people: one works with data of Florida, one of Texas, one of California; all of them with federal data"
+join() { # a new login, since what was gained counts from then on
+  as "$1" logout >/dev/null
+  as "$1" login >/dev/null
+}
+for person in fl tx ca; do
+  echo "a passphrase of $person" >"$folder/$person.pass"
+  as $person deployment import "$folder/data/deployment.json" --fingerprint "$(first_start "$folder" fingerprint)" >/dev/null
+  as $person key new $person >/dev/null
+  as $person register >/dev/null
+  fingerprint=$(as $person key check --json | sed -nE 's/.*"fingerprint": *"([^"]+)".*/\1/p' | head -n 1)
+  as admin users activate $person --fingerprint "$fingerprint" >/dev/null
+  as $person login >/dev/null
+done
+show admin requirement create Training --must-expire --default 365d --maximum 730d
+show admin level create CUI --require Training
+show admin users permissions pi --give project.create project.create-child project.manage-members project.certify project.declassify
+
+step "a federal project with a project for each state below it; each state asks for a certification, and has its own people"
+show pi project create Federal --tag US
+for state in Florida Texas California; do show pi project create $state --below Federal --level CUI; done
+show pi certification give Training pi fl tx ca
+show pi project add Florida fl --above
+show pi project add Texas tx --above
+show pi project add California ca --above
+refuse fl work Florida
+for person in pi fl tx ca; do join $person; done
+show fl work Florida
+show pi project list
+
+step "one group for all, tagged with the federal project; in it a folder for each state, under a key that only its people hold"
+show pi group create research fl tx ca
+show pi work Federal
+show pi tag /@groups/research Federal
+echo "the whole country" >"$folder/federal.txt"
+show pi put "$folder/federal.txt" /@groups/research
+for state in Florida Texas California; do
+  show pi work Federal
+  show pi mkdir /@groups/research/$state
+  show pi work $state
+  show pi tag /@groups/research/$state $state
+  echo "data of $state" >"$folder/$state.txt"
+  show pi put "$folder/$state.txt" /@groups/research/$state/data.txt
+done
+show pi group show research
+
+step "who works in a state reads its data and the federal data, and combines them there; of the other states they see a name"
+show fl ls /@groups/research
+show fl cat /@groups/research/Florida/data.txt
+show fl cp /@groups/research/federal.txt /@groups/research/Florida/combined.txt
+refuse fl cat /@groups/research/Texas/data.txt
+refuse fl work Texas
+refuse fl cp /@groups/research/Florida/data.txt /@groups/research/leak.txt
+
+step "nobody has two states open at once, the PI neither; and a tag never moves sideways"
+refuse pi work Florida Texas
+show pi work Texas
+refuse pi cat /@groups/research/Florida/data.txt
+show pi cat /@groups/research/Texas/data.txt
+refuse pi cp /@groups/research/Florida/data.txt /@groups/research/Texas/data2.txt
+
+step "why, and what if"
+show pi access explain /@groups/research/Texas fl
+show pi access who /@groups/research/Texas
+show pi access what-if /@groups/research/Texas tx --certification Training
+
+step "somebody leaves the project: their key is worthless, and the next who writes makes another"
+show pi project remove Texas tx
+refuse tx cat /@groups/research/Texas/data.txt
+show pi put "$folder/note.txt" /@groups/research/Texas/after.txt
+show pi group show research
+
+step "only a manager of the project takes its tag away"
+refuse fl tag /@groups/research/Florida --none
+show pi work Florida
+show pi tag /@groups/research/Florida/combined.txt Florida
+show pi work --none
 
 step "everybody checks the logs; the administrator exports and verifies offline"
 show pi audit verify

@@ -66,6 +66,9 @@ pub struct OpenItem {
 #[serde(deny_unknown_fields)]
 pub struct OpenRequest {
     pub items: Vec<OpenItem>,
+    /// To keep a copy, which takes *download*. That it keeps none, the server believes of a client that does not say so.
+    #[serde(default)]
+    pub keep: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]

@@ -118,15 +118,15 @@ impl Study {
         let combined = format!("{}/combined.txt", places[0]);
         fl.run(&["tag", &combined, "Florida"]).ok();
         at(&self.two, &["Florida"]);
-        self.two.run(&["tag", &combined, "Texas"]).fails(3, "sibling");
+        self.two.run(&["tag", &combined, "Texas"]).fails(3, "could never be active together");
         fl.run(&["tag", &places[0], "--none"]).fails(3, "project.declassify");
         self.admin.run(&["users", "permissions", "fl", "--give", "project.declassify"]).ok();
-        fl.run(&["tag", &places[0], "--none"]).fails(3, "managers");
+        fl.run(&["tag", &places[0], "--none"]).fails(3, "manager of the project");
         // Downloads are controlled: a restriction of the membership counts whoever the file is from.
         self.pi.run(&["project", "add", "Texas", "tx", "--update", "--restrict", "no-download"]).ok();
         again(tx);
         at(tx, &["Texas"]);
-        tx.run(&["get", &format!("{}/data.txt", places[1]), tx.path("out").to_str().unwrap()]).fails(3, "restricts");
+        tx.run(&["get", &format!("{}/data.txt", places[1]), tx.path("out").to_str().unwrap()]).fails(3, "forbids this");
         // What ends is felt at once.
         self.pi.run(&["certification", "expire", "Requirement 2", "ca"]).ok();
         ca.run(&["cat", &format!("{}/data.txt", places[2])]).fails(3, "locked");
@@ -310,7 +310,7 @@ fn workflow_2() {
     pi.run(&["ls", "/@groups/of-Florida"]).fails(4, "no group called");
     study.admin.run(&["users", "permissions", "fl", "--give", "project.declassify"]).ok();
     fl.run(&["work", "Florida"]).ok();
-    fl.run(&["tag", "/@groups/of-Florida", "--none"]).fails(3, "managers");
+    fl.run(&["tag", "/@groups/of-Florida", "--none"]).fails(3, "manager of the project");
     pi.run(&["project", "add", "Florida", "fl", "--update", "--manager"]).ok();
     again(fl);
     fl.run(&["work", "Florida"]).ok();

@@ -211,7 +211,7 @@ async fn the_log_tells_what_was_done_with_a_file() {
 
 async fn read(vault: &Vault, at: &str) -> Vec<u8> {
     let found = vault.resolve(&path(at)).await.unwrap();
-    let content = vault.open_one(ticrypt_client::vault::open::Wanted { file: found.held, manifest: None }).await.unwrap();
+    let content = vault.open_one(ticrypt_client::vault::open::Wanted { file: found.held, manifest: None, keep: true }).await.unwrap();
     vault.read_whole(&content).await.unwrap()
 }
 

@@ -124,7 +124,7 @@ async fn show(State(app): State<Shared>, Path((ticket, _name)): Path<(String, St
 
 async fn read(office: &Office, path: &VaultPath) -> Result<Vec<u8>> {
     let found = office.vault.resolve(path).await?;
-    let content = office.vault.open_one(Wanted { file: found.held.clone(), manifest: None }).await?;
+    let content = office.vault.open_one(Wanted { file: found.held.clone(), manifest: None, keep: false }).await?;
     if content.current.manifest.size > PREVIEW_MAX_BYTES {
         return Err(Trouble::invalid("this file is too large for a preview; download it instead"));
     }

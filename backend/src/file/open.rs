@@ -6,14 +6,14 @@ use ticrypt_api::role::{Caller, Reply};
 use ticrypt_api::version::{OpenItem, OpenReply, OpenRequest, OpenedFile};
 use ticrypt_api::{ApiError, Blob, Hash};
 use ticrypt_crypto::Digest;
-use ticrypt_policy::version::may_open;
+use ticrypt_policy::version::{may_download, may_open};
 use ticrypt_policy::{Actor, Denial};
 use ticrypt_store::version::{Manifest, Version};
 use ticrypt_types::limits::{BATCH_BODY_MAX_BYTES, BATCH_MAX_NODES, SMALL_CONTENT_MAX_BYTES};
 use ticrypt_types::{NodeId, Operation, VersionId};
 
 use super::FileRole;
-use super::audited::event;
+use super::audited::{event, with};
 use super::authority::Named;
 use super::error::FileError;
 use super::ticket::TicketVerb;
@@ -29,19 +29,21 @@ const HASH_BYTES: usize = 35;
 
 impl FileRole {
     pub(super) async fn content_open(&self, caller: &Caller, request: OpenRequest) -> Result<Reply<OpenReply>, ApiError> {
-        let answer = self.read_contents(caller, request.items).await;
+        let keep = request.keep;
+        let answer = self.read_contents(caller, request).await;
         let files: Vec<NodeId> = answer.iter().flat_map(|reply| reply.files.iter().map(|file| file.file)).collect();
-        self.hand_out(event(caller, Operation::ContentOpen, files), answer).await
+        let row = with(event(caller, Operation::ContentOpen, files), "keep", keep);
+        self.hand_out(row, answer).await
     }
 
-    async fn read_contents(&self, caller: &Caller, items: Vec<OpenItem>) -> Result<OpenReply, FileError> {
+    async fn read_contents(&self, caller: &Caller, OpenRequest { items, keep }: OpenRequest) -> Result<OpenReply, FileError> {
         if items.is_empty() || items.len() > BATCH_MAX_NODES {
             return Err(FileError::Bound("a request opens 1 to 2000 files; split it"));
         }
         // Before the facts: a loss from here on voids the tickets.
         let mark = self.losses.mark();
         let actor = self.actor(caller).await?;
-        self.check_open(caller, &actor, &items).await?;
+        self.check_open(caller, &actor, &items, keep).await?;
         let contents = self.contents(&items).await?;
         let small: Vec<VersionId> =
             contents.iter().map(|(_, version)| version).filter(|version| may_be_small(version)).map(|version| version.id).collect();
@@ -72,10 +74,14 @@ impl FileRole {
         Ok(OpenReply { files, grants: self.grants_named(named).await? })
     }
 
-    async fn check_open(&self, caller: &Caller, actor: &Actor, items: &[OpenItem]) -> Result<(), FileError> {
+    async fn check_open(&self, caller: &Caller, actor: &Actor, items: &[OpenItem], keep: bool) -> Result<(), FileError> {
         let ids: Vec<NodeId> = items.iter().map(|item| item.file).collect();
         for facts in self.facts_of_all(actor, &ids).await? {
-            let _permit = may_open(actor, &facts, caller.now)?;
+            if keep {
+                let _permit = may_download(actor, &facts, caller.now)?;
+            } else {
+                let _permit = may_open(actor, &facts, caller.now)?;
+            }
         }
         Ok(())
     }

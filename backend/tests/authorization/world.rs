@@ -540,7 +540,9 @@ impl World {
                 body(page(), operation, &PublishRequest { file: self.file.node, content: content.wire(me.sign(&manifest), true) })
             }
             Operation::VersionList => body(page(), operation, &VersionListRequest { files: vec![self.file.node] }),
-            Operation::ContentOpen => body(page(), operation, &OpenRequest { items: vec![OpenItem { file: self.large, manifest: None }] }),
+            Operation::ContentOpen => {
+                body(page(), operation, &OpenRequest { items: vec![OpenItem { file: self.large, manifest: None }], keep: false })
+            }
             // With the owner's ticket in everybody's hand.
             Operation::ChunkWrite => {
                 let (content, ticket) = self.begin_upload().await;
@@ -595,7 +597,7 @@ impl World {
 
     /// The owner opens the large file, for its ticket.
     async fn open_large(&mut self) -> (VersionId, Blob) {
-        let request = OpenRequest { items: vec![OpenItem { file: self.large, manifest: None }] };
+        let request = OpenRequest { items: vec![OpenItem { file: self.large, manifest: None }], keep: false };
         let opened: OpenReply = self.subjects[OWNER].wire.ask(Operation::ContentOpen, &[], &request).await.unwrap();
         let manifest = &opened.files[0].manifest.manifest.0;
         let version = Envelope::parse(manifest).unwrap().claimed::<ticrypt_crypto::manifest::ManifestPayload>().unwrap().version;

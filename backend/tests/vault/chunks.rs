@@ -119,7 +119,7 @@ async fn a_lost_share_voids_its_tickets_at_once() {
     world.vault.create_grants(&caller(&ada), crate::sharing::one(&ada, &to_carol)).await.unwrap();
     let mut tickets = Vec::new();
     for person in [&bob, &carol] {
-        let request = OpenRequest { items: vec![OpenItem { file, manifest: None }] };
+        let request = OpenRequest { items: vec![OpenItem { file, manifest: None }], keep: false };
         let ticket = world.vault.open(&caller(person), request).await.unwrap().body.files.remove(0).ticket.unwrap();
         world.chunks.read(&caller(person), &ticket.ticket.0, content.version, 0).await.unwrap();
         tickets.push(ticket);

@@ -27,7 +27,7 @@ async fn what_is_hidden_answers_like_what_is_missing() {
     for node in [home.node, new_node()] {
         let missing = ticrypt_api::ApiError::not_found();
         assert_eq!(world.list(&eve, node).await.unwrap_err(), missing);
-        let open = OpenRequest { items: vec![OpenItem { file: node, manifest: None }] };
+        let open = OpenRequest { items: vec![OpenItem { file: node, manifest: None }], keep: false };
         assert_eq!(world.vault.open(&caller(&eve), open).await.unwrap_err(), missing);
         assert_eq!(world.vault.versions(&caller(&eve), VersionListRequest { files: vec![node] }).await.unwrap_err(), missing);
         assert_eq!(world.vault.delete(&caller(&eve), DeleteRequest { nodes: vec![node] }).await.unwrap_err(), missing);

@@ -38,7 +38,7 @@ fn verified(reply: &ListReply, person: &Person) -> Vec<Entry> {
 }
 
 async fn open_one(world: &World, person: &Person, file: NodeId, manifest: Option<Hash>) -> ticrypt_api::version::OpenedFile {
-    let request = OpenRequest { items: vec![OpenItem { file, manifest }] };
+    let request = OpenRequest { items: vec![OpenItem { file, manifest }], keep: false };
     world.vault.open(&caller(person), request).await.unwrap().body.files.remove(0)
 }
 
@@ -71,7 +71,7 @@ async fn story(world: World) {
 
     // The contents come back as they were sent, several at once and in the order asked.
     let items = files.iter().rev().map(|file| OpenItem { file: *file, manifest: None }).collect();
-    let opened = world.vault.open(&caller(&person), OpenRequest { items }).await.unwrap().body.files;
+    let opened = world.vault.open(&caller(&person), OpenRequest { items, keep: false }).await.unwrap().body.files;
     for (opened, sent) in opened.iter().rev().zip(&request.nodes) {
         let sent = sent.content.as_ref().unwrap();
         assert_eq!((&opened.chunk, &opened.chunk_hashes, &opened.content_wrap), (&sent.chunk, &sent.chunk_hashes, &sent.content_wrap));
@@ -216,7 +216,7 @@ async fn two_thousand_small_files_in_one_request() {
     println!("listed with manifests: {:?}", started.elapsed());
     let items = home.entries.keys().map(|file| OpenItem { file: *file, manifest: None }).collect();
     let started = std::time::Instant::now();
-    assert_eq!(world.vault.open(&caller(&person), OpenRequest { items }).await.unwrap().body.files.len(), 2_000);
+    assert_eq!(world.vault.open(&caller(&person), OpenRequest { items, keep: false }).await.unwrap().body.files.len(), 2_000);
     println!("opened: {:?}", started.elapsed());
     assert_eq!(world.audit.outcomes(ticrypt_types::Operation::NodeCreate).len(), 1, "one row for all");
 }

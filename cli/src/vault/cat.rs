@@ -32,7 +32,7 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> anyhow::Resu
                 ClientError::refused("no_download", format!("the share of `{path}` does not let you download; ask for download")).into()
             );
         }
-        let content = vault.open_one(Wanted { file: found.held, manifest: None }).await?;
+        let content = vault.open_one(Wanted { file: found.held, manifest: None, keep: false }).await?;
         let mut pieces = std::pin::pin!(vault.pieces(&content));
         while let Some(piece) = pieces.try_next().await? {
             // Whoever reads our output may stop early; the caller of this knows how to tell that apart.

@@ -38,7 +38,7 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> anyhow::Resu
         }
         let current = vault.current_of(&found)?;
         if arguments.verify {
-            let content = vault.open_one(Wanted { file: found.held, manifest: None }).await?;
+            let content = vault.open_one(Wanted { file: found.held, manifest: None, keep: false }).await?;
             // The engine compares at the end; nothing is kept.
             vault.pieces(&content).try_for_each(async |_| Ok(())).await?;
         }

@@ -122,7 +122,7 @@ impl Vault {
         let mut small = small.into_iter();
         for run in runs {
             let batch: Vec<_> = small.by_ref().take(run.len()).collect();
-            let wanted: Vec<Wanted> = batch.iter().map(|(file, _, _)| Wanted { file: file.clone(), manifest: None }).collect();
+            let wanted: Vec<Wanted> = batch.iter().map(|(file, _, _)| Wanted { file: file.clone(), manifest: None, keep: true }).collect();
             let contents = self.open(&wanted).await?;
             let mut drafts = Vec::with_capacity(batch.len());
             for ((_, _, name), content) in batch.into_iter().zip(contents) {
@@ -132,7 +132,7 @@ impl Vault {
         }
         for (file, _, name) in large {
             progress.begin(&path.child(&name).to_string());
-            let content = self.open_one(Wanted { file, manifest: None }).await?;
+            let content = self.open_one(Wanted { file, manifest: None, keep: true }).await?;
             let draft = if plan::is_small(content.current.manifest.size) {
                 self.small_copy(content, name).await?
             } else {

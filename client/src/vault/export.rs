@@ -146,7 +146,7 @@ impl Vault {
         let mut wanted = Vec::new();
         for (file, history) in files.iter().zip(histories) {
             let (manifests, versions) = self.choose(writer, file, &history, options)?;
-            wanted.extend(versions.iter().map(|(_, manifest)| Wanted { file: file.clone(), manifest: Some(*manifest) }));
+            wanted.extend(versions.iter().map(|(_, manifest)| Wanted { file: file.clone(), manifest: Some(*manifest), keep: true }));
             chosen.push((file, history, manifests, versions));
         }
         let mut contents = self.open(&wanted).await?.into_iter();

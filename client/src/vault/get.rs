@@ -433,7 +433,7 @@ impl Run<'_> {
     async fn small(&self, items: Vec<Item>) -> Result<Report> {
         let bytes = items.iter().map(|item| item.current.manifest.size + plan::NODE_BYTES).sum();
         let _room = self.vault.room_for(bytes).await?;
-        let wanted: Vec<Wanted> = items.iter().map(|item| Wanted { file: item.held.clone(), manifest: None }).collect();
+        let wanted: Vec<Wanted> = items.iter().map(|item| Wanted { file: item.held.clone(), manifest: None, keep: true }).collect();
         let contents = self.vault.open(&wanted).await?;
         let mut inline = Vec::new();
         let mut report = Report::default();
@@ -460,7 +460,7 @@ impl Run<'_> {
 
     async fn large(&self, item: Item) -> Result<Report> {
         self.progress.begin(&item.path.to_string());
-        let content = self.vault.open_one(Wanted { file: item.held.clone(), manifest: None }).await?;
+        let content = self.vault.open_one(Wanted { file: item.held.clone(), manifest: None, keep: true }).await?;
         self.large_opened(item, content).await
     }
 

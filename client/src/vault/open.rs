@@ -44,6 +44,7 @@ pub struct Content {
     /// A small content, whole and still sealed.
     chunk: Option<Vec<u8>>,
     ticket: tokio::sync::Mutex<Option<(Ticket, Instant)>>,
+    keep: bool,
 }
 
 /// A decrypted chunk in the buffer it came in.
@@ -96,6 +97,8 @@ impl Drop for Content {
 pub struct Wanted {
     pub file: Held,
     pub manifest: Option<Digest>,
+    /// To keep a copy, for which the projects of its tags may withhold it.
+    pub keep: bool,
 }
 
 impl Vault {
@@ -108,7 +111,8 @@ impl Vault {
         while let Some(rest) = wanted.get(contents.len()..).filter(|rest| !rest.is_empty()) {
             let rest = rest.get(..rest.len().min(ticrypt_types::limits::BATCH_MAX_NODES)).unwrap_or(rest);
             let item = |one: &Wanted| OpenItem { file: one.file.id, manifest: one.manifest.map(|hash| Hash(hash.to_bytes())) };
-            let reply = self.server().open(OpenRequest { items: rest.iter().map(item).collect() }).await?;
+            let keep = rest.iter().any(|one| one.keep);
+            let reply = self.server().open(OpenRequest { items: rest.iter().map(item).collect(), keep }).await?;
             if reply.files.is_empty() || reply.files.len() > rest.len() {
                 return Err(lie("the server sent other files than were asked for"));
             }
@@ -162,7 +166,7 @@ impl Vault {
             return Err(lie("the server gave a ticket for another version"));
         }
         let chunk = opened.chunk.map(|blob| blob.0);
-        Ok(Content { file, current, opener: Arc::new(opener), hashes, chunk, ticket: tokio::sync::Mutex::new(ticket) })
+        Ok(Content { file, current, opener: Arc::new(opener), hashes, chunk, ticket: tokio::sync::Mutex::new(ticket), keep: wanted.keep })
     }
 
     /// Something did not open: either a lie, or new keys were made since the directory was listed.
@@ -273,7 +277,7 @@ impl Vault {
         }
         // Asked for anew, and logged anew: the same manifest, whatever is current meanwhile.
         let items = vec![OpenItem { file: content.file.id, manifest: Some(Hash(content.current.manifest.record_hash().to_bytes())) }];
-        let reply = self.server().open(OpenRequest { items }).await?;
+        let reply = self.server().open(OpenRequest { items, keep: content.keep }).await?;
         let ticket = reply.files.into_iter().find(|file| file.file == content.file.id).and_then(|file| file.ticket);
         let ticket = ticket.filter(|ticket| ticket.version == content.current.manifest.version);
         let ticket = ticket.ok_or_else(|| lie("the server gave no ticket for a file it has shown"))?;

@@ -203,7 +203,7 @@ impl Vault {
         };
         let key = held.tree_key()?.unwrap_content(&place, &stored.content_wrap.0);
         let key = key.map_err(|e| super::tree::sealed("a content key", e))?;
-        let wanted = super::open::Wanted { file: held.clone(), manifest: Some(version.manifest.record_hash()) };
+        let wanted = super::open::Wanted { file: held.clone(), manifest: Some(version.manifest.record_hash()), keep: false };
         let content = self.open_one(wanted).await?;
         Ok(ContentDraft {
             version: version.manifest.version,

@@ -106,7 +106,7 @@ impl Vault {
 
     /// Opens a version for reading.
     pub async fn open_version(&self, file: &Held, version: &Version) -> Result<Content> {
-        self.open_one(Wanted { file: file.clone(), manifest: Some(version.manifest) }).await
+        self.open_one(Wanted { file: file.clone(), manifest: Some(version.manifest), keep: true }).await
     }
 
     /// Makes an old version current again: a new manifest that names it. Nothing is copied.

@@ -89,7 +89,7 @@ pub struct May {
     pub add: bool,
     pub remove: bool,
     pub make: bool,
-    /// Neither is done beside a group.
+    /// Nothing in a group is shared beside it.
     pub share: bool,
     pub tag: bool,
 }
@@ -106,7 +106,7 @@ impl May {
                     remove: has(GroupPermissions::REMOVE_ENTRIES),
                     make: has(GroupPermissions::CREATE_DIRECTORIES),
                     share: false,
-                    tag: false,
+                    tag: has(GroupPermissions::MODIFY_TAG),
                 }
             }
             None => {

@@ -152,7 +152,8 @@ pub async fn work_in(office: &Office, wanted: Vec<ProjectId>) -> Result<Done> {
 /// `POST /vault/tag-dialog`.
 pub async fn tag_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
     let at = one(&office, &fields).await?;
-    let own: BTreeSet<ProjectId> = office.vault.resolve(&at).await?.own_tags().into_iter().collect();
+    let found = office.vault.resolve(&at).await?;
+    let own: BTreeSet<ProjectId> = found.own_tags().into_iter().collect();
     let projects = Projects::load(office.session()).await?;
     // Down to the project one works in, or up from it; what it is tagged with now stays possible.
     let mut open: BTreeSet<ProjectId> = own.clone();
@@ -169,8 +170,16 @@ pub async fn tag_dialog(Inside(office): Inside, fields: Fields) -> Result<Respon
     };
     ui::html(&Choose {
         title: format!("Tag {}", at.names().last().map(|name| name.harmless().to_string()).unwrap_or_default()),
-        lede: "Who opens it then works in the project. It gets keys of its own: whoever it is shared with itself keeps it, and who has only \
-               the folder above sees its name. Taking a tag away is for the project's managers.",
+        lede: match found.held.root.group {
+            None => {
+                "Who opens it then works in the project. It gets keys of its own: whoever it is shared with itself keeps it, and who has only \
+                 the folder above sees its name. Taking a tag away is for the project's managers."
+            }
+            Some(_) => {
+                "Who opens it then works in the project. Its keys go to those members of the group who are in the project as well; the others \
+                 see its name. Taking a tag away is for the project's managers."
+            }
+        },
         action: "/vault/tag",
         button: "Tag",
         at: Some(at.text()),

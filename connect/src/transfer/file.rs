@@ -44,7 +44,7 @@ async fn file(office: Arc<Office>, path: &VaultPath, version: Option<String>) ->
     }
     let name = found.name(&office.vault)?.map_or_else(|| "file".to_owned(), |name| name.as_str().to_owned());
     let content = match version {
-        None => office.vault.open_one(Wanted { file: found.held.clone(), manifest: None }).await?,
+        None => office.vault.open_one(Wanted { file: found.held.clone(), manifest: None, keep: true }).await?,
         Some(which) => {
             let (held, versions) = office.vault.versions(path).await?;
             office.vault.open_version(&held, office.vault.pick(&versions, &which)?).await?
