@@ -4,12 +4,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{Device, begin, enrol};
-
-fn again(device: &Device) {
-    device.run(&["logout"]).ok();
-    device.run(&["login"]).ok();
-}
+use support::{Device, again, begin, enrol};
 
 /// Of the only person asked about: by what they have the key, why they do not read it now, and why not when at work on its tags.
 fn told(device: &Device, arguments: &[&str]) -> (String, Option<String>, Option<String>) {

@@ -3,31 +3,7 @@
 
 mod support;
 
-use serde_json::Value;
-use support::{Device, begin, enrol};
-
-fn names(listed: &Value) -> Vec<String> {
-    let one = |one: &Value| {
-        let mark = match (one["tags"].as_array(), one["locked"].as_bool()) {
-            (None, None | Some(false)) => "",
-            (Some(_), _) => "#",
-            (None, Some(true)) => "?",
-        };
-        format!("{}{mark}", one["name"].as_str().unwrap())
-    };
-    listed.as_array().unwrap().iter().map(one).collect()
-}
-
-fn put(device: &Device, name: &str, text: &str, to: &str) -> support::Ran {
-    let file = device.path(name);
-    std::fs::write(&file, text).unwrap();
-    device.run(&["put", file.to_str().unwrap(), to])
-}
-
-fn again(device: &Device) {
-    device.run(&["logout"]).ok();
-    device.run(&["login"]).ok();
-}
+use support::{Device, again, begin, enrol, marked, put};
 
 fn cat(device: &Device, path: &str) -> String {
     device.run(&["cat", path]).ok().stdout
@@ -70,11 +46,11 @@ fn a_tagged_directory_in_a_group_has_a_key_of_its_own() {
     let tags = pi.json(&["tag", "/@groups/study/fl", "Florida"]);
     assert_eq!((tags[0]["path"].as_str(), tags[0]["own"].as_bool()), (Some("Federal/Florida"), Some(true)));
     assert_eq!(tag_key(&pi, "study"), (1, false, 0));
-    assert_eq!(names(&pi.json(&["ls", "/@groups/study"])), ["all.txt", "fl#"]);
-    assert_eq!(names(&eve.json(&["ls", "/@groups/study"])), ["all.txt", "fl?"]);
+    assert_eq!(marked(&pi.json(&["ls", "/@groups/study"])), ["all.txt", "fl#"]);
+    assert_eq!(marked(&eve.json(&["ls", "/@groups/study"])), ["all.txt", "fl?"]);
     eve.run(&["cat", "/@groups/study/fl/x.txt"]).fails(3, "locked");
     eve.run(&["work", "Texas"]).ok();
-    assert_eq!(names(&eve.json(&["ls", "/@groups/study"])), ["all.txt", "fl?"]);
+    assert_eq!(marked(&eve.json(&["ls", "/@groups/study"])), ["all.txt", "fl?"]);
     eve.run(&["ls", "/@groups/study/fl"]).fails(3, "locked");
     assert_eq!(cat(&ada, "/@groups/study/fl/x.txt"), "oranges");
     put(&ada, "y.txt", "juice", "/@groups/study/fl").ok();
@@ -97,7 +73,7 @@ fn a_tagged_directory_in_a_group_has_a_key_of_its_own() {
     pi.run(&["project", "add", "Florida", "eve"]).ok();
     again(&eve);
     eve.run(&["work", "Florida"]).ok();
-    assert_eq!(names(&eve.json(&["ls", "/@groups/study"])), ["all.txt", "fl?"]);
+    assert_eq!(marked(&eve.json(&["ls", "/@groups/study"])), ["all.txt", "fl?"]);
     eve.run(&["cat", "/@groups/study/fl/x.txt"]).fails(3, "wait for the key");
     assert_eq!(tag_key(&pi, "study"), (2, false, 1));
     pi.run(&["group", "seal", "study"]).ok();
@@ -114,7 +90,7 @@ fn a_tagged_directory_in_a_group_has_a_key_of_its_own() {
 
     // A file by itself; a tag stays when something moves; and the tag is taken away by the project's manager.
     pi.run(&["mv", "/@groups/study/fl/y.txt", "/@groups/study/y.txt"]).ok();
-    assert_eq!(names(&pi.json(&["ls", "/@groups/study"])), ["all.txt", "fl#", "y.txt#"]);
+    assert_eq!(marked(&pi.json(&["ls", "/@groups/study"])), ["all.txt", "fl#", "y.txt#"]);
     assert_eq!(cat(&ada, "/@groups/study/y.txt"), "juice");
     pi.run(&["tag", "/@groups/study/y.txt", "--none"]).ok();
     bob.run(&["work", "--none"]).ok();
@@ -160,8 +136,8 @@ fn the_tag_of_a_group_is_that_of_all_in_it() {
 
     // Of a locked group the name is seen, and no key goes out.
     bob.run(&["ls", "/@groups/lab"]).fails(3, "this group is locked");
-    assert_eq!(names(&bob.json(&["ls", "/@groups"])), ["lab?"]);
-    assert_eq!(names(&pi.json(&["ls", "/@groups"])), ["lab#"]);
+    assert_eq!(marked(&bob.json(&["ls", "/@groups"])), ["lab?"]);
+    assert_eq!(marked(&pi.json(&["ls", "/@groups"])), ["lab#"]);
     ada.run(&["work", "Clinic"]).ok();
     ada.run(&["cat", "/@groups/lab/trial/x.txt"]).fails(3, "locked");
     ada.run(&["work", "Federal", "Clinic"]).ok();

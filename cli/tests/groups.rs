@@ -4,13 +4,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{Device, begin, enrol};
-
-fn put(device: &Device, name: &str, text: &str, to: &str) -> support::Ran {
-    let file = device.path(name);
-    std::fs::write(&file, text).unwrap();
-    device.run(&["put", file.to_str().unwrap(), to])
-}
+use support::{Device, begin, enrol, put};
 
 fn names(listed: &Value) -> Vec<&str> {
     listed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect()

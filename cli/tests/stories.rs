@@ -6,8 +6,7 @@
 
 mod support;
 
-use serde_json::Value;
-use support::{Backend, Device, Ran, begin, enrol};
+use support::{Backend, Device, again, begin, enrol, marked, put};
 
 const STATES: [&str; 3] = ["Florida", "Texas", "California"];
 
@@ -137,32 +136,12 @@ impl Study {
     }
 }
 
-fn again(device: &Device) {
-    device.run(&["logout"]).ok();
-    device.run(&["login"]).ok();
-}
-
 fn cat(device: &Device, path: &str) -> String {
     device.run(&["cat", path]).ok().stdout
 }
 
-fn put(device: &Device, name: &str, text: &str, to: &str) -> Ran {
-    let file = device.path(name);
-    std::fs::write(&file, text).unwrap();
-    device.run(&["put", file.to_str().unwrap(), to])
-}
-
-/// Names with `#` for a tag that is shown and `?` for what is locked.
 fn names(device: &Device, path: &str) -> Vec<String> {
-    let one = |one: &Value| {
-        let mark = match (one["tags"].as_array(), one["locked"].as_bool()) {
-            (Some(_), _) => "#",
-            (None, Some(true)) => "?",
-            (None, _) => "",
-        };
-        format!("{}{mark}", one["name"].as_str().unwrap())
-    };
-    device.json(&["ls", path]).as_array().unwrap().iter().map(one).collect()
+    marked(&device.json(&["ls", path]))
 }
 
 /// A directory with a state's data, tagged with it by somebody who works in the group's tag before and in the state after.

@@ -7,33 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use support::{Device, begin, enrol};
-
-/// Names of a listing with the marks that tell of tags.
-fn names(listed: &Value) -> Vec<String> {
-    let one = |one: &Value| {
-        let mark = match (one["tags"].as_array(), one["locked"].as_bool()) {
-            (None, None | Some(false)) => "",
-            (Some(_), _) => "#",
-            (None, Some(true)) => "?",
-        };
-        format!("{}{mark}", one["name"].as_str().unwrap())
-    };
-    listed.as_array().unwrap().iter().map(one).collect()
-}
-
-fn put(device: &Device, name: &str, text: &str, to: &str) -> support::Ran {
-    let file = device.path(name);
-    std::fs::write(&file, text).unwrap();
-    device.run(&["put", file.to_str().unwrap(), to])
-}
-
-/// A new login, since what was gained counts from then on.
-fn again(device: &Device) {
-    device.run(&["logout"]).ok();
-    device.run(&["login"]).ok();
-}
+use support::{again, begin, enrol, marked, put};
 
 #[test]
 fn what_carries_a_state_opens_to_who_works_in_it() {
@@ -61,16 +35,16 @@ fn what_carries_a_state_opens_to_who_works_in_it() {
     pi.run(&["work", "Florida"]).ok();
     let tags = pi.json(&["tag", "/study/fl", "Florida"]);
     assert_eq!((tags[0]["path"].as_str(), tags[0]["own"].as_bool()), (Some("Federal/Florida"), Some(true)));
-    assert_eq!(names(&pi.json(&["ls", "/study"])), ["fl#", "open.txt"]);
+    assert_eq!(marked(&pi.json(&["ls", "/study"])), ["fl#", "open.txt"]);
     assert_eq!(pi.run(&["cat", "/study/fl/x.txt"]).ok().stdout, "oranges");
-    assert_eq!(names(&ada.json(&["ls", "/@shared/pi/study"])), ["fl?", "open.txt"]);
+    assert_eq!(marked(&ada.json(&["ls", "/@shared/pi/study"])), ["fl?", "open.txt"]);
     ada.run(&["cat", "/@shared/pi/study/fl/x.txt"]).fails(3, "locked");
     // The project shares nothing by itself, and a share from above does not reach in.
     ada.run(&["work", "Florida"]).ok();
     ada.run(&["cat", "/@shared/pi/study/fl/x.txt"]).fails(3, "locked");
     pi.run(&["share", "/study/fl", "ada", "--edit"]).ok();
     assert_eq!(ada.run(&["cat", "/@shared/pi/study/fl/x.txt"]).ok().stdout, "oranges");
-    assert_eq!(names(&ada.json(&["ls", "/@shared/pi"])), ["fl", "study"]);
+    assert_eq!(marked(&ada.json(&["ls", "/@shared/pi"])), ["fl", "study"]);
     put(&ada, "y.txt", "more", "/@shared/pi/study/fl").ok();
     ada.run(&["work", "Texas"]).ok();
     ada.run(&["cat", "/@shared/pi/study/fl/x.txt"]).fails(3, "locked");
@@ -81,7 +55,7 @@ fn what_carries_a_state_opens_to_who_works_in_it() {
     put(&pi, "new.txt", "changed", "/study").fails(3, "tags equal your working set");
     pi.run(&["cp", "/study/fl/x.txt", "/study/copy.txt"]).fails(3, "tags equal your working set");
     pi.run(&["mv", "/study/fl/x.txt", "/study/x.txt"]).ok();
-    assert_eq!(names(&pi.json(&["ls", "/study"])), ["fl#", "open.txt", "x.txt#"], "a move keeps the tag");
+    assert_eq!(marked(&pi.json(&["ls", "/study"])), ["fl#", "open.txt", "x.txt#"], "a move keeps the tag");
     pi.run(&["mv", "/study/open.txt", "/study/fl"]).fails(3, "tags equal your working set");
     pi.run(&["tag", "/study/x.txt", "Texas"]).fails(3, "sibling");
     pi.run(&["mv", "/study/fl", "/study/florida"]).ok();
@@ -104,7 +78,7 @@ fn what_carries_a_state_opens_to_who_works_in_it() {
 
     // A walk over a tree leaves what is locked, and says so.
     pi.run(&["work", "--none"]).ok();
-    assert_eq!(names(&pi.json(&["ls", "/study"])), ["florida?", "open.txt", "x.txt?"]);
+    assert_eq!(marked(&pi.json(&["ls", "/study"])), ["florida?", "open.txt", "x.txt?"]);
     let x = pi.json(&["ls", "/study"]).as_array().unwrap().iter().find(|one| one["name"] == "x.txt").unwrap().clone();
     assert_eq!((x["size_bytes"].as_u64(), x["sha256"].is_null()), (Some(7), true), "of a locked file the size is shown");
     let (out, to) = (pi.path("out"), pi.path("out").to_str().unwrap().to_owned());
@@ -123,7 +97,7 @@ fn what_carries_a_state_opens_to_who_works_in_it() {
     assert_eq!(pi.json(&["trash", "list"]).as_array().unwrap().len(), 0, "what is locked is not listed");
     pi.run(&["work", "Florida"]).ok();
     pi.run(&["trash", "restore", "/study/x.txt"]).ok();
-    assert_eq!(names(&pi.json(&["ls", "/study"])), ["florida#", "new.txt", "open.txt", "x.txt#"]);
+    assert_eq!(marked(&pi.json(&["ls", "/study"])), ["florida#", "new.txt", "open.txt", "x.txt#"]);
     pi.run(&["project", "delete", "Florida"]).fails(3, "carries the tag");
 
     // Taking the tag away is for the project's managers.
@@ -133,7 +107,7 @@ fn what_carries_a_state_opens_to_who_works_in_it() {
     pi.run(&["tag", "/study/x.txt", "--none"]).fails(3, "nothing to do");
     pi.run(&["work", "--none"]).ok();
     assert_eq!(pi.run(&["cat", "/study/x.txt"]).ok().stdout, "oranges");
-    assert_eq!(names(&pi.json(&["ls", "/study"])), ["florida?", "new.txt", "open.txt", "x.txt"]);
+    assert_eq!(marked(&pi.json(&["ls", "/study"])), ["florida?", "new.txt", "open.txt", "x.txt"]);
 }
 
 /// All files below.

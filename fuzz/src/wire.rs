@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use ticrypt_api::deployment::DeploymentFile;
 use ticrypt_api::wire::{decode, encode};
 use ticrypt_api::sse::{Block, Parser};
-use ticrypt_api::{Codec, Problem, grant, log, node, notification, session, upload, user, version};
+use ticrypt_api::{Codec, Problem, access, grant, group, log, node, notification, session, upload, user, version};
 
 use crate::Target;
 
@@ -20,6 +20,8 @@ pub const TARGETS: &[Target] = &[
         body::<user::UserStateRequest>(Codec::Json, data);
         body::<user::PinReportRequest>(Codec::Json, data);
         body::<notification::NotificationReadRequest>(Codec::Json, data);
+        body::<group::GroupRenameRequest>(Codec::Json, data);
+        body::<access::AccessExplainRequest>(Codec::Json, data);
     }),
     ("cbor_requests", |data| {
         body::<node::HomeCreateRequest>(Codec::Cbor, data);
@@ -27,6 +29,13 @@ pub const TARGETS: &[Target] = &[
         body::<node::CreateRequest>(Codec::Cbor, data);
         body::<node::MoveRequest>(Codec::Cbor, data);
         body::<node::RekeyRequest>(Codec::Cbor, data);
+        body::<node::TagRequest>(Codec::Cbor, data);
+        body::<group::GroupCreateRequest>(Codec::Cbor, data);
+        body::<group::GroupChangeRequest>(Codec::Cbor, data);
+        body::<group::GroupSealRequest>(Codec::Cbor, data);
+        body::<group::CompartmentReadRequest>(Codec::Cbor, data);
+        body::<group::CompartmentRenewRequest>(Codec::Cbor, data);
+        body::<group::CompartmentSealRequest>(Codec::Cbor, data);
         body::<upload::UploadBeginRequest>(Codec::Cbor, data);
         body::<version::PublishRequest>(Codec::Cbor, data);
         body::<version::VersionListRequest>(Codec::Cbor, data);
@@ -41,6 +50,9 @@ pub const TARGETS: &[Target] = &[
         body::<notification::NotificationListReply>(Codec::Json, data);
         body::<node::RootsReply>(Codec::Cbor, data);
         body::<node::ListReply>(Codec::Cbor, data);
+        body::<group::GroupReadReply>(Codec::Cbor, data);
+        body::<group::CompartmentReadReply>(Codec::Cbor, data);
+        body::<access::AccessExplainReply>(Codec::Json, data);
         body::<version::OpenReply>(Codec::Cbor, data);
         body::<version::VersionListReply>(Codec::Cbor, data);
         body::<grant::GrantListReply>(Codec::Cbor, data);

@@ -223,3 +223,32 @@ pub fn enrol(backend: &Backend, admin: &Device, name: &str) -> Device {
     device.run(&["login"]).ok();
     device
 }
+
+/// Puts a file with this text into a directory.
+#[allow(dead_code, reason = "not every test puts files")]
+pub fn put(device: &Device, name: &str, text: &str, to: &str) -> Ran {
+    let file = device.path(name);
+    std::fs::write(&file, text).unwrap();
+    device.run(&["put", file.to_str().unwrap(), to])
+}
+
+/// A new login, since what was gained counts from then on.
+#[allow(dead_code, reason = "not every test gains something")]
+pub fn again(device: &Device) {
+    device.run(&["logout"]).ok();
+    device.run(&["login"]).ok();
+}
+
+/// Names of a listing: `#` where a tag is shown, `?` where it is locked.
+#[allow(dead_code, reason = "not every test lists what is tagged")]
+pub fn marked(listed: &Value) -> Vec<String> {
+    let one = |one: &Value| {
+        let mark = match (one["tags"].as_array(), one["locked"].as_bool()) {
+            (None, None | Some(false)) => "",
+            (Some(_), _) => "#",
+            (None, Some(true)) => "?",
+        };
+        format!("{}{mark}", one["name"].as_str().unwrap())
+    };
+    listed.as_array().unwrap().iter().map(one).collect()
+}
