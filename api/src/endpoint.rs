@@ -97,6 +97,7 @@ endpoints! {
     ProjectCreate    Post   "/v1/projects" Json;
     ProjectChange    Post   "/v1/projects/{project}" Json;
     ProjectDelete    Delete "/v1/projects/{project}" Json;
+    ProjectHeads     Get    "/v1/projects/{project}/heads" Cbor;
     MemberList       Get    "/v1/projects/{project}/members" Json;
     MemberSet        Post   "/v1/projects/{project}/members" Json;
     MemberRemove     Delete "/v1/projects/{project}/members/{user}" Json;

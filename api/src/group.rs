@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::grant::NewGrant;
 use crate::node::RootView;
+use crate::project::MemberProof;
 use crate::user::KeyLeaf;
 use crate::wire::{Blob, Hash};
 
@@ -97,6 +98,9 @@ pub struct CompartmentReadRequest {
     /// Heads of generations after this one: those up to it were verified before.
     #[serde(default)]
     pub after: u32,
+    /// People of whom to prove that they are in its projects and in those above, at most 100.
+    #[serde(default)]
+    pub prove: Vec<UserId>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -111,6 +115,9 @@ pub struct CompartmentReadReply {
     pub waiting: Vec<UserId>,
     /// Somebody who lost access holds the newest key: the next who writes makes another.
     pub closed: bool,
+    /// Of those who were asked about, for each of the projects in which they are.
+    #[serde(default)]
+    pub proofs: Vec<MemberProof>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]

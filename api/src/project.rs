@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use ticrypt_types::{Colour, LevelId, MemberRole, ProjectId, Restrictions, Tag, Timestamp, Title, UserId, UserName};
 use utoipa::ToSchema;
 
-use crate::wire::Blob;
+use crate::user::KeyLeaf;
+use crate::wire::{Blob, Hash};
 
 /// What its managers say of a project.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -29,6 +30,10 @@ pub struct ProjectCreateRequest {
     #[serde(default)]
     pub parent: Option<ProjectId>,
     pub about: ProjectAbout,
+    /// The first of its roster: the caller alone, a manager, and the principal investigator.
+    pub head: Blob,
+    /// The caller's entry under it.
+    pub entry: Blob,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -37,9 +42,45 @@ pub struct ProjectChangeRequest {
     /// Of the project as it was read: if somebody changed it since, this is refused.
     pub revision: u64,
     pub about: ProjectAbout,
-    /// The principal investigator, who is a member.
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectHeadsQuery {
+    /// Heads after this counter: those up to it were verified before.
     #[serde(default)]
-    pub pi: Option<UserId>,
+    pub after: u64,
+}
+
+/// That somebody is in a project: their entry, and the hashes beside the way from it to the root of a head, from the root down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EntryProof {
+    pub entry: Blob,
+    pub beside: Vec<Hash>,
+}
+
+/// A head of a project's roster (docs/formats.md §13).
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ProjectHeadView {
+    pub head: Blob,
+    pub leaf: KeyLeaf,
+    /// Of who signed it, under the head before; of the first, under its own.
+    pub signer: EntryProof,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ProjectHeadsReply {
+    /// Of the newest; 0 for a project from before projects had heads.
+    pub counter: u64,
+    /// In order; at most 200, so ask again after the last until they reach the counter.
+    pub heads: Vec<ProjectHeadView>,
+}
+
+/// That somebody is in a project, under the head with this counter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MemberProof {
+    pub counter: u64,
+    pub proof: EntryProof,
 }
 
 /// How one stands in a project oneself.
@@ -86,6 +127,10 @@ pub struct MemberView {
     pub since_ms: Timestamp,
     pub expires_ms: Option<Timestamp>,
     pub is_pi: bool,
+    /// Of their entry under the newest head.
+    pub salt: Blob,
+    /// Out already; their entry goes with the next head.
+    pub withdrawn: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -94,9 +139,10 @@ pub struct MemberListReply {
     pub next: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+/// Somebody to be in a project from now on, on these terms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct MemberSetRequest {
+pub struct NewMember {
     pub user: UserId,
     pub role: MemberRole,
     #[serde(default)]
@@ -107,6 +153,38 @@ pub struct MemberSetRequest {
     /// Change the terms of somebody who is a member already, instead of refusing.
     #[serde(default)]
     pub update: bool,
+    /// 16 random bytes of the entry.
+    pub salt: Blob,
+}
+
+/// Changes who is in a project, all of it or nothing.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberSetRequest {
+    /// The next head, over the members that these changes lead to; it names the principal investigator. Absent: nothing is done, the answer says
+    /// who would be refused.
+    #[serde(default)]
+    pub head: Option<Blob>,
+    #[serde(default)]
+    pub set: Vec<NewMember>,
+    #[serde(default)]
+    pub remove: Vec<UserId>,
+}
+
+/// Why somebody cannot be set or removed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MemberRefused {
+    pub user: UserId,
+    pub code: String,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct MemberSetReply {
+    /// Of the newest head.
+    pub counter: u64,
+    /// Without a head: those who would be refused.
+    pub refused: Vec<MemberRefused>,
 }
 
 /// The projects to work in, in all sessions: at most one of each tree. None: on what carries no tag.

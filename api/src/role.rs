@@ -78,8 +78,8 @@ pub trait Audit: Send + Sync + fmt::Debug {
     async fn close(&self, opened: Opened, event: Event, outcome: Outcome) -> Result<(), ApiError>;
     /// One row for something that has no duration: a hand-out, a refusal, a failed login.
     async fn fact(&self, event: Event, outcome: Outcome) -> Result<Opened, ApiError>;
-    /// A leaf of the key log, durable on return.
-    async fn key_event(&self, kind: KeyEventKind, user: UserId, body: Vec<u8>, at: Timestamp) -> Result<KeyLeaf, ApiError>;
+    /// A leaf of the key log about a person, a group or a project; durable on return.
+    async fn key_event(&self, kind: KeyEventKind, subject: [u8; 16], body: Vec<u8>, at: Timestamp) -> Result<KeyLeaf, ApiError>;
     /// Signs that a row is in the log.
     fn receipt(&self, opened: Opened) -> Result<Vec<u8>, ApiError>;
     async fn checkpoint(&self, log: LogName) -> Result<Bytes, ApiError>;
@@ -101,6 +101,8 @@ pub enum KeyEventKind {
     /// Of a group; the body is the head's record hash.
     GroupHead,
     CompartmentHead,
+    /// Of a project, likewise.
+    ProjectHead,
 }
 
 /// The file role: directories, files, versions, grants, groups.

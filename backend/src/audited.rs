@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use futures::future::try_join_all;
 use ticrypt_api::role::{Audit, Event, Opened, Outcome, Reply};
 use ticrypt_api::{ApiError, ErrorKind};
 
@@ -23,6 +24,20 @@ where
     let outcome = result.as_ref().map_or_else(outcome_of, |_| Outcome::Done);
     audit.close(opened, event, outcome).await?;
     result.map(|body| Reply { body, opened: Some(opened) })
+}
+
+/// The same for a piece of work that is about several: a row for each before it, and a closing row for each. The answer rests on the first.
+pub async fn audited_each<T, F>(audit: &dyn Audit, events: Vec<Event>, work: impl FnOnce() -> F) -> Result<Reply<T>, ApiError>
+where
+    F: Future<Output = Result<T, ApiError>>,
+{
+    // Together, so that they wait for the disk together.
+    let opened = try_join_all(events.iter().map(|event| audit.open(event.clone()))).await?;
+    let result = work().await;
+    let outcome = result.as_ref().map_or_else(outcome_of, |_| Outcome::Done);
+    let closing = opened.iter().zip(events).map(|(opened, event)| audit.close(*opened, event, outcome.clone()));
+    try_join_all(closing).await?;
+    result.map(|body| Reply { body, opened: opened.first().copied() })
 }
 
 /// Records that a rule said no to a change, and gives the refusal back.

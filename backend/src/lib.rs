@@ -30,6 +30,7 @@ pub mod openapi;
 pub mod presence;
 pub mod refusal;
 pub mod rest;
+pub mod roster;
 pub mod storage;
 pub mod tls;
 pub mod wiring;

@@ -56,8 +56,9 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::ProjectCreate => (shape::<project::ProjectCreateRequest>(), None),
         O::ProjectChange => (shape::<project::ProjectChangeRequest>(), None),
         O::RequirementDelete | O::LevelDelete | O::ProjectDelete | O::MemberRemove => (None, None),
+        O::ProjectHeads => (None, shape::<project::ProjectHeadsReply>()),
         O::MemberList => (None, shape::<project::MemberListReply>()),
-        O::MemberSet => (shape::<project::MemberSetRequest>(), None),
+        O::MemberSet => (shape::<project::MemberSetRequest>(), shape::<project::MemberSetReply>()),
         O::CertificationList => (None, shape::<certification::CertificationListReply>()),
         O::CertificationSet => (shape::<certification::CertificationSetRequest>(), shape::<certification::CertificationSetReply>()),
         O::CertificationExpire => (shape::<certification::CertificationExpireRequest>(), None),
@@ -109,6 +110,7 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
 fn queries(operation: Operation) -> Vec<Parameter> {
     match operation {
         Operation::UserList => query::<user::UserListQuery>(),
+        Operation::ProjectHeads => query::<project::ProjectHeadsQuery>(),
         Operation::NodeHistory | Operation::ProjectList | Operation::MemberList => query::<node::PageQuery>(),
         Operation::CertificationList => query::<certification::CertificationListQuery>(),
         Operation::TrashList => query::<node::TrashQuery>(),

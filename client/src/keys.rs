@@ -22,6 +22,7 @@ use ticrypt_crypto::grant::{GrantPayload, Revocation};
 use ticrypt_crypto::group::{GroupHeadPayload, GroupSealTerms};
 use ticrypt_crypto::login::{LoginPayload, SessionBinding};
 use ticrypt_crypto::manifest::ManifestPayload;
+use ticrypt_crypto::project::ProjectHeadPayload;
 use ticrypt_crypto::record::Record;
 use ticrypt_crypto::signature::EnvelopeBytes;
 use ticrypt_crypto::statement::StatementPayload;
@@ -83,6 +84,7 @@ pub enum Batch {
     WorkingSet(Box<WorkingSetPayload>),
     GroupHeads(Vec<GroupHeadPayload>),
     CompartmentHeads(Vec<CompartmentHeadPayload>),
+    ProjectHeads(Vec<ProjectHeadPayload>),
 }
 
 impl Batch {
@@ -97,6 +99,7 @@ impl Batch {
             Self::WorkingSet(_) => Namespace::WorkingSet,
             Self::GroupHeads(_) => Namespace::GroupHead,
             Self::CompartmentHeads(_) => Namespace::CompartmentHead,
+            Self::ProjectHeads(_) => Namespace::ProjectHead,
         }
     }
 
@@ -109,6 +112,7 @@ impl Batch {
             Self::Statements(records) => records.len(),
             Self::GroupHeads(records) => records.len(),
             Self::CompartmentHeads(records) => records.len(),
+            Self::ProjectHeads(records) => records.len(),
             Self::Login(_) | Self::WorkingSet(_) => 1,
         }
     }
@@ -130,6 +134,7 @@ impl Batch {
             Self::Statements(records) => all(records),
             Self::GroupHeads(records) => all(records),
             Self::CompartmentHeads(records) => all(records),
+            Self::ProjectHeads(records) => all(records),
             Self::Login(record) => vec![record.to_bytes()],
             Self::WorkingSet(record) => vec![record.to_bytes()],
         }
@@ -150,6 +155,7 @@ impl Batch {
             Namespace::Statement => all(payloads).map(Self::Statements),
             Namespace::GroupHead => all(payloads).map(Self::GroupHeads),
             Namespace::CompartmentHead => all(payloads).map(Self::CompartmentHeads),
+            Namespace::ProjectHead => all(payloads).map(Self::ProjectHeads),
             Namespace::Login => match <[LoginPayload; 1]>::try_from(all(payloads)?) {
                 Ok([login]) => Ok(Self::Login(Box::new(login))),
                 Err(_) => Err(ClientError::invalid("a login is signed alone")),
@@ -179,6 +185,7 @@ impl Batch {
             Self::Statements(records) => signers(records, |r| (r.deployment, r.issuer, r.issuer_bundle))?,
             Self::GroupHeads(records) => signers(records, |r| (r.deployment, r.writer, r.writer_bundle))?,
             Self::CompartmentHeads(records) => signers(records, |r| (r.deployment, r.writer, r.writer_bundle))?,
+            Self::ProjectHeads(records) => signers(records, |r| (r.deployment, r.writer, r.writer_bundle))?,
             Self::Login(record) => signers(std::slice::from_ref(&**record), |r| (r.deployment, r.user, r.bundle))?,
             Self::WorkingSet(record) => signers(std::slice::from_ref(&**record), |r| (r.deployment, r.user, r.bundle))?,
         };

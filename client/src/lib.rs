@@ -23,6 +23,7 @@ pub mod entropy;
 pub mod error;
 pub mod events;
 pub mod group;
+mod heads;
 pub mod home;
 pub mod keys;
 pub mod login;

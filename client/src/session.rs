@@ -14,6 +14,7 @@ use crate::error::{ClientError, Result};
 use crate::home::Home;
 use crate::keys::{Keys, PublicIdentity};
 use crate::mirror::Mirrors;
+use crate::project::Rosters;
 use crate::state::Seen;
 use crate::transport::Transport;
 use crate::users::Users;
@@ -69,6 +70,8 @@ pub struct Session {
     pub users: Users,
     /// The two logs as last seen.
     pub mirrors: Arc<Mirrors>,
+    /// Who is in projects, as far as it was verified in this run.
+    pub rosters: Rosters,
 }
 
 impl Session {
@@ -86,7 +89,7 @@ impl Session {
         let seen = Arc::new(Seen::open(&person)?);
         let mirrors = Arc::new(Mirrors::open(&home, &deployment, transport.clone())?);
         let users = Users::open(&home, &deployment, identity, transport.clone(), Arc::clone(&mirrors))?;
-        Ok(Self { home, deployment, transport, keys, seen, users, mirrors })
+        Ok(Self { home, deployment, transport, keys, seen, users, mirrors, rosters: Rosters::default() })
     }
 
     pub fn deployment_id(&self) -> DeploymentId {

@@ -44,10 +44,12 @@ pub enum SeenKind {
     Ended,
     /// The heads of a group.
     Group,
+    /// The heads of a project.
+    Project,
 }
 
 impl SeenKind {
-    const ALL: [Self; 5] = [Self::Head, Self::Sequence, Self::Epoch, Self::Ended, Self::Group];
+    const ALL: [Self; 6] = [Self::Head, Self::Sequence, Self::Epoch, Self::Ended, Self::Group, Self::Project];
 
     const fn code(self) -> u8 {
         match self {
@@ -56,6 +58,7 @@ impl SeenKind {
             Self::Epoch => 3,
             Self::Ended => 4,
             Self::Group => 5,
+            Self::Project => 6,
         }
     }
 
@@ -66,6 +69,7 @@ impl SeenKind {
             Self::Epoch => "keys of the node",
             Self::Ended => "ended grant",
             Self::Group => "group",
+            Self::Project => "project",
         }
     }
 }

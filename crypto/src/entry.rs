@@ -1,11 +1,9 @@
 //! Entries of directories, and the root a directory's head commits to (docs/formats.md §5 and §7).
-//!
-//! The root is of a binary trie over the bits of the child ids, so it depends on the set alone: no order to agree on, and one
-//! entry's change touches only the hashes on its way up.
 
 use ticrypt_types::{NodeId, NodeKind};
 
 use crate::record::{Record, RecordError};
+use crate::trie::Trie;
 use crate::{Digest, batch, record};
 
 /// Bytes of a wrapped key: nonce, key, tag.
@@ -84,33 +82,8 @@ pub fn leaf_hash(entry: &[u8]) -> Digest {
 
 /// The root of a set of entries, given as child id and leaf.
 pub fn entries_root(entries: impl IntoIterator<Item = (NodeId, Digest)>) -> Result<Digest, DuplicateEntry> {
-    let mut entries: Vec<_> = entries.into_iter().collect();
-    entries.sort_unstable_by_key(|(id, _)| *id);
-    for pair in entries.windows(2) {
-        if let [(first, _), (second, _)] = pair
-            && first == second
-        {
-            return Err(DuplicateEntry(*first));
-        }
-    }
-    Ok(subtree(&entries, 0))
-}
-
-/// The root of sorted entries that agree in the first `depth` bits; at most 128 deep, since ids differ.
-fn subtree(entries: &[(NodeId, Digest)], depth: u32) -> Digest {
-    match entries {
-        [] => Digest::ZERO,
-        [(_, leaf)] => *leaf,
-        several => {
-            let (zeros, ones) = several.split_at(several.partition_point(|(id, _)| !bit(id, depth)));
-            batch::node(&subtree(zeros, depth + 1), &subtree(ones, depth + 1))
-        }
-    }
-}
-
-/// Bit `depth` of an id, most significant first.
-fn bit(id: &NodeId, depth: u32) -> bool {
-    u128::from_be_bytes(id.to_bytes()).checked_shl(depth).unwrap_or(0) >> 127 == 1
+    let set = Trie::new(entries.into_iter().map(|(id, leaf)| (id.to_bytes(), leaf)));
+    set.map(|set| set.root()).map_err(|twice| DuplicateEntry(NodeId::from_random(twice.0)))
 }
 
 #[cfg(test)]

@@ -21,10 +21,12 @@ pub mod group;
 pub mod keyfile;
 pub mod login;
 pub mod manifest;
+pub mod project;
 pub mod record;
 pub mod signature;
 pub mod statement;
 pub mod suite;
+pub mod trie;
 pub mod working_set;
 
 pub use digest::Digest;

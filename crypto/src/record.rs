@@ -7,7 +7,7 @@
 use minicbor::decode::{self, Decode, Decoder};
 use minicbor::encode::{self, Encode, Encoder, Write};
 use ticrypt_types::id::{DeploymentId, GrantId, GroupId, NodeId, ProjectId, SessionId, UserId, VersionId};
-use ticrypt_types::{NodeKind, Timestamp, UserName, Verbs};
+use ticrypt_types::{MemberRole, NodeKind, Restrictions, Timestamp, UserName, Verbs};
 
 use crate::Digest;
 
@@ -187,6 +187,26 @@ impl Element for Option<Digest> {
     }
 }
 
+/// An id, or none as the empty byte string.
+macro_rules! optional_ids {
+    ($($ty:ty),+) => {$(
+        impl Element for Option<$ty> {
+            fn put<W: Write>(&self, e: &mut Encoder<W>) -> Result<(), encode::Error<W::Error>> {
+                e.bytes(self.as_ref().map_or(&[][..], |id| id.as_bytes()))?.ok()
+            }
+
+            fn take(d: &mut Decoder<'_>) -> Result<Self, decode::Error> {
+                match d.bytes()? {
+                    [] => Ok(None),
+                    bytes => bytes.try_into().map(Some).map_err(|_| decode::Error::message("expected an id, or no bytes at all")),
+                }
+            }
+        }
+    )+};
+}
+
+optional_ids!(ProjectId, UserId);
+
 impl Element for Verbs {
     fn put<W: Write>(&self, e: &mut Encoder<W>) -> Result<(), encode::Error<W::Error>> {
         e.u8(self.bits())?.ok()
@@ -194,6 +214,26 @@ impl Element for Verbs {
 
     fn take(d: &mut Decoder<'_>) -> Result<Self, decode::Error> {
         Self::from_bits(d.u8()?).ok_or_else(|| decode::Error::message("unknown verbs, or verbs without view"))
+    }
+}
+
+impl Element for MemberRole {
+    fn put<W: Write>(&self, e: &mut Encoder<W>) -> Result<(), encode::Error<W::Error>> {
+        e.str(self.word())?.ok()
+    }
+
+    fn take(d: &mut Decoder<'_>) -> Result<Self, decode::Error> {
+        Self::from_word(d.str()?).ok_or_else(|| decode::Error::message("unknown role in a project"))
+    }
+}
+
+impl Element for Restrictions {
+    fn put<W: Write>(&self, e: &mut Encoder<W>) -> Result<(), encode::Error<W::Error>> {
+        e.u8(self.bits())?.ok()
+    }
+
+    fn take(d: &mut Decoder<'_>) -> Result<Self, decode::Error> {
+        Self::from_bits(d.u8()?).ok_or_else(|| decode::Error::message("unknown restrictions"))
     }
 }
 

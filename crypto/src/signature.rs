@@ -58,10 +58,11 @@ pub enum Namespace {
     WorkingSet,
     GroupHead,
     CompartmentHead,
+    ProjectHead,
 }
 
 impl Namespace {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Bundle,
         Self::BundleRotation,
         Self::Statement,
@@ -74,6 +75,7 @@ impl Namespace {
         Self::WorkingSet,
         Self::GroupHead,
         Self::CompartmentHead,
+        Self::ProjectHead,
     ];
 
     pub const fn word(self) -> &'static str {
@@ -90,6 +92,7 @@ impl Namespace {
             Self::WorkingSet => "working-set",
             Self::GroupHead => "group-head",
             Self::CompartmentHead => "compartment-head",
+            Self::ProjectHead => "project-head",
         }
     }
 }

@@ -9,6 +9,7 @@ use ticrypt_crypto::compartment::CompartmentHeadPayload;
 use ticrypt_crypto::group::{GroupHeadPayload, GroupSealTerms};
 use ticrypt_crypto::login::{LoginPayload, SessionBinding};
 use ticrypt_crypto::manifest::ManifestPayload;
+use ticrypt_crypto::project::{ProjectHeadPayload, RosterEntry};
 use ticrypt_crypto::record::Record;
 use ticrypt_crypto::signature::Envelope;
 use ticrypt_crypto::statement::StatementPayload;
@@ -41,6 +42,8 @@ pub const TARGETS: &[Target] = &[
     ("entry", canonical::<Entry>),
     ("group_head", canonical::<GroupHeadPayload>),
     ("compartment_head", canonical::<CompartmentHeadPayload>),
+    ("project_head", canonical::<ProjectHeadPayload>),
+    ("roster_entry", canonical::<RosterEntry>),
     ("group_seal", canonical::<GroupSealTerms>),
     ("chunk", |data| {
         if let Some(header) = data.first_chunk() {

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use ticrypt_api::deployment::DeploymentFile;
 use ticrypt_api::wire::{decode, encode};
 use ticrypt_api::sse::{Block, Parser};
-use ticrypt_api::{Codec, Problem, access, grant, group, log, node, notification, session, upload, user, version};
+use ticrypt_api::{Codec, Problem, access, grant, group, log, node, notification, project, session, upload, user, version};
 
 use crate::Target;
 
@@ -52,6 +52,8 @@ pub const TARGETS: &[Target] = &[
         body::<node::ListReply>(Codec::Cbor, data);
         body::<group::GroupReadReply>(Codec::Cbor, data);
         body::<group::CompartmentReadReply>(Codec::Cbor, data);
+        body::<project::ProjectHeadsReply>(Codec::Cbor, data);
+        body::<project::MemberListReply>(Codec::Json, data);
         body::<access::AccessExplainReply>(Codec::Json, data);
         body::<version::OpenReply>(Codec::Cbor, data);
         body::<version::VersionListReply>(Codec::Cbor, data);

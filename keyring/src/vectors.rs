@@ -8,6 +8,7 @@ mod chunks;
 mod groups;
 mod keyfiles;
 mod make;
+mod projects;
 #[path = "../../crypto/tests/run/mod.rs"]
 mod public_run;
 mod records;
@@ -33,6 +34,7 @@ fn the_files_are_what_the_writer_writes_and_do_what_they_say() {
     chunks::write(&mut files);
     keyfiles::write(&mut files);
     groups::write(&mut files);
+    projects::write(&mut files);
     let (accepted, refused) = files.counts();
     assert!(accepted >= 70 && refused >= 400, "only {accepted} accepted and {refused} refused");
     let texts: Vec<_> = files.texts().collect();

@@ -68,6 +68,7 @@ denials! {
     MemberInactive "member_inactive" "that person's account is not active; ask an administrator to activate it";
     AlreadyMember "already_member" "they are a member already; say whether to skip or to update those";
     NoSuchMember "no_such_member" "they are no member; nothing to do";
+    NeedsHead "needs_head" "who is in a project changes by a head that one of its managers signs; sign one";
     IsPi "is_pi" "that is the project's principal investigator; name another one first";
     PiNotMember "pi_not_member" "a principal investigator is a member; add them first";
     ProjectInUse "project_in_use" "something carries the tag of this project, or projects are below it; untag or delete those first";

@@ -128,7 +128,7 @@ verbs! {
     ProjectChange on ProjectId = ProjectChange;
     ProjectDelete on ProjectId = ProjectDelete;
     /// The permit's revision is the membership's, 0 for none.
-    MemberSet on MemberOn = MemberSet;
+    MemberSet on ProjectId = MemberSet;
     MemberRemove on MemberOn = MemberRemove;
     CertificationSet on CertificationOn = CertificationSet;
     CertificationExpire on CertificationOn = CertificationExpire;

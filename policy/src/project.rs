@@ -1,15 +1,17 @@
-//! Projects: making them, and who is in them (rules §2).
+//! Projects: making them, what they are called and ask for, who works in which (rules §2). Who is in one: [`member`].
 //!
 //! A project is run by its managers and its principal investigator, as far as they hold it themselves; managers of a parent do not run its children.
-//! Project administrators run any, and see no data by it. What is run here is decided as things stand now; only what *data* a
-//! session reaches is frozen at the login.
+//! Project administrators name it and put it away, see no data by it, and bring nobody in. What is run here is decided as things stand now; only what
+//! *data* a session reaches is frozen at the login.
 
-use ticrypt_types::{MemberRole, Permission, ProjectId, Restrictions, Timestamp, UserId, limits};
+pub mod member;
+
+use ticrypt_types::{Permission, ProjectId, Timestamp, UserId, limits};
 
 use crate::active::{ActiveSet, StandingLine};
 use crate::actor::Actor;
 use crate::denial::Denial;
-use crate::permit::{MemberOn, MemberRemove, MemberSet, Permit, ProjectChange, ProjectCreate, ProjectDelete, Verb, WorkingSet};
+use crate::permit::{Permit, ProjectChange, ProjectCreate, ProjectDelete, WorkingSet};
 use crate::scope::Scope;
 
 /// What is known of a project, for one actor.
@@ -17,6 +19,8 @@ use crate::scope::Scope;
 pub struct ProjectFacts {
     pub project: ProjectId,
     pub revision: u64,
+    /// Of the newest head of its roster; 0 before the first.
+    pub counter: u64,
     /// How the actor stands in it and above it.
     pub line: StandingLine,
     pub pi: Option<UserId>,
@@ -31,9 +35,11 @@ impl ProjectFacts {
 
     /// Whether the actor runs the project: its managers with the permission, or who administrates projects.
     pub fn is_run_by(&self, actor: &Actor, permission: Permission, now: Timestamp) -> Result<(), Denial> {
-        if actor.may(Permission::ProjectAdministrate).is_ok() {
-            return Ok(());
-        }
+        if actor.may(Permission::ProjectAdministrate).is_ok() { Ok(()) } else { self.is_managed_by(actor, permission, now) }
+    }
+
+    /// Its managers alone, with the permission.
+    fn is_managed_by(&self, actor: &Actor, permission: Permission, now: Timestamp) -> Result<(), Denial> {
         self.visible(actor)?;
         if !self.line.manages(now, now) {
             return Err(Denial::NotManager);
@@ -102,18 +108,10 @@ pub fn may_create_project(
     Ok(Permit::new(actor.user, project, parent.revision, 0))
 }
 
-/// Name, tag, colour, description, level, and the principal investigator, who is a member.
-pub fn may_change_project(
-    actor: &Actor,
-    facts: &ProjectFacts,
-    pi_is_member: bool,
-    now: Timestamp,
-) -> Result<Permit<ProjectChange>, Denial> {
+/// Name, tag, colour, description and level.
+pub fn may_change_project(actor: &Actor, facts: &ProjectFacts, now: Timestamp) -> Result<Permit<ProjectChange>, Denial> {
     actor.check(now)?;
     facts.is_run_by(actor, Permission::ProjectManage, now)?;
-    if !pi_is_member {
-        return Err(Denial::PiNotMember);
-    }
     Ok(Permit::new(actor.user, facts.project, facts.revision, 0))
 }
 
@@ -124,86 +122,6 @@ pub fn may_delete_project(actor: &Actor, facts: &ProjectFacts, now: Timestamp) -
         return Err(Denial::ProjectInUse);
     }
     Ok(Permit::new(actor.user, facts.project, facts.revision, 0))
-}
-
-/// Somebody else in a project, as they are and as they are to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemberFacts {
-    pub user: UserId,
-    pub is_active: bool,
-    /// Their membership of the project above, as it ends: `None` for no living one. Of a root project: never ends.
-    pub above: Option<Timestamp>,
-    /// Their membership of the project itself, expired or not.
-    pub is_member: bool,
-    /// Of that membership; 0 for none.
-    pub revision: u64,
-}
-
-impl MemberFacts {
-    fn permit<V: Verb<On = MemberOn>>(&self, actor: &Actor, facts: &ProjectFacts) -> Permit<V> {
-        Permit::new(actor.user, MemberOn { project: facts.project, user: self.user }, self.revision, 0)
-    }
-}
-
-/// The terms of a membership.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemberTerms {
-    pub role: MemberRole,
-    pub restrictions: Restrictions,
-    /// [`Timestamp::ABSENT`]: never.
-    pub expires: Timestamp,
-    /// What to do with somebody who is a member already: update them, or refuse.
-    pub update: bool,
-}
-
-/// Adds somebody, or changes their membership. Nobody adds or changes themselves.
-pub fn may_set_member(
-    actor: &Actor,
-    facts: &ProjectFacts,
-    member: &MemberFacts,
-    terms: &MemberTerms,
-    now: Timestamp,
-) -> Result<Permit<MemberSet>, Denial> {
-    actor.check(now)?;
-    facts.is_run_by(actor, Permission::ProjectManage, now)?;
-    if member.user == actor.user {
-        return Err(Denial::Oneself);
-    }
-    if !member.is_active {
-        return Err(Denial::MemberInactive);
-    }
-    if member.is_member && !terms.update {
-        return Err(Denial::AlreadyMember);
-    }
-    if terms.expires.is_expired(now) {
-        return Err(Denial::DateInPast);
-    }
-    match member.above {
-        None => Err(Denial::ParentNotMember),
-        Some(until) if until != Timestamp::ABSENT && (terms.expires == Timestamp::ABSENT || terms.expires > until) => {
-            Err(Denial::ParentExpires)
-        }
-        Some(_) => Ok(member.permit(actor, facts)),
-    }
-}
-
-/// Takes somebody out; one also leaves by oneself. The principal investigator stays until another one is named.
-pub fn may_remove_member(
-    actor: &Actor,
-    facts: &ProjectFacts,
-    member: &MemberFacts,
-    now: Timestamp,
-) -> Result<Permit<MemberRemove>, Denial> {
-    actor.check(now)?;
-    if member.user == actor.user {
-        facts.visible(actor)?;
-    } else {
-        facts.is_run_by(actor, Permission::ProjectManage, now)?;
-    }
-    if !member.is_member {
-        return Err(Denial::NoSuchMember);
-    }
-    if facts.pi == Some(member.user) { Err(Denial::IsPi) } else { Ok(member.permit(actor, facts)) }
 }
 
 /// The working set that these lines make, each to a project that is held since the login; at most one of each tree. The permit's revision is

@@ -27,7 +27,7 @@ use crate::table::grant::grants;
 use crate::table::group::{compartment_heads, compartment_seals, compartments, group_heads, group_members, group_seals, groups};
 use crate::table::node::{node_tags, nodes, retired};
 use crate::table::notification::{notification_reads, notifications};
-use crate::table::project::{members, project_levels, projects, working_sets};
+use crate::table::project::{members, project_heads, project_levels, projects, working_sets};
 use crate::table::session::sessions;
 use crate::table::setting::settings;
 use crate::table::user::{bundles, statements, users};
@@ -68,6 +68,7 @@ tables!(
     projects,
     project_levels,
     members,
+    project_heads,
     certifications,
     working_sets,
     node_tags,

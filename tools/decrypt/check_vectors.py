@@ -65,6 +65,19 @@ def group_seal(v):
     equal(t.record(plain, "seed", "h", 64)["seed"], raw(v, "plain"))
 
 
+def roster_proof(v):
+    """§13: somebody's entry, under the root of a project's head."""
+    head = t.record(raw(v, "head"), "deployment project parent counter previous members root pi writer writer_bundle at", "i i b n o n h b i h n", 512)
+    entry = t.record(raw(v, "entry"), "deployment project user role restrictions expires salt", "i i i t n n 16", 128)
+    t.need(all(entry[name] == head[name] for name in ("deployment", "project")), "an entry of another project")
+    t.need(len(v["beside"]) <= 128, "a proof is too long")
+    root = t.sha256(b"\x00", raw(v, "entry"))
+    for depth, beside in reversed(list(enumerate(v["beside"]))):
+        pair = (bytes.fromhex(beside), root) if entry["user"][depth // 8] >> (7 - depth % 8) & 1 else (root, bytes.fromhex(beside))
+        root = t.sha256(b"\x01", *pair)
+    t.need(root == head["root"], "an entry is not under the head")
+
+
 HPKE = t.Suite(t.KEM.MLKEM1024_P384, t.KDF.HKDF_SHA384, t.AEAD.AES_256_GCM)
 
 RUN = {
@@ -78,6 +91,7 @@ RUN = {
     "wrap": wrap,
     "group-previous": group_previous,
     "group-seal-open": group_seal,
+    "roster-proof": roster_proof,
 }
 
 

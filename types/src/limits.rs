@@ -39,6 +39,10 @@ pub const LABEL_LINES_MAX: usize = 8;
 pub const COMPARTMENT_TAGS_MAX: usize = 32;
 /// Changes of members in one signed head of a group.
 pub const GROUP_CHANGES_MAX: usize = 500;
+/// Members that one signed head of a project sets or removes.
+pub const ROSTER_CHANGES_MAX: usize = 500;
+/// People of whom one request asks to prove that they are in projects.
+pub const PROOFS_MAX: usize = 100;
 /// Seals of a group's key in one request; those of the others follow.
 pub const GROUP_SEALS_MAX: usize = 1_000;
 pub const GROUP_MEMBERS_MAX: usize = 10_000;

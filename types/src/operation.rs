@@ -88,8 +88,12 @@ operations! {
     ProjectCreate "project.create" Changes Session;
     ProjectChange "project.change" Changes Session;
     ProjectDelete "project.delete" Changes Session;
+    /// The signed heads of who is in it.
+    ProjectHeads "project.heads" Reads Session;
     MemberList "member.list" Reads Session;
+    /// A new signed head: who is in a project, on which terms, who is its principal investigator.
     MemberSet "member.set" Changes Session;
+    /// Out of a project without a head: oneself, or by who administrates projects.
     MemberRemove "member.remove" Changes Session;
     CertificationList "certification.list" Reads Session;
     /// Gives or renews one.

@@ -29,7 +29,7 @@ use ticrypt_api::{ApiError, Blob, ErrorKind};
 use ticrypt_log::event::audit::{AuditEvent, Phase};
 use ticrypt_log::{Hash, Log, LogError, NoteSigner, Options, SignatureType, leaf_hash};
 use ticrypt_store::Store;
-use ticrypt_types::{DeploymentId, Timestamp, UserId};
+use ticrypt_types::{DeploymentId, Timestamp};
 
 use self::events::EventsFile;
 use self::index::{Index, IndexError};
@@ -261,11 +261,11 @@ impl Audit for LogAudit {
         self.append(rows::row(&event, Phase::Fact, None, Some(&outcome))?).await
     }
 
-    async fn key_event(&self, kind: KeyEventKind, user: UserId, body: Vec<u8>, at: Timestamp) -> Result<KeyLeaf, ApiError> {
+    async fn key_event(&self, kind: KeyEventKind, subject: [u8; 16], body: Vec<u8>, at: Timestamp) -> Result<KeyLeaf, ApiError> {
         if !self.is_accepting() {
             return Err(unavailable());
         }
-        let leaf = rows::key_leaf(kind, user, body, at)?;
+        let leaf = rows::key_leaf(kind, subject, body, at)?;
         match self.keys.append(leaf.clone()).await {
             Ok(appended) => Ok(KeyLeaf { index: appended.index, leaf: Blob(leaf) }),
             Err(error) => {

@@ -8,7 +8,7 @@ use ticrypt_api::ApiError;
 use ticrypt_api::role::{Event, KeyEventKind, Outcome};
 use ticrypt_log::event::audit::{AuditEvent, MAX_WORD_BYTES, Phase};
 use ticrypt_log::event::{EVENT_VERSION, keys};
-use ticrypt_types::{Timestamp, UserId};
+use ticrypt_types::Timestamp;
 
 /// Opening rows without a closing row, each by its index, or by the size of the log before it was appended.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ pub fn row(event: &Event, phase: Phase, opening: Option<u64>, outcome: Option<&O
 }
 
 /// A leaf of the key log.
-pub fn key_leaf(kind: KeyEventKind, user: UserId, body: Vec<u8>, at: Timestamp) -> Result<Vec<u8>, ApiError> {
+pub fn key_leaf(kind: KeyEventKind, subject: [u8; 16], body: Vec<u8>, at: Timestamp) -> Result<Vec<u8>, ApiError> {
     let kind = match kind {
         KeyEventKind::Bundle => keys::KeyEventKind::Bundle,
         KeyEventKind::Activation => keys::KeyEventKind::Activation,
@@ -76,13 +76,14 @@ pub fn key_leaf(kind: KeyEventKind, user: UserId, body: Vec<u8>, at: Timestamp) 
         KeyEventKind::Reset => keys::KeyEventKind::Reset,
         KeyEventKind::GroupHead => keys::KeyEventKind::GroupHead,
         KeyEventKind::CompartmentHead => keys::KeyEventKind::CompartmentHead,
+        KeyEventKind::ProjectHead => keys::KeyEventKind::ProjectHead,
     };
     let event = keys::KeyEvent {
         version: EVENT_VERSION,
         salt: salt()?.into(),
         time_ms: at.as_millis(),
         kind,
-        user: user.to_bytes().into(),
+        user: subject.into(),
         body: ByteVec::from(body),
     };
     event.to_leaf().map_err(|error| {

@@ -25,6 +25,7 @@ mod page;
 pub mod permission;
 pub mod pin;
 pub mod project;
+pub mod roster;
 pub mod route;
 pub mod session;
 pub mod statement;

@@ -1,19 +1,23 @@
 //! Projects: listing, making, changing, deleting.
 
-use ticrypt_api::ApiError;
 use ticrypt_api::node::PageQuery;
 use ticrypt_api::project::{OwnStanding, ProjectAbout, ProjectChangeRequest, ProjectCreateRequest, ProjectListReply, ProjectView};
+use ticrypt_api::{ApiError, ErrorKind};
+use ticrypt_crypto::project::{ProjectHeadPayload, RosterEntry};
+use ticrypt_crypto::record::Record;
 use ticrypt_policy::active::StandingLine;
 use ticrypt_policy::project::{ProjectFacts, may_change_project, may_create_project, may_delete_project, may_list_projects};
 use ticrypt_policy::{Actor, Denial};
-use ticrypt_store::project::{Project, ProjectAbout as Stored};
-use ticrypt_types::{ProjectId, Timestamp};
+use ticrypt_store::project::{MemberNew, Project, ProjectAbout as Stored, ProjectNew};
+use ticrypt_types::{MemberRole, ProjectId, Restrictions, Timestamp};
 
 use super::Rest;
 use super::call::{Answer, Call};
 use super::change::{Reaches, description, event, present};
 use super::page;
+use crate::audited::{audited, refused};
 use crate::refusal::{refuse, store_failed};
+use crate::roster::Proven;
 
 impl Rest {
     /// One's own projects; all of them for who sees all.
@@ -35,8 +39,10 @@ impl Rest {
 
     pub(super) async fn create_project(&self, call: &Call) -> Result<Answer, ApiError> {
         let request: ProjectCreateRequest = call.body()?;
-        let about = stored(request.about)?;
-        let (actor, _) = self.actor(call.session()?, call.now).await?;
+        let about = stored(request.about.clone())?;
+        let (actor, user) = self.actor(call.session()?, call.now).await?;
+        let head = self.project_head(call, &user, &request.head).await?;
+        let founder = founder(&request, &head)?;
         let parent = match request.parent {
             Some(parent) => self.project_facts(&actor, parent, call.now).await?.map(Some),
             None => Ok(None),
@@ -45,8 +51,18 @@ impl Rest {
         let parent_bytes = request.parent.map(|parent| parent.to_bytes());
         let subjects: Vec<[u8; 16]> = std::iter::once(request.project.to_bytes()).chain(parent_bytes).collect();
         let row = event(call, &subjects, &[("name", about.name.to_string())]);
-        let act = |permit| self.store.create_project(permit, request.parent, about, call.now);
-        self.change(call, row, decided, act).await
+        let permit = match decided {
+            Ok(permit) => permit,
+            Err(denial) => return Err(refused(self.audit.as_ref(), row, refuse(denial, call.now)).await),
+        };
+        let (parent, at) = (request.parent, call.now);
+        let work = |_| async {
+            let head = self.logged(&head, request.head, &founder, at).await?;
+            let RosterEntry { role, restrictions, expires, salt, .. } = founder.entry;
+            let new = ProjectNew { parent, about, head, founder: MemberNew { role, restrictions, expires, salt }, at };
+            self.store.create_project(permit, new).await.map_err(|error| store_failed(error, at))
+        };
+        Answer::of_reply(call, &audited(self.audit.as_ref(), row, work).await?)
     }
 
     pub(super) async fn change_project(&self, call: &Call) -> Result<Answer, ApiError> {
@@ -54,16 +70,11 @@ impl Rest {
         let request: ProjectChangeRequest = call.body()?;
         let about = stored(request.about)?;
         let (actor, _) = self.actor(call.session()?, call.now).await?;
-        let pi_is_member = match request.pi {
-            Some(pi) => self.store.member(project, pi).await.map_err(|error| store_failed(error, call.now))?.is_some(),
-            None => true,
-        };
         let facts = self.project_facts(&actor, project, call.now).await?;
         // Decided on what was read: whoever else changed it meanwhile is not overwritten.
-        let decided = facts
-            .and_then(|facts| may_change_project(&actor, &ProjectFacts { revision: request.revision, ..facts }, pi_is_member, call.now));
+        let decided = facts.and_then(|facts| may_change_project(&actor, &ProjectFacts { revision: request.revision, ..facts }, call.now));
         let row = event(call, &[project.to_bytes()], &[("name", about.name.to_string())]);
-        let act = |permit| self.store.change_project(permit, about, request.pi, call.now);
+        let act = |permit| self.store.change_project(permit, about, call.now);
         self.change_of_reach(call, row, decided, Reaches::Everybody, act).await
     }
 
@@ -86,6 +97,25 @@ impl Rest {
         let facts = self.store.project_facts(actor.user, project).await.map_err(|error| store_failed(error, now))?;
         Ok(facts.ok_or(Denial::NotFound))
     }
+}
+
+/// The founder's entry, who alone is under a project's first head.
+fn founder(request: &ProjectCreateRequest, head: &ProjectHeadPayload) -> Result<Proven, ApiError> {
+    let unfit = |message: &str| Err(ApiError::new(ErrorKind::Invalid, "project_head_unfit", message));
+    let entry = RosterEntry::parse(&request.entry.0).map_err(|_| ApiError::invalid("the founder's entry is no entry of a project"))?;
+    if (head.project, head.parent, head.counter, head.members) != (request.project, request.parent, 1, 1) {
+        return unfit("the head is not the first of this project; sign one for it");
+    }
+    let plain = (entry.user, entry.role, entry.restrictions, entry.expires);
+    if plain != (head.writer, MemberRole::Manager, Restrictions::NONE, Timestamp::ABSENT) || head.pi != Some(head.writer) {
+        return unfit(
+            "a project begins with its founder, a manager without restrictions or end, and its principal investigator; sign it so",
+        );
+    }
+    if head.verify_entry(&entry, &[]).is_err() {
+        return unfit("the head is over another entry than the founder's; sign it again");
+    }
+    Ok(Proven { entry, beside: Vec::new() })
 }
 
 fn stored(about: ProjectAbout) -> Result<Stored, ApiError> {

@@ -156,12 +156,12 @@ impl Rest {
                 return Err(ApiError::invalid("the bundle of a reset says so"));
             }
             let row = self.log_bundle(&bundle, KeyEventKind::Reset, now).await?;
-            let leaf = self.audit.key_event(kind, target, envelope.clone(), now).await?;
+            let leaf = self.audit.key_event(kind, target.to_bytes(), envelope.clone(), now).await?;
             self.store.reset(permit, row, statement_row(statement, envelope, leaf, now)).await.map_err(failed)?;
             self.presence.end_all(target);
             return Ok(());
         }
-        let leaf = self.audit.key_event(kind, target, envelope.clone(), now).await?;
+        let leaf = self.audit.key_event(kind, target.to_bytes(), envelope.clone(), now).await?;
         let row = statement_row(statement, envelope, leaf, now);
         match decided {
             Decided::Activate(permit) => self.store.activate(permit, row).await.map_err(failed)?,

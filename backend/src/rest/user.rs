@@ -118,7 +118,7 @@ impl Rest {
         let reply = audited(self.audit.as_ref(), event, |_| async {
             let bundle = self.log_bundle(&newcomer.bundle, KeyEventKind::Bundle, call.now).await?;
             let bundle_index = bundle.log_index;
-            let leaf = self.audit.key_event(KeyEventKind::Activation, payload.user, envelope.clone(), call.now).await?;
+            let leaf = self.audit.key_event(KeyEventKind::Activation, payload.user.to_bytes(), envelope.clone(), call.now).await?;
             let user = UserNew { id: payload.user, name: payload.name.clone(), created: call.now };
             let statement = statement_row(statement, envelope.clone(), leaf, call.now);
             let failed = |error| store_failed(error, call.now);
@@ -143,7 +143,7 @@ impl Rest {
     /// A bundle's leaf in the key log, durable, and the row that names it.
     pub(super) async fn log_bundle(&self, bundle: &Bundle, kind: KeyEventKind, now: Timestamp) -> Result<BundleRow, ApiError> {
         let payload = bundle.payload();
-        let leaf = self.audit.key_event(kind, payload.user, bundle.as_bytes().to_vec(), now).await?;
+        let leaf = self.audit.key_event(kind, payload.user.to_bytes(), bundle.as_bytes().to_vec(), now).await?;
         Ok(BundleRow {
             hash: bundle.hash().to_bytes(),
             user: payload.user,

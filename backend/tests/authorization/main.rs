@@ -9,6 +9,8 @@ mod people;
 #[path = "../vault/records.rs"]
 #[allow(dead_code)]
 mod records;
+#[path = "../support/rosters.rs"]
+mod rosters;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

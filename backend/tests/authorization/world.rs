@@ -17,7 +17,8 @@ use ticrypt_api::log::EntriesRequest;
 use ticrypt_api::node::*;
 use ticrypt_api::notification::NotificationReadRequest;
 use ticrypt_api::project::{
-    MemberSetRequest, ProjectAbout, ProjectChangeRequest, ProjectCreateRequest, ProjectListReply, WorkingSetRequest,
+    MemberSetReply, MemberSetRequest, NewMember, ProjectAbout, ProjectChangeRequest, ProjectCreateRequest, ProjectListReply,
+    WorkingSetRequest,
 };
 use ticrypt_api::session::{ChallengeReply, ChallengeRequest};
 use ticrypt_api::upload::{NewUpload, UploadBeginReply, UploadBeginRequest};
@@ -30,14 +31,15 @@ use ticrypt_crypto::statement::Action;
 use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_crypto::{Digest, Envelope};
 use ticrypt_types::{
-    Compartment, GroupPermissions, LevelId, MemberRole, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Rank,
-    RequirementId, Restrictions, SessionId, Verbs, VersionId,
+    Compartment, DeploymentId, GroupPermissions, LevelId, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Rank,
+    RequirementId, SessionId, Timestamp, UserId, Verbs, VersionId,
 };
 
 use crate::people::{change, log_in, register, registration, statement, try_log_in};
 use crate::records::{
     self, Content, Directory, Person, grant, hash_of, new_directory, new_node, new_version, random_vec, revocation, sealed, small_file,
 };
+use crate::rosters::{Roster, member};
 use crate::support::{Server, Wire};
 
 pub const SUBJECTS: [&str; 8] = ["nobody", "pending", "inactive", "stranger", "grantee (view)", "owner", "admin", "super-admin"];
@@ -206,7 +208,7 @@ impl World {
             let () = wire.ask(Operation::GrantCreate, &[], &request).await.unwrap();
         }
         subjects.insert(OWNER, at_home);
-        let (project, requirement) = Self::project(&mut subjects).await;
+        let (project, requirement) = Self::project(&mut subjects, server.now()).await;
         Self {
             project,
             requirement,
@@ -236,7 +238,7 @@ impl World {
     }
 
     /// The owner may run projects and has one, which asks for something.
-    async fn project(subjects: &mut [Subject]) -> (ProjectId, RequirementId) {
+    async fn project(subjects: &mut [Subject], at: Timestamp) -> (ProjectId, RequirementId) {
         let (owner, grantee) = (subjects[OWNER].person.user, subjects[GRANTEE].person.user);
         let given = [Permission::ProjectCreate, Permission::ProjectManage, Permission::ProjectCertify].into_iter();
         let permissions = given.fold(Permissions::basic(), Permissions::with);
@@ -247,14 +249,17 @@ impl World {
         let level = LevelId::from_random(records::random());
         let () = root.ask(Operation::LevelSet, &[&level.to_string()], &new_level(vec![requirement])).await.unwrap();
         let project = ProjectId::from_random(records::random());
-        let request = ProjectCreateRequest { project, parent: None, about: about(Some(level)) };
+        let founded = founding(&subjects[OWNER].person, project, at);
+        let request = ProjectCreateRequest { about: about(Some(level)), ..founded };
         let wire = &mut subjects[OWNER].wire;
         let () = wire.ask(Operation::ProjectCreate, &[], &request).await.unwrap();
         // The owner is to run it, which takes being certified oneself.
         for user in [owner, grantee] {
             let _: CertificationSetReply = wire.ask(Operation::CertificationSet, &[], &certification(requirement, user)).await.unwrap();
         }
-        let () = wire.ask(Operation::MemberSet, &[&project.to_string()], &member(grantee)).await.unwrap();
+        let Subject { person, wire, .. } = &mut subjects[OWNER];
+        let request = joining(roster(wire, project, person.deployment).await, person, grantee, at);
+        let _: MemberSetReply = wire.ask(Operation::MemberSet, &[&project.to_string()], &request).await.unwrap();
         (project, requirement)
     }
 
@@ -372,26 +377,34 @@ impl World {
             }
             Operation::ProjectCreate => {
                 let project = ProjectId::from_random(records::random());
-                body(page(), operation, &ProjectCreateRequest { project, parent: None, about: about(None) })
+                body(page(), operation, &founding(me, project, self.server.now()))
             }
             Operation::ProjectChange => {
                 let root = &mut self.subjects[ROOT].wire;
                 let list: ProjectListReply = root.ask(Operation::ProjectList, &[], &()).await.unwrap();
                 let now = list.projects.into_iter().find(|found| found.project == self.project).unwrap();
-                let request = ProjectChangeRequest { revision: now.revision, about: now.about, pi: now.pi };
+                let request = ProjectChangeRequest { revision: now.revision, about: now.about };
                 body(to(&self.project), operation, &request)
             }
             Operation::ProjectDelete => {
                 let project = ProjectId::from_random(records::random());
-                let request = ProjectCreateRequest { project, parent: None, about: about(None) };
-                let () = self.subjects[OWNER].wire.ask(Operation::ProjectCreate, &[], &request).await.unwrap();
+                let Subject { person, wire, .. } = &mut self.subjects[OWNER];
+                let () = wire.ask(Operation::ProjectCreate, &[], &founding(person, project, self.server.now())).await.unwrap();
                 to(&project)
             }
-            Operation::MemberList => to(&self.project),
-            Operation::MemberSet => body(to(&self.project), operation, &member(self.friend.user)),
+            Operation::MemberList | Operation::ProjectHeads => to(&self.project),
+            Operation::MemberSet => {
+                let (project, friend, at) = (self.project, self.friend.user, self.server.now());
+                let deployment = self.server.deployment();
+                let request =
+                    joining(roster(&mut self.subjects[OWNER].wire, project, deployment).await, &self.subjects[subject].person, friend, at);
+                body(to(&project), operation, &request)
+            }
             Operation::MemberRemove => {
-                let request = member(self.friend.user);
-                let () = self.subjects[OWNER].wire.ask(Operation::MemberSet, &[&self.project.to_string()], &request).await.unwrap();
+                let (project, friend, at) = (self.project, self.friend.user, self.server.now());
+                let Subject { person, wire, .. } = &mut self.subjects[OWNER];
+                let request = joining(roster(wire, project, person.deployment).await, person, friend, at);
+                let _: MemberSetReply = wire.ask(Operation::MemberSet, &[&project.to_string()], &request).await.unwrap();
                 Attempt { parameters: vec![self.project.to_string(), self.friend.user.to_string()], ..page() }
             }
             Operation::CertificationSet => body(page(), operation, &certification(self.requirement, self.friend.user)),
@@ -496,7 +509,7 @@ impl World {
             }
             // Nobody works in a project, so whoever is in the group comes as far as that.
             Operation::CompartmentRead => {
-                let request = CompartmentReadRequest { compartment: self.compartment(), after: 0 };
+                let request = CompartmentReadRequest { compartment: self.compartment(), after: 0, prove: vec![me.user] };
                 body(to(&self.group().await.group), operation, &request)
             }
             Operation::CompartmentRenew => {
@@ -610,6 +623,29 @@ fn about(level: Option<LevelId>) -> ProjectAbout {
     ProjectAbout { name, tag, colour, description: String::new(), level }
 }
 
+/// A project of somebody's own.
+fn founding(by: &Person, project: ProjectId, at: Timestamp) -> ProjectCreateRequest {
+    let roster = Roster::founded(by.deployment, project, None, by.user);
+    let head = by.sign(&roster.head(by.user, by.bundle.hash(), at));
+    ProjectCreateRequest { project, parent: None, about: about(None), head, entry: roster.entry(by.user) }
+}
+
+/// The members of a project, by the wire of who sees them.
+async fn roster(wire: &mut Wire, project: ProjectId, deployment: DeploymentId) -> Roster {
+    let path = project.to_string();
+    let members = wire.ask(Operation::MemberList, &[&path], &()).await.unwrap();
+    let heads = wire.ask(Operation::ProjectHeads, &[&path], &()).await.unwrap();
+    Roster::read(deployment, project, &members, &heads)
+}
+
+/// Somebody comes into the project by a head that `by` signs.
+fn joining(mut roster: Roster, by: &Person, user: UserId, at: Timestamp) -> MemberSetRequest {
+    let new = NewMember { update: true, ..member(user) };
+    roster.set(&new);
+    let head = by.sign(&roster.head(by.user, by.bundle.hash(), at));
+    MemberSetRequest { head: Some(head), set: vec![new], remove: vec![] }
+}
+
 fn new_requirement() -> RequirementSetRequest {
     let about = RequirementAbout {
         name: "Training".parse().unwrap(),
@@ -623,10 +659,6 @@ fn new_requirement() -> RequirementSetRequest {
 
 fn new_level(requirements: Vec<RequirementId>) -> LevelSetRequest {
     LevelSetRequest { revision: 0, about: LevelAbout { name: "Level".parse().unwrap(), description: String::new(), requirements } }
-}
-
-fn member(user: ticrypt_types::UserId) -> MemberSetRequest {
-    MemberSetRequest { user, role: MemberRole::User, restrictions: Restrictions::NONE, expires_ms: None, update: true }
 }
 
 fn certification(requirement: RequirementId, user: ticrypt_types::UserId) -> CertificationSetRequest {

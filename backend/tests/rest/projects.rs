@@ -5,15 +5,17 @@ use ticrypt_api::certification::{
     LevelSetRequest, RequirementAbout, RequirementListReply, RequirementSetRequest,
 };
 use ticrypt_api::project::{
-    MemberListReply, MemberSetRequest, ProjectAbout, ProjectChangeRequest, ProjectCreateRequest, ProjectListReply, ProjectView,
-    WorkingSetReply, WorkingSetRequest,
+    MemberListReply, MemberSetReply, MemberSetRequest, NewMember, ProjectAbout, ProjectChangeRequest, ProjectCreateRequest,
+    ProjectHeadsReply, ProjectListReply, ProjectView, WorkingSetReply, WorkingSetRequest,
 };
 use ticrypt_api::session::{ChallengeReply, ChallengeRequest};
 use ticrypt_api::user::PermissionsRequest;
 use ticrypt_api::{Blob, Problem};
+use ticrypt_crypto::project::ProjectHeadPayload;
 use ticrypt_crypto::working_set::WorkingSetPayload;
-use ticrypt_types::{LevelId, MemberRole, Operation, Permission, Permissions, ProjectId, RequirementId, Restrictions, Timestamp, UserId};
+use ticrypt_types::{LevelId, Operation, Permission, Permissions, ProjectId, RequirementId, Timestamp, UserId};
 
+use crate::rosters::{Roster, member};
 use crate::support::{Person, Server, random};
 
 const DAY_MS: u64 = 86_400_000;
@@ -25,16 +27,55 @@ fn about(name: &str, level: Option<LevelId>) -> ProjectAbout {
 
 async fn make(by: &mut Person, parent: Option<ProjectId>, name: &str, level: Option<LevelId>) -> Result<ProjectId, Problem> {
     let project = ProjectId::from_random(random());
-    let request = ProjectCreateRequest { project, parent, about: about(name, level) };
+    let roster = Roster::founded(by.deployment, project, parent, by.id());
+    let head = signed(by, &roster.head(by.id(), by.bundle.hash(), by.now));
+    let request = ProjectCreateRequest { project, parent, about: about(name, level), head, entry: roster.entry(by.id()) };
     by.ask::<_, ()>(Operation::ProjectCreate, &[], &request).await.map(|()| project)
 }
 
-async fn join(by: &mut Person, project: ProjectId, user: UserId, expires_ms: Option<Timestamp>) -> Result<(), Problem> {
-    let request = MemberSetRequest { user, role: MemberRole::User, restrictions: Restrictions::NONE, expires_ms, update: false };
+fn signed(by: &Person, head: &ProjectHeadPayload) -> Blob {
+    Blob(by.identity.signing().sign_record(head).unwrap())
+}
+
+/// The members as this person sees them, under the newest head.
+async fn roster(by: &mut Person, project: ProjectId) -> Result<Roster, Problem> {
+    let path = project.to_string();
+    let members: MemberListReply = by.ask(Operation::MemberList, &[&path], &()).await?;
+    let heads: ProjectHeadsReply = by.ask(Operation::ProjectHeads, &[&path], &()).await?;
+    Ok(Roster::read(by.deployment, project, &members, &heads))
+}
+
+async fn change(by: &mut Person, project: ProjectId, set: Vec<NewMember>, remove: Vec<UserId>) -> Result<MemberSetReply, Problem> {
+    change_as(by, project, set, remove, |_| ()).await
+}
+
+/// What is signed can be changed on the way.
+async fn change_as(
+    by: &mut Person,
+    project: ProjectId,
+    set: Vec<NewMember>,
+    remove: Vec<UserId>,
+    alter: impl FnOnce(&mut ProjectHeadPayload),
+) -> Result<MemberSetReply, Problem> {
+    let mut roster = roster(by, project).await?;
+    set.iter().for_each(|new| roster.set(new));
+    remove.iter().for_each(|user| roster.remove(*user));
+    let mut head = roster.head(by.id(), by.bundle.hash(), by.now);
+    alter(&mut head);
+    let request = MemberSetRequest { head: Some(signed(by, &head)), set, remove };
     by.ask(Operation::MemberSet, &[&project.to_string()], &request).await
 }
 
+async fn join(by: &mut Person, project: ProjectId, user: UserId, expires_ms: Option<Timestamp>) -> Result<(), Problem> {
+    change(by, project, vec![NewMember { expires_ms, ..member(user) }], vec![]).await.map(drop)
+}
+
 async fn take_out(by: &mut Person, project: ProjectId, user: UserId) -> Result<(), Problem> {
+    change(by, project, vec![], vec![user]).await.map(drop)
+}
+
+/// Without a head.
+async fn withdraw(by: &mut Person, project: ProjectId, user: UserId) -> Result<(), Problem> {
     by.ask(Operation::MemberRemove, &[&project.to_string(), &user.to_string()], &()).await
 }
 
@@ -259,8 +300,9 @@ async fn who_runs_a_project_and_what_they_are_refused() {
     let (own, roots) = (pi.id(), root.id());
     let myself = join(&mut pi, federal, own, None).await.unwrap_err();
     assert_eq!(myself.code, "oneself");
-    let by_root = join(&mut root, federal, roots, None).await.unwrap_err();
-    assert_eq!(by_root.code, "oneself");
+    for who in [roots, ada.id()] {
+        assert_eq!(join(&mut root, federal, who, None).await.unwrap_err().code, "not_manager");
+    }
     let past = join(&mut pi, federal, ada.id(), Some(server.now())).await.unwrap_err();
     assert_eq!(past.code, "date_in_past");
     let end = server.now().plus_millis(DAY_MS);
@@ -287,22 +329,101 @@ async fn who_runs_a_project_and_what_they_are_refused() {
 
     // Two managers at once: the second is told, and nothing of the first is lost.
     let before = project(&mut pi, federal).await;
-    let change = |name: &str| ProjectChangeRequest { revision: before.revision, about: about(name, None), pi: before.pi };
-    let () = pi.ask(Operation::ProjectChange, &[&path], &change("First")).await.unwrap();
-    assert_eq!(root.ask::<_, ()>(Operation::ProjectChange, &[&path], &change("Second")).await.unwrap_err().code, "stale");
+    let named = |name: &str| ProjectChangeRequest { revision: before.revision, about: about(name, None) };
+    let () = pi.ask(Operation::ProjectChange, &[&path], &named("First")).await.unwrap();
+    assert_eq!(root.ask::<_, ()>(Operation::ProjectChange, &[&path], &named("Second")).await.unwrap_err().code, "stale");
     assert_eq!(project(&mut pi, federal).await.about.name.as_str(), "First");
-    let stranger = ProjectChangeRequest { pi: Some(root.id()), ..change("Third") };
-    assert_eq!(pi.ask::<_, ()>(Operation::ProjectChange, &[&path], &stranger).await.unwrap_err().code, "pi_not_member");
-    assert_eq!(ada.ask::<_, ()>(Operation::ProjectChange, &[&path], &change("Fourth")).await.unwrap_err().code, "not_manager");
+    let stranger = |head: &mut ProjectHeadPayload| head.pi = Some(roots);
+    assert_eq!(change_as(&mut pi, federal, vec![], vec![], stranger).await.unwrap_err().code, "pi_not_member");
+    assert_eq!(ada.ask::<_, ()>(Operation::ProjectChange, &[&path], &named("Fourth")).await.unwrap_err().code, "not_manager");
 
-    assert_eq!(take_out(&mut root, federal, pi.id()).await.unwrap_err().code, "is_pi");
+    assert_eq!(take_out(&mut pi, federal, own).await.unwrap_err().code, "is_pi");
+    assert_eq!(withdraw(&mut pi, federal, own).await.unwrap_err().code, "is_pi");
+    assert_eq!(withdraw(&mut pi, federal, eva.id()).await.unwrap_err().code, "needs_head");
     assert_eq!(pi.ask::<_, ()>(Operation::ProjectDelete, &[&path], &()).await.unwrap_err().code, "project_in_use");
     let own = ada.id();
-    take_out(&mut ada, florida, own).await.unwrap();
+    withdraw(&mut ada, florida, own).await.unwrap();
     let () = pi.ask(Operation::ProjectDelete, &[&florida.to_string()], &()).await.unwrap();
     let () = pi.ask(Operation::ProjectDelete, &[&path], &()).await.unwrap();
     let none: ProjectListReply = ada.ask(Operation::ProjectList, &[], &()).await.unwrap();
     assert!(none.projects.is_empty());
+}
+
+#[tokio::test]
+async fn a_head_is_what_its_changes_lead_to_and_the_next_one() {
+    let server = Server::start().await;
+    let (mut root, mut pi) = investigator(&server).await;
+    let (ada, eva) = (server.member(&mut root, "ada").await, server.member(&mut root, "eva").await);
+    let federal = make(&mut pi, None, "Federal", None).await.unwrap();
+    join(&mut pi, federal, ada.id(), None).await.unwrap();
+    let (other, roots, now) = (ProjectId::from_random(random()), root.id(), pi.now);
+    type Change = Box<dyn FnOnce(&mut ProjectHeadPayload)>;
+    let changes: [(&str, Change); 11] = [
+        ("project_head_unfit", Box::new(move |head| head.project = other)),
+        ("project_head_unfit", Box::new(move |head| head.parent = Some(other))),
+        ("project_head_unfit", Box::new(|head| head.members += 1)),
+        ("project_head_unfit", Box::new(|head| head.root = ticrypt_crypto::Digest::of(b"others"))),
+        ("project_head_unfit", Box::new(move |head| head.writer = roots)),
+        ("project_head_unfit", Box::new(|head| head.writer_bundle = ticrypt_crypto::Digest::of(b"another key"))),
+        ("project_head_unfit", Box::new(|head| head.deployment = ticrypt_types::DeploymentId::from_random([1; 16]))),
+        ("project_head_unfit", Box::new(move |head| head.at = now.plus_millis(600_000))),
+        ("stale", Box::new(|head| head.counter += 1)),
+        ("stale", Box::new(|head| head.previous = Some(ticrypt_crypto::Digest::of(b"another")))),
+        ("pi_not_member", Box::new(move |head| head.pi = Some(roots))),
+    ];
+    for (code, alter) in changes {
+        let refused = change_as(&mut pi, federal, vec![member(eva.id())], vec![], alter).await.unwrap_err();
+        assert_eq!(refused.code, code);
+    }
+    // Signed by somebody else; asked twice in one request; a salt of a wrong length.
+    let path = federal.to_string();
+    let mut next = roster(&mut pi, federal).await.unwrap();
+    let new = member(eva.id());
+    next.set(&new);
+    let head = next.head(pi.id(), pi.bundle.hash(), pi.now);
+    let by_eva = MemberSetRequest { head: Some(signed(&eva, &head)), set: vec![new.clone()], remove: vec![] };
+    let honest = MemberSetRequest { head: Some(signed(&pi, &head)), ..by_eva.clone() };
+    let twice = MemberSetRequest { remove: vec![eva.id()], ..honest.clone() };
+    let short = MemberSetRequest { set: vec![NewMember { salt: Blob(vec![1; 15]), ..new.clone() }], ..honest.clone() };
+    for (request, code) in [(by_eva, "project_head_unfit"), (twice, "invalid"), (short, "invalid")] {
+        assert_eq!(pi.ask::<_, MemberSetReply>(Operation::MemberSet, &[&path], &request).await.unwrap_err().code, code);
+    }
+    let done: MemberSetReply = pi.ask(Operation::MemberSet, &[&path], &honest).await.unwrap();
+    assert_eq!(done.counter, 3);
+    // The answer was lost on the way: the same again is the same.
+    let again: MemberSetReply = pi.ask(Operation::MemberSet, &[&path], &honest).await.unwrap();
+    assert_eq!((again.counter, roster(&mut pi, federal).await.unwrap().counter), (3, 3));
+    // Whoever is out by themselves keeps the entry until a manager's next head.
+    let mut eva = eva;
+    eva.login(&server).await;
+    let own = eva.id();
+    withdraw(&mut eva, federal, own).await.unwrap();
+    assert_eq!(eva.ask::<_, MemberListReply>(Operation::MemberList, &[&path], &()).await.unwrap_err().status, 404);
+    let all: MemberListReply = pi.ask(Operation::MemberList, &[&path], &()).await.unwrap();
+    assert_eq!(all.members.iter().filter(|member| member.withdrawn).map(|member| member.user).collect::<Vec<_>>(), [own]);
+    take_out(&mut pi, federal, own).await.unwrap();
+    let all: MemberListReply = pi.ask(Operation::MemberList, &[&path], &()).await.unwrap();
+    assert_eq!(all.members.len(), 2);
+}
+
+#[tokio::test]
+async fn without_a_head_the_answer_says_who_would_be_refused() {
+    let server = Server::start().await;
+    let (mut root, mut pi) = investigator(&server).await;
+    let (ada, mut eva) = (server.member(&mut root, "ada").await, server.member(&mut root, "eva").await);
+    let federal = make(&mut pi, None, "Federal", None).await.unwrap();
+    join(&mut pi, federal, ada.id(), None).await.unwrap();
+    let nobody = UserId::from_random(random());
+    let request = MemberSetRequest { head: None, set: vec![member(ada.id()), member(eva.id()), member(nobody)], remove: vec![root.id()] };
+    let path = federal.to_string();
+    let told: MemberSetReply = pi.ask(Operation::MemberSet, &[&path], &request).await.unwrap();
+    let refused: Vec<(UserId, &str)> = told.refused.iter().map(|one| (one.user, one.code.as_str())).collect();
+    assert_eq!(refused, [(ada.id(), "already_member"), (nobody, "member_inactive"), (root.id(), "no_such_member")]);
+    assert_eq!((told.counter, roster(&mut pi, federal).await.unwrap().counter), (2, 2));
+    assert_eq!(eva.ask::<_, MemberSetReply>(Operation::MemberSet, &[&path], &request).await.unwrap_err().status, 404);
+    let too_many =
+        MemberSetRequest { set: (0..501).map(|_| member(UserId::from_random(random()))).collect(), ..MemberSetRequest::default() };
+    assert_eq!(pi.ask::<_, MemberSetReply>(Operation::MemberSet, &[&path], &too_many).await.unwrap_err().code, "invalid");
 }
 
 #[tokio::test]

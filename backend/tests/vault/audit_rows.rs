@@ -9,7 +9,7 @@ use ticrypt_api::log::{EntriesReply, EntriesRequest, LogName, LoggedEvent};
 use ticrypt_api::role::{Audit, Event, KeyEventKind, Opened, Outcome};
 use ticrypt_api::user::KeyLeaf;
 use ticrypt_api::{ApiError, Blob, ErrorKind};
-use ticrypt_types::{Operation, Timestamp, UserId};
+use ticrypt_types::{Operation, Timestamp};
 
 #[derive(Clone, Debug)]
 pub enum Row {
@@ -76,7 +76,7 @@ impl Audit for MemoryAudit {
         if self.refuse_open.load(Ordering::SeqCst) { Err(unavailable()) } else { Ok(self.push(Row::Fact(event, outcome))) }
     }
 
-    async fn key_event(&self, _: KeyEventKind, _: UserId, body: Vec<u8>, _: Timestamp) -> Result<KeyLeaf, ApiError> {
+    async fn key_event(&self, _: KeyEventKind, _: [u8; 16], body: Vec<u8>, _: Timestamp) -> Result<KeyLeaf, ApiError> {
         Ok(KeyLeaf { index: 0, leaf: Blob(body) })
     }
 

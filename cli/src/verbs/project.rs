@@ -1,15 +1,18 @@
 //! `ticrypt project`: making projects, and who is in them.
 
 use clap::{Args, Subcommand};
+use futures::stream::{self, StreamExt};
 use serde::Serialize;
-use ticrypt_api::project::{MemberView, ProjectAbout, ProjectView};
-use ticrypt_client::project::{self, ALREADY_MEMBER, Admission, Projects};
+use ticrypt_api::project::{MemberRefused, MemberView, ProjectAbout, ProjectView};
+use ticrypt_client::project::{self, ALREADY_MEMBER, Admission, Changes, Projects, Terms};
 use ticrypt_client::{ClientError, Session, certification};
 use ticrypt_types::{Colour, MemberRole, Restrictions, Tag, Timestamp, Title, UserId, UserName};
 
 use crate::context::Context;
 use crate::verbs::work::moment;
 
+/// People looked up at once.
+const LOOK_UPS: usize = 8;
 /// What a tag is coloured like if nobody says.
 const COLOUR: &str = "#6b7280";
 
@@ -230,24 +233,29 @@ async fn change(change: Change, session: &Session, context: &Context) -> anyhow:
     let given = level(change.about.level.as_deref(), session).await?;
     let before = view.about.clone();
     let about = ProjectAbout {
-        name: change.name.unwrap_or(before.name),
-        tag: change.about.tag.unwrap_or(before.tag),
-        colour: change.about.colour.unwrap_or(before.colour),
-        description: change.about.description.unwrap_or(before.description),
+        name: change.name.unwrap_or_else(|| before.name.clone()),
+        tag: change.about.tag.unwrap_or_else(|| before.tag.clone()),
+        colour: change.about.colour.unwrap_or_else(|| before.colour.clone()),
+        description: change.about.description.unwrap_or_else(|| before.description.clone()),
         level: if change.no_level { None } else { given.or(before.level) },
     };
-    let pi = match change.pi {
-        Some(name) => Some(session.users.lookup(&name).await?.user),
-        None => view.pi,
-    };
-    project::change(session, view, about, pi).await?;
+    if about != before {
+        project::change(session, view, about).await?;
+    }
+    if let Some(name) = change.pi {
+        let changes = Changes { pi: Some(session.users.lookup(&name).await?.user), ..Changes::default() };
+        project::change_members(session, view.project, changes, &|_| ()).await?;
+    }
     context.output.hint("Changed.");
     Ok(())
 }
 
 fn members(members: &[MemberView], context: &Context) -> anyhow::Result<()> {
     context.output.table(members, &["NAME", "ROLE", "RESTRICTIONS", "EXPIRES"], |member| {
-        let role = if member.is_pi { format!("{}, principal investigator", member.role) } else { member.role.to_string() };
+        let mut role = if member.is_pi { format!("{}, principal investigator", member.role) } else { member.role.to_string() };
+        if member.withdrawn {
+            role = "out; a manager's next change takes them off the list".to_owned();
+        }
         let expires = member.expires_ms.map_or_else(|| "never".to_owned(), |at: Timestamp| at.to_string());
         vec![member.name.to_string(), role, member.restrictions.words().join(" "), expires]
     })
@@ -259,39 +267,44 @@ async fn add(add: Add, session: &Session, context: &Context) -> anyhow::Result<(
     let expires_ms = add.expires.as_deref().map(moment).transpose()?;
     let role = if add.manager { MemberRole::Manager } else { MemberRole::User };
     let restrictions = add.restrict.iter().copied().fold(Restrictions::NONE, Restrictions::and);
-    let admission = Admission { project: view.project, role, restrictions, expires_ms, update: add.update, above: add.above };
-    let mut done = Vec::new();
-    for name in add.people {
-        let result = async {
-            let user: UserId = session.users.lookup(&name).await?.user;
-            project::admit(session, &projects, &admission, user).await
-        };
-        let result = result.await;
-        done.push(outcome(name, result, "added"));
+    let terms = Terms { role, restrictions, expires_ms, update: add.update };
+    let admission = Admission { project: view.project, terms, above: add.above };
+    let mut looked_up = Vec::with_capacity(add.people.len());
+    let names = stream::iter(add.people).map(|name| async { (session.users.lookup(&name).await.map(|person| person.user), name) });
+    let mut names = names.buffered(LOOK_UPS);
+    while let Some((user, name)) = names.next().await {
+        looked_up.push((name, user));
     }
-    report(done, context)
+    let people: Vec<UserId> = looked_up.iter().filter_map(|(_, user)| user.as_ref().ok().copied()).collect();
+    let bar = context.output.count_bar(people.len() as u64, "adding");
+    let refused = project::admit(session, &projects, &admission, &people, &|done| bar.set_position(done as u64)).await?;
+    bar.finish_and_clear();
+    report(looked_up.into_iter().map(|(name, user)| outcome(name, user, &refused, "added")).collect(), context)
 }
 
 async fn remove(text: &str, people: Vec<UserName>, session: &Session, context: &Context) -> anyhow::Result<()> {
     let projects = Projects::load(session).await?;
-    let project = projects.find(text)?.project;
-    let members = project::members(session, project).await?;
-    let mut done = Vec::new();
-    for name in people {
-        let result = match members.iter().find(|member| member.name == name) {
-            Some(member) => project::remove_member(session, project, member.user).await,
-            None => Err(ClientError::not_found("they are no member that you can see; run `ticrypt project members`")),
-        };
-        done.push(outcome(name, result, "removed"));
-    }
-    report(done, context)
+    let view = projects.find(text)?;
+    let members = project::members(session, view.project).await?;
+    let found = |name: &UserName| match members.iter().find(|member| member.name == *name) {
+        Some(member) => Ok(member.user),
+        None => Err(ClientError::not_found("they are no member that you can see; run `ticrypt project members`")),
+    };
+    let found: Vec<(UserName, Result<UserId, ClientError>)> = people.into_iter().map(|name| (name.clone(), found(&name))).collect();
+    let users: Vec<UserId> = found.iter().filter_map(|(_, user)| user.as_ref().ok().copied()).collect();
+    let refused = project::take_out(session, view, &users, &|_| ()).await?;
+    report(found.into_iter().map(|(name, user)| outcome(name, user, &refused, "removed")).collect(), context)
 }
 
-fn outcome(person: UserName, result: Result<(), ClientError>, word: &'static str) -> Done {
-    match result {
-        Ok(()) => Done { person, result: word, message: None },
-        Err(error) if error.code() == ALREADY_MEMBER => Done { person, result: "skipped", message: Some(error.to_string()) },
-        Err(error) => Done { person, result: "failed", message: Some(error.to_string()) },
+fn outcome(person: UserName, found: Result<UserId, ClientError>, refused: &[MemberRefused], word: &'static str) -> Done {
+    let user = match found {
+        Ok(user) => user,
+        Err(error) => return Done { person, result: "failed", message: Some(error.to_string()) },
+    };
+    match refused.iter().find(|one| one.user == user) {
+        None => Done { person, result: word, message: None },
+        Some(one) if one.code == ALREADY_MEMBER => Done { person, result: "skipped", message: Some(one.message.clone()) },
+        Some(one) => Done { person, result: "failed", message: Some(one.message.clone()) },
     }
 }
 

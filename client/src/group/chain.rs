@@ -139,9 +139,7 @@ impl Chain {
 
 /// What the server shows of a group is not what its members signed.
 pub(super) fn lie(what: &str) -> ClientError {
-    ClientError::untrusted(format!(
-        "the group is refused: {what}; nothing of it was used: the server lies or is damaged, tell an administrator"
-    ))
+    crate::heads::lie("the group", what)
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 //!   heads ─▶ signed by members on heads of the group ─▶ in the key log ─▶ each the next one ─▶ not older than seen ─▶ CompartmentKey
 //! ```
 //!
-//! Whom such a key is sealed to: members by the group's heads, of whom the server says that they may be active in the tags.
+//! Whom such a key is sealed to: members by the group's heads and by those of the projects along the tags (security B4).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ticrypt_api::Blob;
@@ -14,12 +14,11 @@ use ticrypt_api::group::{
     CompartmentReadReply, CompartmentReadRequest, CompartmentRenewRequest, CompartmentReply, CompartmentSealRequest, GroupSeal,
 };
 use ticrypt_crypto::compartment::CompartmentHeadPayload;
-use ticrypt_crypto::{Digest, Envelope, Signed};
+use ticrypt_crypto::{Digest, Signed};
 use ticrypt_keyring::SystemRandom;
 use ticrypt_keyring::group::{GenerationPlace, GroupSeed};
-use ticrypt_log::event::keys::KeyEventKind;
-use ticrypt_types::limits::GROUP_SEALS_MAX;
-use ticrypt_types::{Compartment, GroupId, GroupPermissions, NodeId, Operation, UserId};
+use ticrypt_types::limits::PROOFS_MAX;
+use ticrypt_types::{Compartment, GroupId, GroupPermissions, NodeId, Operation, ProjectId, UserId};
 
 use super::chain::{Chain, Generation, lie};
 use super::change::{FIRST_SEALS, no_key};
@@ -28,6 +27,7 @@ use super::{Groups, unsigned};
 use crate::clock;
 use crate::error::{ClientError, Result};
 use crate::keys::Batch;
+use crate::project::{self, roster::Verified};
 use crate::state::SeenKind;
 use crate::vault::tree::moved_on;
 
@@ -117,11 +117,13 @@ impl Groups {
         let mut chain: Option<CompartmentChain> = self.known_compartment(id, compartment).map(|known| (*known).clone());
         loop {
             let after = chain.as_ref().map_or(0, |chain| chain.newest.generation);
-            let request = CompartmentReadRequest { compartment: compartment.clone(), after };
+            let request = CompartmentReadRequest { compartment: compartment.clone(), after, prove: Vec::new() };
             let reply: CompartmentReadReply = self.session.call(Operation::CompartmentRead, &[&id.to_string()], &request).await?;
             for view in &reply.heads {
-                let head = self.compartment_head(&view.head.0, id, compartment).await?;
-                self.logged(KeyEventKind::CompartmentHead, id, head.record_hash(), &view.leaf).await?;
+                let head: Signed<CompartmentHeadPayload> = self.session.verified_head(&view.head.0, &view.leaf).await?;
+                if (head.group, &head.compartment) != (id, compartment) {
+                    return Err(lie("a head is of another tag's key"));
+                }
                 chain = Some(CompartmentChain::follow(chain, head, group)?);
             }
             let Some(verified) = &chain else {
@@ -204,14 +206,18 @@ impl Groups {
         let generation = key.chain.generation()?.number;
         let members = group.roster().members();
         let bundle = |user: &UserId| Some((*user, members.get(user)?.bundle));
-        let waiting: BTreeSet<(UserId, [u8; 32])> = key.waiting.iter().filter_map(bundle).take(most).collect();
+        let waiting: BTreeMap<UserId, [u8; 32]> = key.waiting.iter().filter_map(bundle).take(most).collect();
         if waiting.is_empty() {
             return Ok(Vec::new());
         }
         let seed = self.compartment_seed(group, key, generation).await?;
         let mut unsealed = Vec::new();
-        for some in waiting.into_iter().collect::<Vec<_>>().chunks(GROUP_SEALS_MAX) {
-            let (seals, failed) = self.seals(group.group(), &key.chain.compartment, generation, &seed, some.to_vec()).await?;
+        for some in waiting.into_iter().collect::<Vec<_>>().chunks(PROOFS_MAX) {
+            let people: Vec<UserId> = some.iter().map(|(user, _)| *user).collect();
+            let proven = self.proven(group, key, people).await?;
+            let (holders, others): (Vec<_>, Vec<_>) = some.iter().copied().partition(|(user, _)| proven.contains(user));
+            unsealed.extend(others.into_iter().map(|(user, _)| self.not_proven(user)));
+            let (seals, failed) = self.seals(group.group(), &key.chain.compartment, generation, &seed, holders).await?;
             unsealed.extend(failed);
             if !seals.is_empty() {
                 let request = CompartmentSealRequest { compartment: key.chain.compartment.clone(), generation, seals };
@@ -221,18 +227,28 @@ impl Groups {
         Ok(unsealed)
     }
 
-    /// A head of this compartment, signed by the key of who wrote it.
-    async fn compartment_head(&self, bytes: &[u8], group: GroupId, compartment: &Compartment) -> Result<Signed<CompartmentHeadPayload>> {
-        let bad = |e: ticrypt_crypto::signature::SignatureError| lie("a head of a tag's key does not verify").because(e);
-        let envelope = Envelope::parse(bytes).map_err(bad)?;
-        let claimed = envelope.claimed::<CompartmentHeadPayload>().map_err(bad)?;
-        let bundle = self.session.users.bundle(&claimed.writer_bundle).await?;
-        let head: Signed<CompartmentHeadPayload> = envelope.verify_as(&bundle.payload().signing_key).map_err(bad)?;
-        let (deployment, writer) = (self.session.deployment_id(), bundle.payload().user);
-        if (head.deployment, head.group, &head.compartment, head.writer) != (deployment, group, compartment, writer) {
-            return Err(lie("a head is of another tag's key, or names another writer than its key's"));
+    /// Those of some members of the group whom signed heads prove to be in every project along the tags, whoever the server says may be active in them.
+    async fn proven(&self, group: &Chain, key: &CompartmentKey, people: Vec<UserId>) -> Result<BTreeSet<UserId>> {
+        let compartment = key.chain.compartment.clone();
+        let request = CompartmentReadRequest { compartment, after: key.chain.newest.generation, prove: people };
+        let reply: CompartmentReadReply = self.session.call(Operation::CompartmentRead, &[&group.group().to_string()], &request).await?;
+        let mut along: BTreeMap<ProjectId, Verified> = BTreeMap::new();
+        for tag in request.compartment.tags() {
+            match project::roster::line(&self.session, *tag).await {
+                Ok(line) => along.extend(line.into_iter().map(|head| (head.project, head))),
+                // Where nobody signed who is in it, nobody is proven to be.
+                Err(error) if error.code() == project::roster::NO_HEADS => return Ok(BTreeSet::new()),
+                Err(error) => return Err(error),
+            }
         }
-        Ok(head)
+        let line: Vec<Verified> = along.into_values().collect();
+        Ok(project::roster::proven(&line, &reply.proofs, clock::now())?.into_iter().collect())
+    }
+
+    fn not_proven(&self, user: UserId) -> Unsealed {
+        let name = self.session.users.pins().get(user).ok().flatten().map(|pin| pin.name);
+        let why = "no signed roster of the tag's project has them in it now; a manager of the project adds them, or somebody tries again";
+        Unsealed { user, name, why: why.to_owned() }
     }
 
     fn keep_compartment(&self, group: GroupId, chain: &CompartmentChain) -> Result<()> {

@@ -17,11 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ticrypt_api::group::{GroupListReply, GroupReadQuery, GroupReadReply, GroupSeal, GroupView};
 use ticrypt_api::node::RootView;
-use ticrypt_api::user::KeyLeaf;
 use ticrypt_crypto::group::GroupHeadPayload;
-use ticrypt_crypto::{Digest, Envelope, Signed};
+use ticrypt_crypto::{Digest, Signed};
 use ticrypt_keyring::group::GroupSeed;
-use ticrypt_log::event::keys::{KeyEvent, KeyEventKind};
 use ticrypt_types::name::Harmless;
 use ticrypt_types::{Compartment, GroupId, NodeId, Operation, UserId, UserName};
 
@@ -112,8 +110,7 @@ impl Groups {
                 self.session.transport.call(Operation::GroupRead, &[&group.to_string()], &query, &()).await.map_err(named_locked)?;
             let mut next = chain.as_deref().cloned();
             for view in &reply.heads {
-                let head = self.head(&view.head.0).await?;
-                self.logged(KeyEventKind::GroupHead, group, head.record_hash(), &view.leaf).await?;
+                let head: Signed<GroupHeadPayload> = self.session.verified_head(&view.head.0, &view.leaf).await?;
                 match &mut next {
                     Some(chain) => chain.follow(head)?,
                     None => next = Some(Chain::begin(group, head)?),
@@ -145,28 +142,6 @@ impl Groups {
         // Nobody gets a seal for being named here.
         let waiting = waiting.into_iter().filter(|member| roster.permissions(*member).is_some()).collect();
         Ok(Group { view, chain, waiting, compartments, root, seal })
-    }
-
-    /// A head signed by the key of who wrote it.
-    async fn head(&self, bytes: &[u8]) -> Result<Signed<GroupHeadPayload>> {
-        let bad = |e: ticrypt_crypto::signature::SignatureError| lie("one of its heads does not verify").because(e);
-        let envelope = Envelope::parse(bytes).map_err(bad)?;
-        let claimed = envelope.claimed::<GroupHeadPayload>().map_err(bad)?;
-        let bundle = self.session.users.bundle(&claimed.writer_bundle).await?;
-        let head: Signed<GroupHeadPayload> = envelope.verify_as(&bundle.payload().signing_key).map_err(bad)?;
-        if (head.deployment, head.writer) != (self.session.deployment_id(), bundle.payload().user) {
-            return Err(lie("one of its heads names another writer than its key's, or another deployment"));
-        }
-        Ok(head)
-    }
-
-    /// Whether a head stands in the key log, so that it cannot be taken back.
-    async fn logged(&self, kind: KeyEventKind, group: GroupId, head: Digest, KeyLeaf { index, leaf }: &KeyLeaf) -> Result<()> {
-        let event = KeyEvent::from_leaf(&leaf.0).map_err(|e| lie("a leaf of the key log cannot be read").because(e))?;
-        if event.kind != kind || *event.user != group.to_bytes() || event.body.as_slice() != head.as_bytes() {
-            return Err(lie("a leaf of the key log is not of its head"));
-        }
-        self.session.mirrors.keys.verify_inclusion(*index, &leaf.0).await
     }
 
     /// Refuses an older state than this device has seen, and another one in its place.

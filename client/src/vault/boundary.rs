@@ -20,7 +20,7 @@ use super::progress::{Note, Outcome};
 use super::roots::Seal;
 use super::tree::{Directory, Held, Member, Root, moved_on, sealed};
 use super::trust::lie;
-use crate::error::{ClientError, Result};
+use crate::error::{ClientError, Kind, Result};
 use crate::group::{Chain, CompartmentKey};
 
 /// The code of the refusal for what is tagged with a project that is not active.
@@ -142,8 +142,11 @@ impl Vault {
         let key = key.ok_or_else(|| lie("the server withholds the key of what is tagged in a group"))?;
         self.trust.admit_compartment(group.group(), &key.chain);
         if key.is_open(group) {
-            // What fails is tried by the next.
-            let _ = self.groups.fulfil_compartment(group, &key, FULFILLED_ON_OPENING).await;
+            match self.groups.fulfil_compartment(group, &key, FULFILLED_ON_OPENING).await {
+                Err(error) if error.kind() == Kind::Untrusted => return Err(error),
+                // What else fails is tried by the next.
+                _ => {}
+            }
         }
         Ok(Arc::new(key))
     }

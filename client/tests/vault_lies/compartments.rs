@@ -1,10 +1,13 @@
 //! The key for what carries tags in a group: the server could hand out one of its own, an old one, or say who is to have it.
 
+use ticrypt_api::Blob;
 use ticrypt_api::group::{CompartmentReadReply, CompartmentReply};
-use ticrypt_api::project::MemberSetRequest;
-use ticrypt_client::project;
+use ticrypt_api::project::{EntryProof, MemberProof};
+use ticrypt_client::project::{self, Changes, Terms};
 use ticrypt_client::vault::progress::Quiet;
 use ticrypt_crypto::compartment::CompartmentHeadPayload;
+use ticrypt_crypto::project::RosterEntry;
+use ticrypt_crypto::record::Record;
 use ticrypt_types::{Compartment, GroupChange, GroupId, GroupPermissions, GroupStep, MemberRole, Operation, ProjectId, Restrictions};
 
 use crate::forgery::{claimed, signed};
@@ -16,14 +19,9 @@ use crate::world::{World, case, path, put};
 
 /// Lets somebody into a project of this person's, in which they work from then on.
 async fn join(owner: &Person, project: ProjectId, person: &mut Person) {
-    let request = MemberSetRequest {
-        user: person.session.user(),
-        role: MemberRole::User,
-        restrictions: Restrictions::NONE,
-        expires_ms: None,
-        update: false,
-    };
-    project::set_member(&owner.session, project, &request).await.unwrap();
+    let terms = Terms { role: MemberRole::User, restrictions: Restrictions::NONE, expires_ms: None, update: false };
+    let changes = Changes { set: vec![(person.session.user(), terms)], ..Changes::default() };
+    assert!(project::change_members(&owner.session, project, changes, &|_| ()).await.unwrap().is_empty());
     person.login_again().await;
     project::work_in(&person.session, vec![project]).await.unwrap();
 }
@@ -93,12 +91,34 @@ async fn a_key_for_tags_that_no_member_made() {
         case("a seal of a generation that is not", Lie::compartment(|reply| reply.seal.as_mut().unwrap().generation = 2), "does not have"),
     ];
     lab.world.refuses(&all, list, |_| {}).await;
-    // Who is said to be in the group is not sealed to for that.
+    // Who is said to be in the group is not sealed to for that, nor who is in the group and said to be in the project: no signed roster has them.
     let nobody = ticrypt_types::UserId::from_random([9; 16]);
-    lab.world.liar.tell(&[Lie::compartment(move |reply| reply.waiting.push(nobody))]);
-    let before = lab.world.liar.heard::<CompartmentReply>(Operation::CompartmentSeal).len();
-    lab.ann.fresh_view().list(&path("/@groups/lab/fl")).await.unwrap();
-    assert_eq!(lab.world.liar.heard::<CompartmentReply>(Operation::CompartmentSeal).len(), before);
+    let (eve, bob) = (lab.eve.session.user(), lab.bob.session.user());
+    let sealed = || lab.world.liar.heard::<CompartmentReply>(Operation::CompartmentSeal).len();
+    let before = sealed();
+    let waits = move |who| Lie::compartment(move |reply| reply.waiting.push(who));
+    for lie in [waits(nobody), waits(eve)] {
+        lab.world.liar.tell(&[lie]);
+        lab.ann.fresh_view().list(&path("/@groups/lab/fl")).await.unwrap();
+        assert_eq!(sealed(), before);
+    }
+    // With an entry made up for them, or Bob's with another name in it, nothing is done at all.
+    let honest = {
+        lab.world.liar.tell(&[waits(bob)]);
+        lab.ann.fresh_view().list(&path("/@groups/lab/fl")).await.unwrap();
+        assert_eq!(sealed(), before + 1, "Bob is proven to be in the project");
+        lab.shown().proofs
+    };
+    let mut entry = RosterEntry::parse(&honest[0].proof.entry.0).unwrap();
+    entry.user = eve;
+    let forged = MemberProof { proof: EntryProof { entry: Blob(entry.to_bytes()), ..honest[0].proof.clone() }, ..honest[0].clone() };
+    let slipped_in = Lie::compartment(move |reply| {
+        reply.waiting.push(eve);
+        reply.proofs.push(forged.clone());
+    });
+    let look = async || lab.ann.fresh_view().list(&path("/@groups/lab/fl")).await;
+    lab.world.refuses(&[case("an entry that nobody signed", slipped_in, "is not under the head")], look, |_| {}).await;
+    assert_eq!(sealed(), before + 1);
     // The keys of what is tagged, as if they were sealed under another compartment's key.
     let node = lab.ann.vault.resolve(&path("/@groups/lab/fl")).await.unwrap().held.id;
     lab.world.liar.tell(&[own(node, |view| view.compartment = None)]);

@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use askama::Template;
 use axum::response::Response;
 use serde::Serialize;
-use ticrypt_api::project::{MemberSetRequest, MemberView};
-use ticrypt_client::project::{self, ALREADY_MEMBER, Admission, Projects};
-use ticrypt_types::{MemberRole, ProjectId, Restrictions, Timestamp, UserName};
+use ticrypt_api::project::{MemberRefused, MemberView};
+use ticrypt_client::project::{self, ALREADY_MEMBER, Admission, Changes, Projects, Terms};
+use ticrypt_types::{MemberRole, ProjectId, Restrictions, Timestamp, UserId, UserName};
 
 use super::vault::{day, shown};
 use super::{Inside, Visit};
@@ -35,6 +35,7 @@ impl Member {
 
     fn role(&self) -> &'static str {
         match self.0.role {
+            _ if self.0.withdrawn => "out",
             _ if self.0.is_pi => "principal investigator",
             MemberRole::Manager => "manager",
             MemberRole::User => "user",
@@ -217,23 +218,33 @@ pub async fn add(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let projects = Projects::load(session).await?;
     let (role, restrictions, expires_ms) = terms(&fields)?;
     let (update, above) = (fields.get("there") == Some("update"), fields.is_set("above"));
-    let admission = Admission { project: id(&fields)?, role, restrictions, expires_ms, update, above };
-    let (mut added, mut skipped, mut notes) = (0, 0, Vec::new());
+    let terms = Terms { role, restrictions, expires_ms, update };
+    let admission = Admission { project: id(&fields)?, terms, above };
+    let (mut found, mut notes): (Vec<(UserId, String)>, Vec<ui::Note>) = (Vec::new(), Vec::new());
     for word in people(fields.need("people")?) {
-        let admitted = async {
+        let person = async {
             let name: UserName = word.parse().map_err(|_| ticrypt_client::ClientError::invalid("this is not a user name; check it"))?;
-            let person = session.users.lookup(&name).await?;
-            project::admit(session, &projects, &admission, person.user).await
+            session.users.lookup(&name).await
         };
-        match admitted.await {
-            Ok(()) => added += 1,
-            Err(error) if error.code() == ALREADY_MEMBER => skipped += 1,
+        match person.await {
+            Ok(person) => found.push((person.user, shown(word))),
             Err(error) => notes.push(format!("{}: {error}", shown(word)).into()),
         }
     }
-    let skipped = if skipped == 0 { String::new() } else { format!(" {} in it already.", ui::count(skipped, "was", "were")) };
+    let users: Vec<UserId> = found.iter().map(|(user, _)| *user).collect();
+    let refused = project::admit(session, &projects, &admission, &users, &|_| ()).await?;
+    let added = found.len() - refused.len();
+    let (there, failed): (Vec<_>, Vec<_>) = refused.into_iter().partition(|one| one.code == ALREADY_MEMBER);
+    notes.extend(told(&found, &failed));
+    let skipped = if there.is_empty() { String::new() } else { format!(" {} in it already.", ui::count(there.len(), "was", "were")) };
     let toast = Some(format!("Added {}; it counts from their next login.{skipped}", ui::count(added, "person", "people")));
     Ok(Done { toast, notes, reload: Some("page"), ..Done::default() })
+}
+
+/// Who was refused, by name, and why.
+fn told(people: &[(UserId, String)], refused: &[MemberRefused]) -> Vec<ui::Note> {
+    let name = |user| people.iter().find(|(one, _)| *one == user).map_or_else(String::new, |(_, name)| name.clone());
+    refused.iter().map(|one| format!("{}: {}", name(one.user), one.message).into()).collect()
 }
 
 async fn selected(office: &Office, fields: &Fields, project: ProjectId) -> Result<Vec<MemberView>> {
@@ -262,37 +273,29 @@ pub async fn change_dialog(Inside(office): Inside, fields: Fields) -> Result<Res
     })
 }
 
-/// What is done with members.
-#[derive(Clone, Copy)]
-enum Change {
-    Terms { role: MemberRole, restrictions: Restrictions, expires_ms: Option<Timestamp> },
-    TakeOut,
-}
-
-/// Each by itself; who could not be is told.
-async fn each(office: &Office, fields: &Fields, done: &str, change: Change) -> Result<Done> {
-    let (session, project) = (office.session(), id(fields)?);
-    let mut tally = Tally::default();
-    for member in selected(office, fields, project).await? {
-        let result = match change {
-            Change::Terms { role, restrictions, expires_ms } => {
-                let request = MemberSetRequest { user: member.user, role, restrictions, expires_ms, update: true };
-                project::set_member(session, project, &request).await
-            }
-            Change::TakeOut => project::remove_member(session, project, member.user).await,
-        };
-        tally.take(member.name.as_str(), result);
-    }
-    Ok(tally.told(done, "member", "members"))
+/// What was done to the selected ones; who was refused is told.
+fn done(chosen: &[MemberView], refused: &[MemberRefused], word: &str) -> Done {
+    let names: Vec<(UserId, String)> = chosen.iter().map(|member| (member.user, member.name.to_string())).collect();
+    Tally { done: chosen.len() - refused.len(), notes: told(&names, refused) }.told(word, "member", "members")
 }
 
 /// `POST /projects/members/change`.
 pub async fn change(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let (role, restrictions, expires_ms) = terms(&fields)?;
-    each(&office, &fields, "Changed", Change::Terms { role, restrictions, expires_ms }).await
+    let terms = Terms { role, restrictions, expires_ms, update: true };
+    let project = id(&fields)?;
+    let chosen = selected(&office, &fields, project).await?;
+    let changes = Changes { set: chosen.iter().map(|member| (member.user, terms)).collect(), ..Changes::default() };
+    let refused = project::change_members(office.session(), project, changes, &|_| ()).await?;
+    Ok(done(&chosen, &refused, "Changed"))
 }
 
 /// `POST /projects/members/remove`.
 pub async fn remove(Inside(office): Inside, fields: Fields) -> Result<Done> {
-    each(&office, &fields, "Took out", Change::TakeOut).await
+    let projects = Projects::load(office.session()).await?;
+    let view = projects.get(id(&fields)?).ok_or_else(gone)?;
+    let chosen = selected(&office, &fields, view.project).await?;
+    let users: Vec<UserId> = chosen.iter().map(|member| member.user).collect();
+    let refused = project::take_out(office.session(), view, &users, &|_| ()).await?;
+    Ok(done(&chosen, &refused, "Took out"))
 }

@@ -16,6 +16,7 @@ use ticrypt_crypto::group::{GroupHeadPayload, GroupSealTerms};
 use ticrypt_crypto::keyfile::{KeyFileHeader, KeyFileText};
 use ticrypt_crypto::login::{LoginPayload, SessionBinding};
 use ticrypt_crypto::manifest::ManifestPayload;
+use ticrypt_crypto::project::{ProjectHeadPayload, RosterEntry};
 use ticrypt_crypto::record::Record;
 use ticrypt_crypto::signature::{Namespace, Payload};
 use ticrypt_crypto::statement::StatementPayload;
@@ -116,6 +117,18 @@ pub(crate) fn run(kind: &str, v: &Inputs<'_>) -> Option<Result<(), String>> {
             let old = v.signed::<CompartmentHeadPayload>("previous", "key")?;
             new.verify_successor(&old).map_err(chain)
         }),
+        "project-successor" => v.signed::<ProjectHeadPayload>("envelope", "key").and_then(|new| {
+            let old = v.signed::<ProjectHeadPayload>("previous", "key")?;
+            new.verify_successor(&old).map_err(chain)
+        }),
+        "roster-proof" => {
+            let beside: Vec<_> = v.list("beside").iter().map(|hash| Digest::from_slice(hash).unwrap()).collect();
+            let head = ProjectHeadPayload::parse(&v.bytes("head")).map_err(chain);
+            head.and_then(|head| {
+                let entry = RosterEntry::parse(&v.bytes("entry")).map_err(chain)?;
+                head.verify_entry(&entry, &beside).map_err(chain)
+            })
+        }
         "manifest-successor" => v.signed::<ManifestPayload>("envelope", "key").and_then(|new| {
             let old = v.signed::<ManifestPayload>("previous", "key")?;
             new.verify_successor(&old).map_err(chain)
@@ -151,6 +164,8 @@ fn record(v: &Inputs<'_>) -> Result<(), String> {
         "manifest" => parse::<ManifestPayload>(bytes),
         "group-head" => parse::<GroupHeadPayload>(bytes),
         "compartment-head" => parse::<CompartmentHeadPayload>(bytes),
+        "project-head" => parse::<ProjectHeadPayload>(bytes),
+        "roster-entry" => parse::<RosterEntry>(bytes),
         "group-seal" => parse::<GroupSealTerms>(bytes),
         "key-file-header" => parse::<KeyFileHeader>(bytes),
         other => panic!("no record type {other}"),

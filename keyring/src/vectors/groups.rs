@@ -69,7 +69,7 @@ fn terms() -> Vec<C> {
     rec(vec![idc("deployment"), idc("group"), tags(&[]), C::U(3), idc("m.ery"), hash("m.ery bundle"), C::U(2)])
 }
 
-fn record_hash(record: &[C]) -> C {
+pub(super) fn record_hash(record: &[C]) -> C {
     C::B(Digest::of(&bytes(record)).to_bytes().to_vec())
 }
 

@@ -37,6 +37,9 @@ pub enum KeyEventKind {
     /// A head of a compartment of a group, likewise.
     #[n(6)]
     CompartmentHead,
+    /// A head of a project, likewise.
+    #[n(7)]
+    ProjectHead,
 }
 
 /// One leaf of the key log.
@@ -55,7 +58,7 @@ pub struct KeyEvent {
     /// What it states.
     #[n(3)]
     pub kind: KeyEventKind,
-    /// About whom or which group.
+    /// About whom, or which group or project.
     #[n(4)]
     pub user: ByteArray<16>,
     /// The signed envelope, or what the kind says.

@@ -7,8 +7,8 @@ use ticrypt_policy::permit::{GroupChange as ChangePermit, GroupCreate};
 use ticrypt_policy::roster::Roster;
 use ticrypt_types::{GroupChange, GroupId, GroupStep, NotificationKind, Timestamp, Title, UserId};
 
-use super::{GroupSeal, PersonRow};
-use crate::column::{Digest, bytes, count, digest, number, placeholders};
+use super::GroupSeal;
+use crate::column::{Digest, bytes, count, digest, number};
 use crate::connect::Store;
 use crate::error::{StoreError, Taken};
 use crate::grant::GrantNew;
@@ -179,7 +179,8 @@ impl Tx {
         seals: Vec<GroupSeal>,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.still_active(&head.changes).await?;
+        let raised = head.changes.iter().filter(|change| matches!(change.step, GroupStep::Add { .. } | GroupStep::Own));
+        self.still_active(raised.map(|change| change.user).collect()).await?;
         self.set_members(group, &head.changes, roster).await?;
         self.put_seals(group, head.generation, seals, at).await?;
         self.notify(notices(group, writer, &head.changes, at)).await?;
@@ -193,18 +194,6 @@ impl Tx {
             at_ms: at.to_i64(),
         };
         insert_all::<group_heads::Entity, group_heads::ActiveModel>(&self.conn, vec![row]).await
-    }
-
-    /// Whoever comes in or becomes the owner was active when that was decided, and is.
-    async fn still_active(&self, changes: &[GroupChange]) -> Result<(), StoreError> {
-        let raised = changes.iter().filter(|change| matches!(change.step, GroupStep::Add { .. } | GroupStep::Own));
-        let raised: BTreeSet<UserId> = raised.map(|change| change.user).collect();
-        if raised.is_empty() {
-            return Ok(());
-        }
-        let sql = format!("SELECT id FROM users WHERE state = 'active' AND id IN ({})", placeholders(1, raised.len()));
-        let active = self.rows::<PersonRow>(&sql, raised.iter().map(|user| bytes(user.as_bytes())).collect()).await?;
-        if active.len() == raised.len() { Ok(()) } else { Err(StoreError::Stale("user")) }
     }
 
     /// The rows of those whom the changes name become what the roster says of them.

@@ -10,6 +10,7 @@ mod m0005_projects;
 mod m0006_node_tags;
 mod m0007_groups;
 mod m0008_compartments;
+mod m0009_rosters;
 
 use sea_orm_migration::prelude::*;
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_node_tags::Step),
             Box::new(m0007_groups::Step),
             Box::new(m0008_compartments::Step),
+            Box::new(m0009_rosters::Step),
         ]
     }
 }

@@ -1,15 +1,16 @@
-//! Members of projects. Renewing a membership that has run out begins it anew; before that it goes on without a gap.
+//! Members of projects. Who is one, heads say; here is who has ceased to be before the next head says so.
 
-use sea_orm::{EntityTrait, FromQueryResult};
+use std::collections::HashMap;
+
+use sea_orm::FromQueryResult;
 use ticrypt_policy::Permit;
-use ticrypt_policy::permit::{MemberOn, MemberRemove, MemberSet};
-use ticrypt_policy::project::MemberFacts;
+use ticrypt_policy::permit::MemberRemove;
+use ticrypt_policy::project::member::MemberFacts;
 use ticrypt_types::{MemberRole, ProjectId, Restrictions, Timestamp, UserId, UserName, UserState};
 
-use crate::column::{bytes, count, id, number, time};
+use crate::column::{bytes, count, id, number, placeholders, time};
 use crate::connect::Store;
 use crate::error::StoreError;
-use crate::table::insert_all;
 use crate::table::project::members;
 use crate::writer::Tx;
 
@@ -23,7 +24,22 @@ pub struct Member {
     pub since: Timestamp,
     /// [`Timestamp::ABSENT`]: never.
     pub expires: Timestamp,
+    /// As in [`Listed`].
+    pub salt: [u8; 16],
+    pub withdrawn: bool,
     pub revision: u64,
+}
+
+/// An entry as the newest head of the project commits to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub user: UserId,
+    pub role: MemberRole,
+    pub restrictions: Restrictions,
+    pub expires: Timestamp,
+    pub salt: [u8; 16],
+    /// Out since that head.
+    pub withdrawn: bool,
 }
 
 /// The terms of a membership.
@@ -32,7 +48,20 @@ pub struct MemberNew {
     pub role: MemberRole,
     pub restrictions: Restrictions,
     pub expires: Timestamp,
+    pub salt: [u8; 16],
 }
+
+#[derive(FromQueryResult)]
+struct Facts {
+    id: Vec<u8>,
+    state: String,
+    withdrawn: Option<bool>,
+    revision: Option<i64>,
+    above_ms: Option<i64>,
+}
+
+/// People in one query.
+const PEOPLE_PER_QUERY: usize = 500;
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -42,7 +71,28 @@ struct Row {
     restrictions: i64,
     since_ms: i64,
     expires_ms: i64,
+    salt: Option<Vec<u8>>,
+    withdrawn: bool,
     revision: i64,
+}
+
+/// None: from before projects had heads.
+fn salt(stored: Option<&[u8]>) -> Result<[u8; 16], StoreError> {
+    stored.map_or(Ok([0; 16]), |salt| salt.try_into().map_err(|_| StoreError::Corrupt("members.salt")))
+}
+
+impl TryFrom<&members::Model> for Listed {
+    type Error = StoreError;
+    fn try_from(row: &members::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            user: id("members.user_id", &row.user_id)?,
+            role: role(&row.role)?,
+            restrictions: restrictions(row.restrictions)?,
+            expires: time(row.expires_ms),
+            salt: salt(row.salt.as_deref())?,
+            withdrawn: row.withdrawn,
+        })
+    }
 }
 
 pub(super) fn role(word: &str) -> Result<MemberRole, StoreError> {
@@ -63,12 +113,14 @@ impl TryFrom<Row> for Member {
             restrictions: restrictions(row.restrictions)?,
             since: time(row.since_ms),
             expires: time(row.expires_ms),
+            salt: salt(row.salt.as_deref())?,
+            withdrawn: row.withdrawn,
             revision: count("members.revision", row.revision)?,
         })
     }
 }
 
-const MEMBERS: &str = "SELECT m.user_id, u.name, m.role, m.restrictions, m.since_ms, m.expires_ms, m.revision \
+const MEMBERS: &str = "SELECT m.user_id, u.name, m.role, m.restrictions, m.since_ms, m.expires_ms, m.salt, m.withdrawn, m.revision \
                        FROM members m JOIN users u ON u.id = m.user_id WHERE m.project_id = $1";
 
 impl Store {
@@ -86,82 +138,65 @@ impl Store {
         rows.into_iter().next().map(Member::try_from).transpose()
     }
 
-    /// What the rules about a membership need; `parent` is the project above. `None`: there is no such account.
+    /// The entries that the newest head commits to.
+    pub async fn listed(&self, project: ProjectId) -> Result<Vec<Listed>, StoreError> {
+        let sql = "SELECT * FROM members WHERE project_id = $1 ORDER BY user_id";
+        self.rows::<members::Model>(sql, vec![bytes(project.as_bytes())]).await?.iter().map(Listed::try_from).collect()
+    }
+
+    /// What the rules about memberships need; `parent` is the project above. Who has no account is left out.
     pub async fn member_facts(
         &self,
         project: ProjectId,
         parent: Option<ProjectId>,
-        user: UserId,
+        users: &[UserId],
         now: Timestamp,
-    ) -> Result<Option<MemberFacts>, StoreError> {
-        let Some(account) = self.user(user).await? else { return Ok(None) };
-        let above = match parent {
-            None => Some(Timestamp::ABSENT),
-            Some(parent) => self.member(parent, user).await?.map(|member| member.expires).filter(|expires| !expires.is_expired(now)),
-        };
-        let member = self.member(project, user).await?;
-        Ok(Some(MemberFacts {
-            user,
-            is_active: account.state == UserState::Active,
-            above,
-            is_member: member.is_some(),
-            revision: member.map_or(0, |member| member.revision),
-        }))
+    ) -> Result<HashMap<UserId, MemberFacts>, StoreError> {
+        let mut facts = HashMap::with_capacity(users.len());
+        for some in users.chunks(PEOPLE_PER_QUERY) {
+            let sql = format!(
+                "SELECT u.id, u.state, m.withdrawn, m.revision, p.expires_ms AS above_ms FROM users u \
+                 LEFT JOIN members m ON m.project_id = $1 AND m.user_id = u.id \
+                 LEFT JOIN members p ON p.project_id = $2 AND p.user_id = u.id AND p.withdrawn = FALSE \
+                 WHERE u.id IN ({})",
+                placeholders(3, some.len())
+            );
+            let above = parent.unwrap_or(project);
+            let ids = [project, above].into_iter().map(|id| bytes(id.as_bytes()));
+            for row in self.rows::<Facts>(&sql, ids.chain(some.iter().map(|user| bytes(user.as_bytes()))).collect()).await? {
+                let user = id("users.id", &row.id)?;
+                let above = match parent {
+                    None => Some(Timestamp::ABSENT),
+                    Some(_) => row.above_ms.map(time).filter(|expires| !expires.is_expired(now)),
+                };
+                let is_listed = row.revision.is_some();
+                facts.insert(
+                    user,
+                    MemberFacts {
+                        user,
+                        is_active: row.state == UserState::Active.word(),
+                        above,
+                        is_listed,
+                        is_member: is_listed && row.withdrawn == Some(false),
+                        revision: row.revision.map(|revision| count("members.revision", revision)).transpose()?.unwrap_or(0),
+                    },
+                );
+            }
+        }
+        Ok(facts)
     }
 
-    pub async fn set_member(&self, permit: Permit<MemberSet>, member: MemberNew, at: Timestamp) -> Result<(), StoreError> {
-        self.write(move |tx| Box::pin(async move { tx.set_member(permit, member, at).await })).await
-    }
-
-    pub async fn remove_member(&self, permit: Permit<MemberRemove>) -> Result<(), StoreError> {
-        self.write(move |tx| Box::pin(async move { tx.remove_member(permit).await })).await
+    /// Out at once; the entry goes with the next head.
+    pub async fn withdraw(&self, permit: Permit<MemberRemove>) -> Result<(), StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.withdraw(permit).await })).await
     }
 }
 
 impl Tx {
-    async fn set_member(&self, permit: Permit<MemberSet>, member: MemberNew, at: Timestamp) -> Result<(), StoreError> {
+    async fn withdraw(&self, permit: Permit<MemberRemove>) -> Result<(), StoreError> {
         let on = permit.on();
-        let restrictions = i64::from(member.restrictions.bits());
-        if permit.revision() == 0 {
-            if self.has_member(on).await? {
-                return Err(StoreError::Stale("membership"));
-            }
-            let row = members::Model {
-                project_id: on.project.as_bytes().to_vec(),
-                user_id: on.user.as_bytes().to_vec(),
-                role: member.role.word().to_owned(),
-                restrictions,
-                since_ms: at.to_i64(),
-                expires_ms: member.expires.to_i64(),
-                set_by: permit.actor().to_bytes().to_vec(),
-                revision: 1,
-            };
-            return insert_all::<members::Entity, members::ActiveModel>(&self.conn, vec![row]).await;
-        }
-        let sql = "UPDATE members SET role = $4, restrictions = $5, \
-                   since_ms = CASE WHEN expires_ms <> 0 AND expires_ms <= $7 THEN $7 ELSE since_ms END, \
-                   expires_ms = $6, set_by = $8, revision = revision + 1 WHERE project_id = $1 AND user_id = $2 AND revision = $3";
-        let values = vec![
-            bytes(on.project.as_bytes()),
-            bytes(on.user.as_bytes()),
-            number(permit.revision())?.into(),
-            member.role.word().into(),
-            restrictions.into(),
-            member.expires.to_i64().into(),
-            at.to_i64().into(),
-            bytes(permit.actor().as_bytes()),
-        ];
-        self.run_or_stale("membership", sql, values).await
-    }
-
-    async fn has_member(&self, on: MemberOn) -> Result<bool, StoreError> {
-        let key = (on.project.as_bytes().to_vec(), on.user.as_bytes().to_vec());
-        Ok(members::Entity::find_by_id(key).one(&self.conn).await?.is_some())
-    }
-
-    async fn remove_member(&self, permit: Permit<MemberRemove>) -> Result<(), StoreError> {
-        let on = permit.on();
-        let sql = "DELETE FROM members WHERE project_id = $1 AND user_id = $2 AND revision = $3";
+        let sql = "UPDATE members SET withdrawn = TRUE, revision = revision + 1 \
+                   WHERE project_id = $1 AND user_id = $2 AND revision = $3 AND withdrawn = FALSE";
         let values = vec![bytes(on.project.as_bytes()), bytes(on.user.as_bytes()), number(permit.revision())?.into()];
         self.run_or_stale("membership", sql, values).await?;
         self.lose_compartments(on.user, Some(on.project)).await

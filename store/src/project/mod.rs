@@ -1,22 +1,24 @@
 //! Projects: a tree of tags. A project never moves, so its line, root first, stands in its row once and for all.
 
 mod member;
+mod roster;
 mod standing;
 mod working;
 
-pub use member::{Member, MemberNew};
+pub use member::{Listed, Member, MemberNew};
+pub use roster::{ProjectHead, RosterChanged};
 
 use sea_orm::{EntityTrait, FromQueryResult, Value};
 use ticrypt_policy::permit::{ProjectChange, ProjectCreate, ProjectDelete};
 use ticrypt_policy::project::ProjectFacts;
 use ticrypt_policy::{Line, Permit, Scope};
-use ticrypt_types::{Colour, LevelId, MemberRole, ProjectId, Restrictions, Tag, Timestamp, Title, UserId};
+use ticrypt_types::{Colour, LevelId, MemberRole, ProjectId, Tag, Timestamp, Title, UserId};
 
-use crate::column::{bytes, count, id, id_or_none, number, placeholders, time};
+use crate::column::{Digest, bytes, count, digest, id, id_or_none, number, placeholders, time};
 use crate::connect::Store;
 use crate::error::StoreError;
 use crate::table::insert_all;
-use crate::table::project::{members, project_levels, projects};
+use crate::table::project::{project_levels, projects};
 use crate::writer::Tx;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,9 @@ pub struct Project {
     pub pi: Option<UserId>,
     pub revision: u64,
     pub created: Timestamp,
+    /// Of the newest head of its roster; 0 before the first.
+    pub counter: u64,
+    pub head: Option<Digest>,
 }
 
 impl Project {
@@ -34,6 +39,17 @@ impl Project {
     pub fn parent(&self) -> Option<ProjectId> {
         self.line.projects().iter().rev().nth(1).copied()
     }
+}
+
+/// A project to be made.
+#[derive(Clone, Debug)]
+pub struct ProjectNew {
+    pub parent: Option<ProjectId>,
+    pub about: ProjectAbout,
+    /// The first, by the founder alone.
+    pub head: ProjectHead,
+    pub founder: MemberNew,
+    pub at: Timestamp,
 }
 
 /// What its managers say of a project.
@@ -63,6 +79,8 @@ impl TryFrom<projects::Model> for Project {
             pi: id_or_none("projects.pi_id", row.pi_id.as_ref())?,
             revision: count("projects.revision", row.revision)?,
             created: time(row.created_ms),
+            counter: count("projects.counter", row.counter)?,
+            head: row.head_hash.map(|hash| digest("projects.head_hash", &hash)).transpose()?,
         })
     }
 }
@@ -94,7 +112,7 @@ impl Store {
         let mut sql = String::from("SELECT * FROM projects WHERE id > $1");
         if let Scope::Own(user) = scope {
             values.push(bytes(user.as_bytes()));
-            sql.push_str(" AND id IN (SELECT project_id FROM members WHERE user_id = $3)");
+            sql.push_str(" AND id IN (SELECT project_id FROM members WHERE user_id = $3 AND withdrawn = FALSE)");
         }
         sql.push_str(" ORDER BY id LIMIT $2");
         self.rows::<projects::Model>(&sql, values).await?.into_iter().map(Project::try_from).collect()
@@ -106,28 +124,16 @@ impl Store {
         let line = self.standing(actor, &[project]).await?.remove(&project).ok_or(StoreError::Corrupt("projects.path"))?;
         let users = self.rows::<Count>(USERS, vec![bytes(project.as_bytes())]).await?;
         let in_use = users.first().is_some_and(|row| row.n > 0);
-        Ok(Some(ProjectFacts { project, revision: found.revision, line, pi: found.pi, in_use }))
+        Ok(Some(ProjectFacts { project, revision: found.revision, counter: found.counter, line, pi: found.pi, in_use }))
     }
 
     /// Its creator is its first member, a manager, and its principal investigator.
-    pub async fn create_project(
-        &self,
-        permit: Permit<ProjectCreate>,
-        parent: Option<ProjectId>,
-        about: ProjectAbout,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.write(move |tx| Box::pin(async move { tx.create_project(permit, parent, about, at).await })).await
+    pub async fn create_project(&self, permit: Permit<ProjectCreate>, new: ProjectNew) -> Result<(), StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.create_project(permit, new).await })).await
     }
 
-    pub async fn change_project(
-        &self,
-        permit: Permit<ProjectChange>,
-        about: ProjectAbout,
-        pi: Option<UserId>,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.write(move |tx| Box::pin(async move { tx.change_project(permit, about, pi, at).await })).await
+    pub async fn change_project(&self, permit: Permit<ProjectChange>, about: ProjectAbout, at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.change_project(permit, about, at).await })).await
     }
 
     /// The lines of those of the projects that exist.
@@ -155,14 +161,12 @@ impl Tx {
         Ok(lines.iter().any(|line| line.projects().contains(&above)))
     }
 
-    async fn create_project(
-        &self,
-        permit: Permit<ProjectCreate>,
-        parent: Option<ProjectId>,
-        about: ProjectAbout,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn create_project(&self, permit: Permit<ProjectCreate>, new: ProjectNew) -> Result<(), StoreError> {
+        let ProjectNew { parent, about, head, founder, at } = new;
         let project = permit.on();
+        if head.counter != 1 || founder.role != MemberRole::Manager {
+            return Err(StoreError::Invalid("a project begins with its first head, by its founder as a manager; sign it so"));
+        }
         let mut path = match parent {
             None => Vec::new(),
             // Bumped, so that a deletion of the parent decided meanwhile is stale.
@@ -187,35 +191,22 @@ impl Tx {
             pi_id: Some(permit.actor().to_bytes().to_vec()),
             revision: 1,
             created_ms: at.to_i64(),
+            head_hash: Some(head.hash.to_vec()),
+            counter: 1,
         };
         insert_all::<projects::Entity, projects::ActiveModel>(&self.conn, vec![row]).await?;
         if let Some(level) = level {
             self.begin_level(project, level, at).await?;
         }
-        let creator = members::Model {
-            project_id: project.as_bytes().to_vec(),
-            user_id: permit.actor().to_bytes().to_vec(),
-            role: MemberRole::Manager.word().to_owned(),
-            restrictions: i64::from(Restrictions::NONE.bits()),
-            since_ms: at.to_i64(),
-            expires_ms: 0,
-            set_by: permit.actor().to_bytes().to_vec(),
-            revision: 1,
-        };
-        insert_all::<members::Entity, members::ActiveModel>(&self.conn, vec![creator]).await
+        self.put_members(project, permit.actor(), &[(permit.actor(), founder)], at).await?;
+        self.put_project_head(project, head, at).await
     }
 
-    async fn change_project(
-        &self,
-        permit: Permit<ProjectChange>,
-        about: ProjectAbout,
-        pi: Option<UserId>,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn change_project(&self, permit: Permit<ProjectChange>, about: ProjectAbout, at: Timestamp) -> Result<(), StoreError> {
         let project = permit.on();
         let before = projects::Entity::find_by_id(project.as_bytes().to_vec()).one(&self.conn).await?;
         let before = Project::try_from(before.ok_or(StoreError::NotFound("project"))?)?;
-        let sql = "UPDATE projects SET name = $3, tag = $4, colour = $5, description = $6, level_id = $7, pi_id = $8, \
+        let sql = "UPDATE projects SET name = $3, tag = $4, colour = $5, description = $6, level_id = $7, \
                    revision = revision + 1 WHERE id = $1 AND revision = $2";
         let values = vec![
             bytes(project.as_bytes()),
@@ -225,7 +216,6 @@ impl Tx {
             about.colour.as_str().into(),
             about.description.into(),
             about.level.map(|level| level.to_bytes().to_vec()).into(),
-            pi.map(|pi| pi.to_bytes().to_vec()).into(),
         ];
         self.run_or_stale("project", sql, values).await?;
         if before.about.level == about.level {
@@ -270,8 +260,8 @@ impl Tx {
         }
         let sql = "DELETE FROM projects WHERE id = $1 AND revision = $2";
         self.run_or_stale("project", sql, vec![bytes(project.as_bytes()), number(permit.revision())?.into()]).await?;
-        for sql in ["DELETE FROM members WHERE project_id = $1", "DELETE FROM project_levels WHERE project_id = $1"] {
-            self.run(sql, vec![bytes(project.as_bytes())]).await?;
+        for table in ["members", "project_heads", "project_levels"] {
+            self.run(&format!("DELETE FROM {table} WHERE project_id = $1"), vec![bytes(project.as_bytes())]).await?;
         }
         Ok(())
     }

@@ -151,7 +151,7 @@ impl Store {
         let among = |column: &str, count: usize| {
             format!("user_id IN ({}) AND {column} IN ({})", placeholders(1, users.len()), placeholders(users.len() + 1, count))
         };
-        let sql = format!("SELECT * FROM members WHERE {}", among("project_id", projects.len()));
+        let sql = format!("SELECT * FROM members WHERE withdrawn = FALSE AND {}", among("project_id", projects.len()));
         for row in self.rows::<members::Model>(&sql, people().chain(ids(projects)).collect()).await? {
             let membership = Membership {
                 span: span(row.since_ms, row.expires_ms),

@@ -1,7 +1,6 @@
 //! Keys of groups for what carries tags: who holds them, and what is closed when somebody ceases to.
 
 use ticrypt_policy::compartment::{CompartmentFacts, may_renew_compartment, may_seal_compartment};
-use ticrypt_policy::project::may_remove_member;
 use ticrypt_policy::tag::{Retag, may_retag};
 use ticrypt_policy::{Actor, Denial, Label};
 use ticrypt_store::Digest;
@@ -107,11 +106,7 @@ impl Tagged {
     }
 
     async fn leave_project(&self, user: UserId) {
-        let lab = &self.circle.lab;
-        let facts = lab.store.project_facts(self.circle.owner, self.project).await.unwrap().unwrap();
-        let member = lab.store.member_facts(self.project, None, user, NOW).await.unwrap().unwrap();
-        let permit = may_remove_member(&self.actor(self.circle.owner).await, &facts, &member, NOW).unwrap();
-        lab.store.remove_member(permit).await.unwrap();
+        self.circle.lab.put_out(self.circle.owner, self.project, user).await;
     }
 }
 

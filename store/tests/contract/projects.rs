@@ -4,13 +4,13 @@ use ticrypt_policy::certification::{
     HolderFacts, LevelFacts, Lifespan, RequirementFacts, may_certify, may_delete_level, may_delete_requirement, may_expire_certification,
     may_set_level, may_set_requirement,
 };
-use ticrypt_policy::project::{
-    MemberTerms, may_change_project, may_create_project, may_delete_project, may_remove_member, may_set_member, may_set_working,
-};
+use ticrypt_policy::permit::MemberSet;
+use ticrypt_policy::project::member::{InvestigatorFacts, MemberFacts, MemberStep, MemberTerms, may_set_members, may_withdraw};
+use ticrypt_policy::project::{ProjectFacts, may_change_project, may_create_project, may_delete_project, may_set_working};
 use ticrypt_policy::user::may_set_permissions;
-use ticrypt_policy::{Actor, Denial, Scope};
+use ticrypt_policy::{Actor, Denial, Permit, Scope};
 use ticrypt_store::certification::{Level, Requirement};
-use ticrypt_store::project::{MemberNew, ProjectAbout};
+use ticrypt_store::project::{MemberNew, ProjectAbout, ProjectHead, ProjectNew, RosterChanged};
 use ticrypt_store::{StoreError, Taken};
 use ticrypt_types::{LevelId, MemberRole, Permissions, ProjectId, Rank, RequirementId, Restrictions, Span, Timestamp, UserId};
 
@@ -19,6 +19,11 @@ use crate::lab::{Db, Lab, NOW, at};
 fn about(name: &str, level: Option<LevelId>) -> ProjectAbout {
     let (title, tag) = (name.parse().unwrap(), name.parse().unwrap());
     ProjectAbout { name: title, tag, colour: "#1f77b4".parse().unwrap(), description: "about it".into(), level }
+}
+
+/// A member without the right to download.
+fn plain(expires: Timestamp) -> MemberNew {
+    MemberNew { role: MemberRole::User, restrictions: Restrictions::NO_DOWNLOAD, expires, salt: [6; 16] }
 }
 
 impl Lab {
@@ -34,18 +39,73 @@ impl Lab {
             None => None,
         };
         let permit = may_create_project(&self.able(by).await, project, facts.as_ref(), NOW).unwrap();
-        self.store.create_project(permit, parent, about(name, level), NOW).await.unwrap();
+        self.store.create_project(permit, self.founded(parent, about(name, level))).await.unwrap();
         project
     }
 
-    pub async fn join(&self, by: UserId, project: ProjectId, user: UserId, expires: Timestamp, now: Timestamp) {
-        let facts = self.store.project_facts(by, project).await.unwrap().unwrap();
+    /// With a head of no content, which the store does not read.
+    fn founded(&self, parent: Option<ProjectId>, about: ProjectAbout) -> ProjectNew {
+        let founder = MemberNew { role: MemberRole::Manager, ..plain(Timestamp::ABSENT) };
+        ProjectNew { parent, about, head: self.head_of_project(1), founder, at: NOW }
+    }
+
+    fn head_of_project(&self, counter: u64) -> ProjectHead {
+        let drawn: [u8; 16] = self.draw();
+        let hash = [drawn, drawn].concat().try_into().unwrap();
+        ProjectHead {
+            counter,
+            hash,
+            envelope: vec![1],
+            signer_entry: vec![2],
+            signer_proof: vec![[3; 32], [4; 32]],
+            log_index: counter,
+            log_leaf: vec![5],
+        }
+    }
+
+    pub async fn member_facts(&self, project: ProjectId, user: UserId, now: Timestamp) -> MemberFacts {
         let parent = self.store.project(project).await.unwrap().unwrap().parent();
-        let member = self.store.member_facts(project, parent, user, now).await.unwrap().unwrap();
+        self.store.member_facts(project, parent, &[user], now).await.unwrap()[&user]
+    }
+
+    pub async fn join(&self, by: UserId, project: ProjectId, user: UserId, expires: Timestamp, now: Timestamp) {
+        let (permit, changed) = self.joining(by, project, user, expires, now).await;
+        self.store.set_members(permit, changed).await.unwrap();
+    }
+
+    async fn joining(
+        &self,
+        by: UserId,
+        project: ProjectId,
+        user: UserId,
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> (Permit<MemberSet>, RosterChanged) {
         let terms = MemberTerms { role: MemberRole::User, restrictions: Restrictions::NO_DOWNLOAD, expires, update: true };
-        let permit = may_set_member(&self.able(by).await, &facts, &member, &terms, now).unwrap();
-        let new = MemberNew { role: MemberRole::User, restrictions: Restrictions::NO_DOWNLOAD, expires };
-        self.store.set_member(permit, new, now).await.unwrap();
+        let changes = [(self.member_facts(project, user, now).await, MemberStep::Set(terms))];
+        let mut changed = self.next_roster(project, by, now).await;
+        changed.set.push((user, plain(expires)));
+        (self.permitted(by, project, &changes, now).await, changed)
+    }
+
+    pub async fn put_out(&self, by: UserId, project: ProjectId, user: UserId) {
+        let changes = [(self.member_facts(project, user, NOW).await, MemberStep::Remove)];
+        let mut changed = self.next_roster(project, by, NOW).await;
+        changed.removed.push(user);
+        self.store.set_members(self.permitted(by, project, &changes, NOW).await, changed).await.unwrap();
+    }
+
+    async fn permitted(&self, by: UserId, project: ProjectId, changes: &[(MemberFacts, MemberStep)], now: Timestamp) -> Permit<MemberSet> {
+        let facts = self.store.project_facts(by, project).await.unwrap().unwrap();
+        let investigator = InvestigatorFacts { pi: facts.pi, is_member: true };
+        may_set_members(&self.able(by).await, &facts, changes, investigator, now).unwrap()
+    }
+
+    /// The next head, which changes nobody yet.
+    async fn next_roster(&self, project: ProjectId, pi: UserId, at: Timestamp) -> RosterChanged {
+        let before = self.store.project(project).await.unwrap().unwrap();
+        let head = self.head_of_project(before.counter + 1);
+        RosterChanged { head, previous: before.head, set: vec![], removed: vec![], pi: Some(pi), at }
     }
 
     async fn requirement(&self, by: UserId, name: &str) -> RequirementId {
@@ -116,10 +176,11 @@ pub async fn memberships_go_on_or_begin_anew(db: Db) {
     assert_eq!(lab.held(ada, federal, at(1_000_250), at(1_000_300)).await, Some(Denial::MembershipExpired));
     // Below, the end above counts.
     let below = ProjectId::from_random(lab.draw());
-    let facts = lab.store.member_facts(below, Some(federal), ada, at(1_000_299)).await.unwrap().unwrap();
-    assert_eq!((facts.above, facts.is_member), (Some(at(1_000_300)), false));
-    assert_eq!(lab.store.member_facts(below, Some(federal), ada, at(1_000_300)).await.unwrap().unwrap().above, None);
-    assert_eq!(lab.store.member_facts(below, None, UserId::from_random(lab.draw()), NOW).await.unwrap(), None);
+    let facts = async |now| lab.store.member_facts(below, Some(federal), &[ada], now).await.unwrap()[&ada];
+    let early = facts(at(1_000_299)).await;
+    assert_eq!((early.above, early.is_listed, early.is_member), (Some(at(1_000_300)), false, false));
+    assert_eq!(facts(at(1_000_300)).await.above, None);
+    assert!(lab.store.member_facts(below, None, &[UserId::from_random(lab.draw())], NOW).await.unwrap().is_empty());
 }
 
 pub async fn what_a_level_asks_is_kept_with_its_time(db: Db) {
@@ -129,6 +190,8 @@ pub async fn what_a_level_asks_is_kept_with_its_time(db: Db) {
     let level = LevelId::from_random(lab.draw());
     lab.level(pi, level, 0, vec![first], NOW).await;
     let federal = lab.make(pi, None, "Federal", Some(level)).await;
+    // Whoever runs it is certified for it.
+    lab.certify(pi, first, pi, at(9_000_000), NOW).await;
     lab.join(pi, federal, ada, Timestamp::ABSENT, NOW).await;
     let uncertified = |requirement| Some(Denial::Uncertified { requirement });
     assert_eq!(lab.held(ada, federal, NOW, NOW).await, uncertified(first));
@@ -143,8 +206,8 @@ pub async fn what_a_level_asks_is_kept_with_its_time(db: Db) {
     assert_eq!(lab.store.levels().await.unwrap()[0].requirements, [first]);
     // The same when the project changes its level.
     let facts = lab.store.project_facts(pi, federal).await.unwrap().unwrap();
-    let permit = may_change_project(&lab.able(pi).await, &facts, true, NOW).unwrap();
-    lab.store.change_project(permit, about("Federal", None), Some(pi), at(1_000_040)).await.unwrap();
+    let permit = may_change_project(&lab.able(pi).await, &facts, NOW).unwrap();
+    lab.store.change_project(permit, about("Federal", None), at(1_000_040)).await.unwrap();
     let asked = |line: &ticrypt_policy::active::StandingLine| line.steps()[0].demands.clone();
     let demands = asked(&lab.store.standing(ada, &[federal]).await.unwrap()[&federal]);
     let in_force: Vec<Span> = demands.iter().filter(|demand| demand.requirement == first).map(|demand| demand.in_force).collect();
@@ -223,6 +286,10 @@ pub async fn working_sets_belong_to_people(db: Db) {
     assert_eq!(lab.store.working_set(pi).await.unwrap(), []);
 }
 
+async fn seen_by(lab: &Lab, user: UserId, project: ProjectId) -> ProjectFacts {
+    lab.store.project_facts(user, project).await.unwrap().unwrap()
+}
+
 pub async fn decisions_about_projects_go_stale(db: Db) {
     let lab = db.open().await;
     let (pi, ada) = (lab.super_admin("pi").await, lab.active("ada").await);
@@ -231,29 +298,40 @@ pub async fn decisions_about_projects_go_stale(db: Db) {
     let me = lab.able(pi).await;
     let deletion = may_delete_project(&me, &facts, NOW).unwrap();
     let child = may_create_project(&me, ProjectId::from_random(lab.draw()), Some(&facts), NOW).unwrap();
-    let change = may_change_project(&me, &facts, true, NOW).unwrap();
-    lab.store.create_project(child, Some(federal), about("Florida", None), NOW).await.unwrap();
+    let change = may_change_project(&me, &facts, NOW).unwrap();
+    lab.store.create_project(child, lab.founded(Some(federal), about("Florida", None))).await.unwrap();
     assert!(matches!(lab.store.delete_project(deletion).await, Err(StoreError::Stale("project"))), "it has a child now");
-    assert!(matches!(lab.store.change_project(change, about("Other", None), None, NOW).await, Err(StoreError::Stale("project"))));
-    let terms = MemberTerms { role: MemberRole::User, restrictions: Restrictions::NONE, expires: Timestamp::ABSENT, update: true };
-    let new = MemberNew { role: MemberRole::User, restrictions: Restrictions::NONE, expires: Timestamp::ABSENT };
-    let member = lab.store.member_facts(federal, None, ada, NOW).await.unwrap().unwrap();
-    let permit = || may_set_member(&me, &facts, &member, &terms, NOW).unwrap();
-    lab.store.set_member(permit(), new, NOW).await.unwrap();
-    let again = lab.store.set_member(permit(), new, NOW).await;
-    assert!(matches!(again, Err(StoreError::Stale("membership"))), "added by somebody else meanwhile: {again:?}");
+    assert!(matches!(lab.store.change_project(change, about("Other", None), NOW).await, Err(StoreError::Stale("project"))));
+    // Two managers at once: the second signs on what the first made of it.
+    let (early, one) = lab.joining(pi, federal, ada, Timestamp::ABSENT, NOW).await;
+    let (late, other) = lab.joining(pi, federal, ada, at(5_000_000), NOW).await;
+    lab.store.set_members(early, one).await.unwrap();
+    assert!(matches!(lab.store.set_members(late, other).await, Err(StoreError::Stale("roster"))));
+    assert_eq!(lab.store.member(federal, ada).await.unwrap().unwrap().expires, Timestamp::ABSENT);
     let twice = may_create_project(&me, federal, None, NOW).unwrap();
-    let twice = lab.store.create_project(twice, None, about("Twice", None), NOW).await;
+    let twice = lab.store.create_project(twice, lab.founded(None, about("Twice", None))).await;
     assert!(matches!(twice, Err(StoreError::Taken(Taken::ProjectId))), "{twice:?}");
-    let member = lab.store.member_facts(federal, None, ada, NOW).await.unwrap().unwrap();
-    let removal = || may_remove_member(&me, &facts, &member, NOW).unwrap();
-    lab.store.remove_member(removal()).await.unwrap();
-    assert!(matches!(lab.store.remove_member(removal()).await, Err(StoreError::Stale("membership"))));
+    // Out by themselves: no member any more, and listed until the next head.
+    let facts = lab.store.project_facts(pi, federal).await.unwrap().unwrap();
+    let member = lab.member_facts(federal, ada, NOW).await;
+    let leaving =
+        async || may_withdraw(&Actor { user: ada, ..lab.able(ada).await }, &seen_by(&lab, ada, federal).await, &member, NOW).unwrap();
+    let (first, second) = (leaving().await, leaving().await);
+    lab.store.withdraw(first).await.unwrap();
+    assert!(matches!(lab.store.withdraw(second).await, Err(StoreError::Stale("membership"))));
+    let gone = lab.member_facts(federal, ada, NOW).await;
+    assert_eq!((gone.is_listed, gone.is_member, facts.counter), (true, false, 2));
+    assert!(lab.held(ada, federal, NOW, NOW).await.is_some());
+    lab.put_out(pi, federal, ada).await;
+    assert_eq!((lab.member_facts(federal, ada, NOW).await.is_listed, lab.store.listed(federal).await.unwrap().len()), (false, 1));
+    let heads = lab.store.project_heads(federal, 1, 10).await.unwrap();
+    assert_eq!(heads.iter().map(|head| head.counter).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!((heads[0].signer_proof.len(), heads[1].hash), (2, lab.store.project(federal).await.unwrap().unwrap().head.unwrap()));
     // A level that is not there.
     let fresh = ProjectId::from_random(lab.draw());
     let permit = may_create_project(&me, fresh, None, NOW).unwrap();
     let lost = about("Lost", Some(LevelId::from_random(lab.draw())));
-    assert!(matches!(lab.store.create_project(permit, None, lost, NOW).await, Err(StoreError::NotFound("level"))));
+    assert!(matches!(lab.store.create_project(permit, lab.founded(None, lost)).await, Err(StoreError::NotFound("level"))));
     assert_eq!(lab.store.project(fresh).await.unwrap(), None, "undone whole");
 }
 

@@ -37,7 +37,7 @@ pub async fn a_newer_schema_is_refused(db: Db) {
         .unwrap();
     for refused in [store.migrate().await, store.check_schema().await] {
         let error = refused.unwrap_err();
-        assert!(matches!(error, StoreError::SchemaNewer { found: 9, known: 8 }), "{error:?}");
+        assert!(matches!(error, StoreError::SchemaNewer { found: 10, known: 9 }), "{error:?}");
         assert!(error.to_string().contains("use the newer program"));
     }
 }
@@ -55,6 +55,7 @@ pub async fn an_older_schema_is_named_and_migrated_with_its_data(db: Db) {
         "compartment_heads",
         "compartments",
         "group_seals",
+        "project_heads",
         "group_members",
         "group_heads",
         "groups",
@@ -88,9 +89,9 @@ pub async fn an_older_schema_is_named_and_migrated_with_its_data(db: Db) {
 
     let store = Store::connect(&db.url, &Options::default()).await.unwrap();
     let error = store.check_schema().await.unwrap_err();
-    assert!(matches!(error, StoreError::SchemaOlder { found: 1, known: 8 }), "{error:?}");
+    assert!(matches!(error, StoreError::SchemaOlder { found: 1, known: 9 }), "{error:?}");
     store.migrate().await.unwrap();
-    assert_eq!(store.schema_version().await.unwrap(), 8);
+    assert_eq!(store.schema_version().await.unwrap(), 9);
     let first = store.user(user).await.unwrap().unwrap();
     assert_eq!((first.name.as_str(), first.permissions), ("first", ticrypt_types::Permissions::basic()));
     assert_eq!(store.setting("kept").await.unwrap().unwrap(), b"value");

@@ -5,18 +5,23 @@
 //!        ─▶ seals fit ─▶ opening row ─▶ leaf of the key log ─▶ one transaction: head, seals
 //! ```
 
+use std::collections::BTreeSet;
+
 use ticrypt_api::group::{
     CompartmentReadReply, CompartmentReadRequest, CompartmentRenewRequest, CompartmentReply, CompartmentSealRequest, NewGroupSeal,
 };
+use ticrypt_api::project::MemberProof;
 use ticrypt_api::role::{Caller, KeyEventKind, Reply};
 use ticrypt_api::{ApiError, Blob};
 use ticrypt_crypto::compartment::CompartmentHeadPayload;
 use ticrypt_crypto::{Digest, Signed};
 use ticrypt_policy::compartment::{CompartmentFacts, may_read_compartment, may_renew_compartment, may_seal_compartment};
 use ticrypt_policy::permit::{CompartmentRenew, CompartmentSeal};
-use ticrypt_policy::{Actor, Denial, Permit};
+use ticrypt_policy::{Actor, Denial, Line, Permit};
 use ticrypt_store::group::{CompartmentRenewed, GroupHead, GroupSeal};
-use ticrypt_types::{Compartment, GroupId, Operation, Timestamp, UserId};
+use ticrypt_store::project::Project;
+use ticrypt_types::limits::PROOFS_MAX;
+use ticrypt_types::{Compartment, GroupId, Operation, ProjectId, Timestamp, UserId};
 
 use super::read::{HEADS_MAX, WAITING_MAX, head_view, seal_view};
 use super::{count, of_compartment};
@@ -24,6 +29,7 @@ use crate::file::FileRole;
 use crate::file::audited::{Plan, with};
 use crate::file::error::FileError;
 use crate::file::records::Reader;
+use crate::roster::Roster;
 
 struct Renewal {
     permit: Permit<CompartmentRenew>,
@@ -50,7 +56,12 @@ impl FileRole {
         group: GroupId,
         request: CompartmentReadRequest,
     ) -> Result<CompartmentReadReply, FileError> {
-        let CompartmentReadRequest { compartment, after } = request;
+        let CompartmentReadRequest { compartment, after, prove } = request;
+        if prove.len() > PROOFS_MAX {
+            return Err(FileError::Bound(
+                "a request asks to prove of at most 100 people that they are in projects; ask for the others after it",
+            ));
+        }
         let actor = self.actor(caller).await?;
         let facts = self.compartment_facts(&actor, group, &compartment).await?;
         let _permit = may_read_compartment(&actor, &facts, caller.now)?;
@@ -61,7 +72,25 @@ impl FileRole {
             seal: self.store.compartment_seal(group, &compartment, caller.user).await?.map(seal_view),
             waiting: facts.waiting(caller.now).take(WAITING_MAX).collect(),
             closed: facts.is_closed(caller.now),
+            proofs: self.member_proofs(&facts, &prove).await?,
         })
+    }
+
+    /// That these members of the group are in each of the projects along the tags: who seals a key to them verifies it.
+    async fn member_proofs(&self, facts: &CompartmentFacts, people: &[UserId]) -> Result<Vec<MemberProof>, FileError> {
+        let mut proofs = Vec::new();
+        if people.is_empty() {
+            return Ok(proofs);
+        }
+        let along: BTreeSet<ProjectId> = facts.label.lines().iter().flat_map(Line::projects).copied().collect();
+        for project in along {
+            let Some(Project { counter, .. }) = self.store.project(project).await? else { continue };
+            let roster = Roster::load(&self.store, self.deployment, project).await?;
+            let hashed = roster.proofs();
+            let in_group = people.iter().filter(|user| facts.group.roster.permissions(**user).is_some());
+            proofs.extend(in_group.filter_map(|user| Some(MemberProof { counter, proof: hashed.of(*user)?.view() })));
+        }
+        Ok(proofs)
     }
 
     async fn compartment_facts(&self, actor: &Actor, group: GroupId, compartment: &Compartment) -> Result<CompartmentFacts, FileError> {
@@ -138,7 +167,7 @@ impl FileRole {
         at: Timestamp,
     ) -> Result<CompartmentRenewed, FileError> {
         let hash = head.record_hash().to_bytes();
-        let leaf = self.audit.key_event(KeyEventKind::CompartmentHead, head.group.as_owner(), hash.to_vec(), at).await?;
+        let leaf = self.audit.key_event(KeyEventKind::CompartmentHead, head.group.to_bytes(), hash.to_vec(), at).await?;
         Ok(CompartmentRenewed {
             compartment: head.compartment.clone(),
             head: GroupHead { counter: head.generation.into(), hash, envelope, log_index: leaf.index, log_leaf: leaf.leaf.0 },

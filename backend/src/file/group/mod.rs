@@ -93,7 +93,7 @@ impl FileRole {
     /// The head with its leaf of the key log, which is durable on return: nobody is shown a head that is not in it.
     async fn logged(&self, Accepted { head, envelope }: Accepted, now: Timestamp) -> Result<GroupHeadNew, FileError> {
         let hash = head.record_hash();
-        let leaf = self.audit.key_event(KeyEventKind::GroupHead, head.group.as_owner(), hash.to_bytes().to_vec(), now).await?;
+        let leaf = self.audit.key_event(KeyEventKind::GroupHead, head.group.to_bytes(), hash.to_bytes().to_vec(), now).await?;
         Ok(GroupHeadNew {
             counter: head.counter,
             hash: hash.to_bytes(),

@@ -1,14 +1,19 @@
 //! Projects, their members, and the projects one works in, as the server keeps them.
 
+mod members;
+pub(crate) mod roster;
+
 use ticrypt_api::node::PageQuery;
 use ticrypt_api::project::{
-    MemberListReply, MemberSetRequest, MemberView, ProjectAbout, ProjectChangeRequest, ProjectCreateRequest, ProjectListReply, ProjectView,
-    WorkingSetReply, WorkingSetRequest,
+    ProjectAbout, ProjectChangeRequest, ProjectCreateRequest, ProjectListReply, ProjectView, WorkingSetReply, WorkingSetRequest,
 };
 use ticrypt_api::session::{ChallengeReply, ChallengeRequest};
 use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_types::name::Harmless;
-use ticrypt_types::{MemberRole, Operation, ProjectId, Restrictions, Tag, Timestamp, Title, UserId};
+use ticrypt_types::{Operation, ProjectId, Tag, Title};
+
+pub use members::{ALREADY_MEMBER, Admission, Changes, Step, Terms, admit, change_members, members, take_out};
+pub use roster::Rosters;
 
 use crate::error::{ClientError, Kind, Result};
 use crate::keys::Batch;
@@ -102,13 +107,14 @@ impl Projects {
 
 pub async fn create(session: &Session, parent: Option<ProjectId>, about: ProjectAbout) -> Result<ProjectId> {
     let project = ProjectId::from_random(entropy::bytes()?);
-    let () = session.call(Operation::ProjectCreate, &[], &ProjectCreateRequest { project, parent, about }).await?;
+    let (head, entry) = members::found(session, project, parent).await?;
+    let () = session.call(Operation::ProjectCreate, &[], &ProjectCreateRequest { project, parent, about, head, entry }).await?;
     Ok(project)
 }
 
 /// Changes what `view` was read as; if somebody else changed it since, this is refused.
-pub async fn change(session: &Session, view: &ProjectView, about: ProjectAbout, pi: Option<UserId>) -> Result<()> {
-    let request = ProjectChangeRequest { revision: view.revision, about, pi };
+pub async fn change(session: &Session, view: &ProjectView, about: ProjectAbout) -> Result<()> {
+    let request = ProjectChangeRequest { revision: view.revision, about };
     session.call(Operation::ProjectChange, &[&view.project.to_string()], &request).await
 }
 
@@ -116,68 +122,10 @@ pub async fn delete(session: &Session, project: ProjectId) -> Result<()> {
     session.call(Operation::ProjectDelete, &[&project.to_string()], &()).await
 }
 
-/// Its members as far as one may see them.
-pub async fn members(session: &Session, project: ProjectId) -> Result<Vec<MemberView>> {
-    let mut members = Vec::new();
-    let mut query = PageQuery { limit: Some(PAGE), page: None };
-    loop {
-        let mut reply: MemberListReply = session.transport.call(Operation::MemberList, &[&project.to_string()], &query, &()).await?;
-        members.append(&mut reply.members);
-        match reply.next {
-            Some(next) => query.page = Some(next),
-            None => return Ok(members),
-        }
-    }
-}
-
-pub async fn set_member(session: &Session, project: ProjectId, request: &MemberSetRequest) -> Result<()> {
-    session.call(Operation::MemberSet, &[&project.to_string()], request).await
-}
-
-/// On which terms people come into a project.
-#[derive(Clone, Copy, Debug)]
-pub struct Admission {
-    pub project: ProjectId,
-    pub role: MemberRole,
-    pub restrictions: Restrictions,
-    pub expires_ms: Option<Timestamp>,
-    /// Who is a member already gets these terms; otherwise they are refused as such.
-    pub update: bool,
-    /// They come into the projects above as well, as users, where they are no members.
-    pub above: bool,
-}
-
-/// Takes somebody into a project: from the root down, since each takes the one above.
-pub async fn admit(session: &Session, projects: &Projects, admission: &Admission, user: UserId) -> Result<()> {
-    let Admission { project, role, restrictions, expires_ms, update, above } = *admission;
-    let mut ancestors = Vec::new();
-    let mut step = projects.get(project).and_then(|view| view.parent).filter(|_| above);
-    while let Some(project) = step {
-        ancestors.push(project);
-        step = projects.get(project).and_then(|view| view.parent);
-    }
-    for project in ancestors.into_iter().rev() {
-        let plain = MemberSetRequest { user, role: MemberRole::User, restrictions: Restrictions::NONE, expires_ms, update: false };
-        match set_member(session, project, &plain).await {
-            // Whoever is a member above stays as they are there.
-            Err(error) if error.code() == ALREADY_MEMBER => {}
-            done => done?,
-        }
-    }
-    set_member(session, project, &MemberSetRequest { user, role, restrictions, expires_ms, update }).await
-}
-
-/// The code of the refusal for who is a member, where nothing is to be changed.
-pub const ALREADY_MEMBER: &str = "already_member";
-
 /// As much of a project's name as fits into its tag, for who chooses none.
 pub fn tag_of(name: &Title) -> Result<Tag> {
     let text: String = name.as_str().chars().take(ticrypt_types::limits::TAG_MAX_CHARS).collect();
     text.trim_end().parse().map_err(|_| ClientError::invalid("the name makes no tag; choose one"))
-}
-
-pub async fn remove_member(session: &Session, project: ProjectId, user: UserId) -> Result<()> {
-    session.call(Operation::MemberRemove, &[&project.to_string(), &user.to_string()], &()).await
 }
 
 /// Works in these projects from now on, on every device. Signed over a fresh challenge, so that nobody else, the server included, moves a person.
@@ -208,6 +156,7 @@ pub async fn work_in(session: &Session, mut projects: Vec<ProjectId>) -> Result<
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use ticrypt_types::Timestamp;
 
     fn view(n: u8, parent: Option<u8>, name: &str) -> ProjectView {
         let id = |n: u8| ProjectId::from_random([n; 16]);

@@ -1,0 +1,334 @@
+//! Changing who is in a project: the next head, over the members that the changes lead to.
+//!
+//! ```text
+//!   changes ─▶ who would be refused? (server) ─▶ members as listed, held to the newest head ─▶ changed ─▶ head signed ─▶ taken, or again if somebody was faster
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ticrypt_api::Blob;
+use ticrypt_api::node::PageQuery;
+use ticrypt_api::project::{MemberListReply, MemberRefused, MemberSetReply, MemberSetRequest, MemberView, NewMember, ProjectView};
+use ticrypt_crypto::project::{ProjectHeadPayload, RosterEntry, roster};
+use ticrypt_crypto::record::Record;
+use ticrypt_crypto::{Envelope, Signed};
+use ticrypt_policy::Denial;
+use ticrypt_types::limits::ROSTER_CHANGES_MAX;
+use ticrypt_types::{MemberRole, Operation, ProjectId, Restrictions, Timestamp, UserId};
+
+use super::Projects;
+use super::roster::{Verified, entry, keep, lie, newest};
+use crate::error::{ClientError, Kind, Result};
+use crate::keys::Batch;
+use crate::session::Session;
+use crate::{clock, entropy};
+
+const PAGE: u32 = 1_000;
+/// Lost races before a person is told.
+const RACES: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(30);
+
+/// The terms of a membership.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub role: MemberRole,
+    pub restrictions: Restrictions,
+    /// Absent: never.
+    pub expires_ms: Option<Timestamp>,
+    /// Who is a member already gets these terms; otherwise they are refused as such.
+    pub update: bool,
+}
+
+/// What a head is to change.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub set: Vec<(UserId, Terms)>,
+    pub remove: Vec<UserId>,
+    /// The principal investigator from then on; absent: as before.
+    pub pi: Option<UserId>,
+}
+
+/// On which terms people come into a project.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    pub project: ProjectId,
+    pub terms: Terms,
+    /// They come into the projects above as well, as users, where they are no members.
+    pub above: bool,
+}
+
+/// Is told how many people were done.
+pub type Step<'a> = &'a (dyn Fn(usize) + Send + Sync);
+
+/// The members as they stand, with the head over them.
+struct State {
+    project: ProjectId,
+    parent: Option<ProjectId>,
+    pi: Option<UserId>,
+    head: Option<Verified>,
+    entries: BTreeMap<UserId, RosterEntry>,
+    /// Out since that head.
+    withdrawn: BTreeSet<UserId>,
+}
+
+/// Its members as far as one may see them.
+pub async fn members(session: &Session, project: ProjectId) -> Result<Vec<MemberView>> {
+    let mut members = Vec::new();
+    let mut query = PageQuery { limit: Some(PAGE), page: None };
+    loop {
+        let mut reply: MemberListReply = session.transport.call(Operation::MemberList, &[&project.to_string()], &query, &()).await?;
+        members.append(&mut reply.members);
+        match reply.next {
+            Some(next) => query.page = Some(next),
+            None => return Ok(members),
+        }
+    }
+}
+
+/// Takes people into a project, from the root down, since each takes the one above. Gives those who were refused, and why.
+pub async fn admit(
+    session: &Session,
+    projects: &Projects,
+    admission: &Admission,
+    people: &[UserId],
+    step: Step<'_>,
+) -> Result<Vec<MemberRefused>> {
+    let Admission { project, terms, above } = *admission;
+    let mut ancestors = Vec::new();
+    let parent = |project| projects.get(project).and_then(|view| view.parent);
+    let mut at = parent(project).filter(|_| above);
+    while let Some(project) = at {
+        ancestors.push(project);
+        at = parent(project);
+    }
+    let (mut people, mut refused) = (people.to_vec(), Vec::new());
+    let plain = Terms { role: MemberRole::User, restrictions: Restrictions::NONE, expires_ms: terms.expires_ms, update: false };
+    let steps = ancestors.into_iter().rev().map(|above| (above, plain)).chain([(project, terms)]);
+    for (at, terms) in steps {
+        let changes = Changes { set: people.iter().map(|user| (*user, terms)).collect(), ..Changes::default() };
+        let quiet: Step<'_> = &|_| ();
+        let mut failed = change_members(session, at, changes, if at == project { step } else { quiet }).await?;
+        if at != project {
+            // Whoever is a member above stays as they are there.
+            failed.retain(|one| one.code != ALREADY_MEMBER);
+        }
+        people.retain(|user| !failed.iter().any(|one| one.user == *user));
+        refused.append(&mut failed);
+    }
+    Ok(refused)
+}
+
+/// The code of the refusal for who is a member, where nothing is to be changed.
+pub const ALREADY_MEMBER: &str = "already_member";
+
+/// Changes who is in a project, in as many heads as it takes. Gives those who were refused, and why; the others are done.
+pub async fn change_members(session: &Session, project: ProjectId, changes: Changes, step: Step<'_>) -> Result<Vec<MemberRefused>> {
+    let Changes { set, remove, mut pi } = changes;
+    let mut steps: Vec<Change> = set.into_iter().map(|(user, terms)| Change::Set(user, terms)).collect();
+    steps.extend(remove.into_iter().map(Change::Remove));
+    let mut refused = Vec::new();
+    let mut some = steps.chunks(ROSTER_CHANGES_MAX);
+    let mut done = 0;
+    loop {
+        let part = some.next();
+        if part.is_none() && pi.is_none() {
+            return Ok(refused);
+        }
+        let part = part.unwrap_or_default();
+        refused.append(&mut in_one_head(session, project, part, pi.take_if(|_| done + part.len() == steps.len())).await?);
+        done += part.len();
+        step(done);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Set(UserId, Terms),
+    Remove(UserId),
+}
+
+/// One head with those of the changes that are not refused. Tried again when somebody else was faster.
+async fn in_one_head(session: &Session, project: ProjectId, changes: &[Change], pi: Option<UserId>) -> Result<Vec<MemberRefused>> {
+    let mut races = 0;
+    loop {
+        match once(session, project, changes, pi).await {
+            Err(error) if error.kind() == Kind::Stale && races < RACES => {
+                races += 1;
+                tokio::time::sleep(PAUSE * races + Duration::from_millis(entropy::below(30))).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn once(session: &Session, project: ProjectId, changes: &[Change], pi: Option<UserId>) -> Result<Vec<MemberRefused>> {
+    let mut request = request(changes)?;
+    let rehearsed: MemberSetReply = session.call(Operation::MemberSet, &[&project.to_string()], &request).await?;
+    let mut refused = rehearsed.refused;
+    let mut state = State::load(session, project).await?;
+    // The investigator stays, unless another one is named with it.
+    if let Some(leader) = state.pi.filter(|leader| pi.is_none_or(|pi| pi == *leader))
+        && request.remove.contains(&leader)
+    {
+        refused.push(MemberRefused { user: leader, code: Denial::IsPi.code().to_owned(), message: Denial::IsPi.to_string() });
+    }
+    let is_refused = |user: &UserId| refused.iter().any(|one| one.user == *user);
+    request.set.retain(|new| !is_refused(&new.user));
+    request.remove.retain(|user| !is_refused(user));
+    if request.set.is_empty() && request.remove.is_empty() && pi.is_none() {
+        return Ok(refused);
+    }
+    state.apply(session, &mut request, pi)?;
+    let (envelope, head) = sign(session, state.next(session)?).await?;
+    request.head = Some(Blob(envelope));
+    let _: MemberSetReply = session.call(Operation::MemberSet, &[&project.to_string()], &request).await?;
+    keep(session, &Verified::new(head))?;
+    Ok(refused)
+}
+
+fn request(changes: &[Change]) -> Result<MemberSetRequest> {
+    let mut request = MemberSetRequest::default();
+    for change in changes {
+        match *change {
+            Change::Remove(user) => request.remove.push(user),
+            Change::Set(user, Terms { role, restrictions, expires_ms, update }) => {
+                let salt = Blob(entropy::bytes::<16>()?.to_vec());
+                request.set.push(NewMember { user, role, restrictions, expires_ms, update, salt });
+            }
+        }
+    }
+    Ok(request)
+}
+
+impl State {
+    /// As the server lists the members, held to the newest head: nobody is signed for whom no manager put there.
+    async fn load(session: &Session, project: ProjectId) -> Result<Self> {
+        let view = Projects::load(session).await?;
+        let view = view.get(project).ok_or_else(|| ClientError::not_found("that project is not there any more"))?;
+        let listed = members(session, project).await?;
+        let head = newest(session, project).await?;
+        let mut entries = BTreeMap::new();
+        for member in &listed {
+            entries.insert(member.user, entry(session.deployment_id(), project, member)?);
+        }
+        if let Some(head) = &head
+            && head.verify_roster(entries.values()).is_err()
+        {
+            // Somebody else may have signed the next one between the two answers.
+            let again = newest(session, project).await?;
+            let moved = again.is_some_and(|again| again.counter != head.counter);
+            return Err(if moved { stale() } else { lie("its members are not those that were signed") });
+        }
+        let withdrawn = listed.iter().filter(|member| member.withdrawn).map(|member| member.user).collect();
+        let (parent, pi) = head.as_ref().map_or((view.parent, view.pi), |head| (head.parent, head.pi));
+        Ok(Self { project, parent, pi, head, entries, withdrawn })
+    }
+
+    /// What the request asks for, and without those who are out already.
+    fn apply(&mut self, session: &Session, request: &mut MemberSetRequest, pi: Option<UserId>) -> Result<()> {
+        for new in &request.set {
+            let salt = new.salt.0.as_slice().try_into().map_err(|_| ClientError::broken("a salt of a wrong length was drawn"))?;
+            let entry = RosterEntry {
+                deployment: session.deployment_id(),
+                project: self.project,
+                user: new.user,
+                role: new.role,
+                restrictions: new.restrictions,
+                expires: new.expires_ms.unwrap_or(Timestamp::ABSENT),
+                salt,
+            };
+            self.entries.insert(new.user, entry);
+            self.withdrawn.remove(&new.user);
+        }
+        let room = ROSTER_CHANGES_MAX.saturating_sub(request.set.len() + request.remove.len());
+        let gone = self.withdrawn.iter().filter(|user| !request.remove.contains(user)).take(room).copied().collect::<Vec<_>>();
+        request.remove.extend(gone);
+        for user in &request.remove {
+            self.entries.remove(user);
+        }
+        self.pi = pi.or(self.pi).filter(|pi| self.entries.contains_key(pi) && !self.withdrawn.contains(pi));
+        if let Some(pi) = pi
+            && self.pi != Some(pi)
+        {
+            return Err(ClientError::refused(Denial::PiNotMember.code(), Denial::PiNotMember.to_string()));
+        }
+        Ok(())
+    }
+
+    /// The next head over these members.
+    fn next(&self, session: &Session) -> Result<ProjectHeadPayload> {
+        let me = session.me();
+        let trie =
+            roster(self.entries.values().cloned()).map_err(|e| ClientError::broken("a member stands twice in a project").because(e))?;
+        Ok(ProjectHeadPayload {
+            deployment: session.deployment_id(),
+            project: self.project,
+            parent: self.parent,
+            counter: self.head.as_ref().map_or(1, |head| head.counter + 1),
+            previous: self.head.as_ref().map(|head| head.record_hash()),
+            members: self.entries.len() as u64,
+            root: trie.root(),
+            pi: self.pi,
+            writer: me.user,
+            writer_bundle: me.hash(),
+            at: clock::now(),
+        })
+    }
+}
+
+fn stale() -> ClientError {
+    ClientError::new(Kind::Stale, "stale", "somebody else changed who is in the project meanwhile; try again")
+}
+
+async fn sign(session: &Session, payload: ProjectHeadPayload) -> Result<(Vec<u8>, Signed<ProjectHeadPayload>)> {
+    let signed = session.keys.sign(Batch::ProjectHeads(vec![payload])).await?.pop();
+    let envelope = signed.ok_or_else(|| ClientError::broken("the head of a project was not signed"))?;
+    let head = Envelope::parse(&envelope).and_then(|read| read.verify_as(session.me().signing_key()));
+    let head = head.map_err(|e| ClientError::broken("what was just signed does not verify; nothing was sent").because(e))?;
+    Ok((envelope, head))
+}
+
+/// A new project with its first head: oneself, a manager, and its principal investigator.
+pub(super) async fn found(session: &Session, project: ProjectId, parent: Option<ProjectId>) -> Result<(Blob, Blob)> {
+    let me = session.user();
+    let entry = RosterEntry {
+        deployment: session.deployment_id(),
+        project,
+        user: me,
+        role: MemberRole::Manager,
+        restrictions: Restrictions::NONE,
+        expires: Timestamp::ABSENT,
+        salt: entropy::bytes()?,
+    };
+    let bytes = entry.to_bytes();
+    let entries = BTreeMap::from([(me, entry)]);
+    let state = State { project, parent, pi: Some(me), head: None, entries, withdrawn: BTreeSet::new() };
+    let (head, _) = sign(session, state.next(session)?).await?;
+    Ok((Blob(head), Blob(bytes)))
+}
+
+/// Takes people out: others by a manager's head; oneself, and others by who administrates projects, without one: that entry goes with a manager's next
+/// head. Gives those who were refused, and why.
+pub async fn take_out(session: &Session, view: &ProjectView, people: &[UserId], step: Step<'_>) -> Result<Vec<MemberRefused>> {
+    let manages = view.own.as_ref().is_some_and(|own| own.manages);
+    let (signed, mut withdrawn): (Vec<UserId>, Vec<UserId>) = people.iter().partition(|user| manages && **user != session.user());
+    let mut refused = Vec::new();
+    if !signed.is_empty() {
+        let count = signed.len();
+        refused = change_members(session, view.project, Changes { remove: signed, ..Changes::default() }, step).await?;
+        step(count);
+    }
+    for user in withdrawn.drain(..) {
+        let parameters = [view.project.to_string(), user.to_string()];
+        let out: Result<()> = session.call(Operation::MemberRemove, &parameters.each_ref().map(String::as_str), &()).await;
+        match out {
+            Ok(()) => {}
+            Err(error) if error.kind() == Kind::Refused => {
+                refused.push(MemberRefused { user, code: error.code().to_owned(), message: error.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refused)
+}
