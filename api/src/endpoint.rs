@@ -119,6 +119,12 @@ endpoints! {
 
     AccessExplain    Post   "/v1/access/explain" Json;
 
+    BulkStart        Post   "/v1/bulk" Cbor;
+    BulkList         Get    "/v1/bulk" Json;
+    BulkRead         Get    "/v1/bulk/{bulk}" Json;
+    BulkResume       Post   "/v1/bulk/{bulk}/resume" Json;
+    BulkStop         Post   "/v1/bulk/{bulk}/stop" Json;
+
     HomeCreate       Post   "/v1/vault/home" Cbor;
     VaultRoots       Get    "/v1/vault/roots" Cbor;
     NodeList         Post   "/v1/vault/list" Cbor;

@@ -5,6 +5,7 @@
 //! are text in JSON and bytes in CBOR. `endpoint.rs` says which endpoint speaks what.
 
 pub mod access;
+pub mod bulk;
 pub mod certification;
 pub mod deployment;
 pub mod endpoint;

@@ -5,7 +5,8 @@
 use serde_json::Value;
 use ticrypt_api::endpoint::{BINDING_HEADER, Codec, ENDPOINTS, LAST_EVENT_HEADER, Method, TICKET_HEADER};
 use ticrypt_api::{
-    Endpoint, Problem, access, certification, deployment, grant, group, log, node, notification, project, session, upload, user, version,
+    Endpoint, Problem, access, bulk, certification, deployment, grant, group, log, node, notification, project, session, upload, user,
+    version,
 };
 use ticrypt_types::Operation;
 use ticrypt_types::operation::{Caller, Effect};
@@ -62,6 +63,11 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::CertificationList => (None, shape::<certification::CertificationListReply>()),
         O::CertificationSet => (shape::<certification::CertificationSetRequest>(), shape::<certification::CertificationSetReply>()),
         O::CertificationExpire => (shape::<certification::CertificationExpireRequest>(), None),
+        O::BulkStart => (shape::<bulk::BulkStartRequest>(), shape::<bulk::BulkView>()),
+        O::BulkList => (None, shape::<bulk::BulkListReply>()),
+        O::BulkRead => (None, shape::<bulk::BulkReadReply>()),
+        O::BulkResume => (shape::<bulk::BulkResumeRequest>(), shape::<bulk::BulkView>()),
+        O::BulkStop => (None, shape::<bulk::BulkView>()),
         O::WorkingSet => (shape::<project::WorkingSetRequest>(), shape::<project::WorkingSetReply>()),
         O::BundleRotate => (shape::<user::BundleRotateRequest>(), shape::<user::BundleReply>()),
         O::BundleRead => (None, shape::<user::BundleReply>()),
@@ -111,6 +117,7 @@ fn queries(operation: Operation) -> Vec<Parameter> {
     match operation {
         Operation::UserList => query::<user::UserListQuery>(),
         Operation::ProjectHeads => query::<project::ProjectHeadsQuery>(),
+        Operation::BulkRead => query::<bulk::BulkReadQuery>(),
         Operation::NodeHistory | Operation::ProjectList | Operation::MemberList => query::<node::PageQuery>(),
         Operation::CertificationList => query::<certification::CertificationListQuery>(),
         Operation::TrashList => query::<node::TrashQuery>(),

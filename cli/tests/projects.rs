@@ -25,7 +25,7 @@ fn a_federal_project_and_its_states() {
     pi.run(&["project", "create", "Coast", "--below", "Federal", "--colour", "red"]).fails(2, "#1f77b4");
 
     // A level asks of its managers too: the PI certifies themselves, then logs in again.
-    pi.run(&["project", "add", "Florida", "ada"]).fails(3, "failed");
+    pi.run(&["project", "add", "Florida", "ada"]).fails(3, "the project's managers");
     pi.run(&["certification", "give", "Training", "pi", "ada", "--expires", "9999d"]).fails(3, "beyond the requirement's maximum");
     pi.run(&["certification", "give", "Training", "pi", "ada"]).ok();
     assert_eq!(ada.json(&["certification", "list"]).as_array().unwrap().len(), 1);

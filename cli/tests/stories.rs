@@ -200,7 +200,7 @@ fn workflow_1() {
     pi.run(&["project", "add", "Texas", "two", "--update", "--manager"]).ok();
     pi.run(&["project", "change", "Texas", "--pi", "two"]).ok();
     again(&study.two);
-    study.two.run(&["project", "remove", "Texas", "pi"]).fails(3, "failed");
+    study.two.run(&["project", "remove", "Texas", "pi"]).fails(3, "project.manage-members");
     study.admin.run(&["users", "permissions", "two", "--give", "project.manage-members"]).ok();
     study.two.run(&["project", "remove", "Texas", "pi"]).ok();
     pi.run(&["work", "Texas"]).fails(4, "no project");

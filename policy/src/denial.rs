@@ -105,6 +105,12 @@ denials! {
     GroupFull "group_full" "a group has at most 10 000 members; make another one";
     InGroup "in_group" "what is in a group is shared with its members and nobody else; add the person to the group";
 
+    // many at once
+    NotInBulk "not_in_bulk" "that is not done to many at once; do it one by one";
+    BulkRunning "bulk_running" "it is running already; look at it";
+    BulkNotRunning "bulk_not_running" "it is not running; nothing to stop";
+    BulkOver "bulk_over" "all of it is done; nothing is left to resume";
+
     // nodes
     NoTag "no_tag" "only the owner changes this tag, or a member with the permission for it; ask them";
     NoView "no_view" "the share lets you see names only; ask for view";

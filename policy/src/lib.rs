@@ -13,6 +13,7 @@ pub mod access;
 pub mod active;
 pub mod actor;
 pub mod audit;
+pub mod bulk;
 pub mod certification;
 pub mod compartment;
 pub mod denial;

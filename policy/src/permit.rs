@@ -6,7 +6,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use ticrypt_types::{GrantId, GroupId, LevelId, NodeId, Operation, ProjectId, RequirementId, SessionId, UserId, VersionId};
+use ticrypt_types::{BulkId, GrantId, GroupId, LevelId, NodeId, Operation, ProjectId, RequirementId, SessionId, UserId, VersionId};
 
 /// A verb one may be permitted, as a type without values.
 pub trait Verb {
@@ -129,6 +129,9 @@ verbs! {
     ProjectDelete on ProjectId = ProjectDelete;
     /// The permit's revision is the membership's, 0 for none.
     MemberSet on ProjectId = MemberSet;
+    BulkStart on BulkId = BulkStart;
+    BulkResume on BulkId = BulkResume;
+    BulkStop on BulkId = BulkStop;
     MemberRemove on MemberOn = MemberRemove;
     CertificationSet on CertificationOn = CertificationSet;
     CertificationExpire on CertificationOn = CertificationExpire;

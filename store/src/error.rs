@@ -22,12 +22,14 @@ pub enum Taken {
     ProjectId,
     LevelId,
     RequirementId,
+    BulkId,
 }
 
 impl Taken {
     pub const fn word(self) -> &'static str {
         match self {
             Self::UserId => "user id",
+            Self::BulkId => "bulk id",
             Self::UserName => "user name",
             Self::Bundle => "identity bundle",
             Self::Session => "session",

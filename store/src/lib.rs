@@ -36,6 +36,7 @@
 
 pub mod audit;
 pub mod blobs;
+pub mod bulk;
 pub mod certification;
 pub mod check;
 mod column;

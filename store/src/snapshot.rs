@@ -22,6 +22,7 @@ use ticrypt_types::Timestamp;
 use crate::connect::{Backend, Options, Store, rows, run};
 use crate::error::StoreError;
 use crate::table::audit::audit_index;
+use crate::table::bulk::{bulk_items, bulks};
 use crate::table::certification::{certifications, level_requirements, levels, requirements};
 use crate::table::grant::grants;
 use crate::table::group::{compartment_heads, compartment_seals, compartments, group_heads, group_members, group_seals, groups};
@@ -79,6 +80,8 @@ tables!(
     compartments,
     compartment_heads,
     compartment_seals,
+    bulks,
+    bulk_items,
 );
 
 #[derive(FromQueryResult)]

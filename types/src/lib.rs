@@ -3,6 +3,7 @@
 //! Everything else in the workspace speaks in these words. No I/O, no clock, no randomness of its own: an id is
 //! made from bytes somebody else drew.
 
+pub mod bulk;
 pub mod compartment;
 pub mod group;
 pub mod id;
@@ -20,7 +21,9 @@ pub mod vault;
 
 pub use compartment::{Compartment, NoCompartment};
 pub use group::{GroupChange, GroupPermissions, GroupStep};
-pub use id::{DeploymentId, GrantId, GroupId, LevelId, NodeId, ProjectId, RequestId, RequirementId, SessionId, TeamId, UserId, VersionId};
+pub use id::{
+    BulkId, DeploymentId, GrantId, GroupId, LevelId, NodeId, ProjectId, RequestId, RequirementId, SessionId, TeamId, UserId, VersionId,
+};
 pub use name::{NodeName, UserName};
 pub use notification::NotificationKind;
 pub use operation::Operation;

@@ -39,6 +39,12 @@ pub const LABEL_LINES_MAX: usize = 8;
 pub const COMPARTMENT_TAGS_MAX: usize = 32;
 /// Changes of members in one signed head of a group.
 pub const GROUP_CHANGES_MAX: usize = 500;
+/// Requests in one bulk action.
+pub const BULK_ITEMS_MAX: usize = 10_000;
+/// Bytes of the body of one of them.
+pub const BULK_BODY_MAX_BYTES: usize = 64 * 1024;
+/// Bulk actions of one person that are kept, the newest.
+pub const BULKS_MAX: usize = 100;
 /// Members that one signed head of a project sets or removes.
 pub const ROSTER_CHANGES_MAX: usize = 500;
 /// People of whom one request asks to prove that they are in projects.

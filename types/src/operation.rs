@@ -122,6 +122,15 @@ operations! {
     /// Who reaches a file or a directory, and why.
     AccessExplain "access.explain" HandsOut Session;
 
+    // many at once
+    /// Stores a list of requests of one operation, and carries them out one by one.
+    BulkStart "bulk.start" Changes Session;
+    BulkList "bulk.list" Reads Session;
+    BulkRead "bulk.read" Reads Session;
+    /// What is not done of it.
+    BulkResume "bulk.resume" Changes Session;
+    BulkStop "bulk.stop" Changes Session;
+
     // directories and files
     HomeCreate "home.create" Changes Session;
     VaultRoots "vault.roots" HandsOut Session;

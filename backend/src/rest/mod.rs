@@ -6,6 +6,7 @@
 //!                                                  └ in a task of its own: a client that hangs up stops nothing half way
 //! ```
 
+pub mod bulk;
 pub mod bundle;
 pub mod call;
 pub mod certification;
@@ -50,6 +51,7 @@ use crate::config::{Config, RegistrationMode};
 use crate::losses::Losses;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
+use bulk::Bulks;
 use challenge::{Challenges, Guesses};
 use event::Streams;
 use identities::Identities;
@@ -98,6 +100,7 @@ pub struct Rest {
     bodies: Semaphore,
     streams: Arc<Streams>,
     tasks: TaskTracker,
+    bulks: Bulks,
 }
 
 impl Rest {
@@ -125,6 +128,7 @@ impl Rest {
             bodies: Semaphore::new(BODY_UNITS),
             streams,
             tasks: TaskTracker::new(),
+            bulks: Bulks::default(),
         }
     }
 
@@ -135,6 +139,7 @@ impl Rest {
 
     /// Waits for requests that run; nothing new may come in any more.
     pub async fn shutdown(&self) {
+        self.bulks.end();
         self.tasks.close();
         self.tasks.wait().await;
     }

@@ -231,7 +231,7 @@ fn skew(theirs: &str, advice: &str) -> ApiError {
 
 impl Rest {
     /// Every operation has its handler here; the compiler sees to it.
-    async fn handle(&self, call: &Call) -> Result<Answer, ApiError> {
+    pub(super) async fn handle(self: &Arc<Self>, call: &Call) -> Result<Answer, ApiError> {
         match call.operation() {
             Operation::DeploymentRead => self.read_deployment(call),
             Operation::ApiDescribe => self.describe_api(call),
@@ -269,6 +269,12 @@ impl Rest {
             Operation::CertificationSet => self.certify(call).await,
             Operation::CertificationExpire => self.expire_certification(call).await,
             Operation::WorkingSet => self.set_working_set(call).await,
+
+            Operation::BulkStart => self.start_bulk(call).await,
+            Operation::BulkList => self.list_bulks(call).await,
+            Operation::BulkRead => self.read_bulk(call).await,
+            Operation::BulkResume => self.resume_bulk(call).await,
+            Operation::BulkStop => self.stop_bulk(call).await,
 
             Operation::HomeCreate
             | Operation::VaultRoots

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use ticrypt_client::ClientError;
+use ticrypt_client::project::Projects;
 use ticrypt_client::vault::VaultPath;
 use ticrypt_types::{Timestamp, UserName, Verbs};
 
@@ -22,8 +23,11 @@ pub struct Arguments {
     #[arg(value_name = "PATH", value_parser = path, add = complete::vault_path())]
     path: VaultPath,
     /// Names of people
-    #[arg(required = true, value_name = "PERSON")]
+    #[arg(required_unless_present = "members_of", value_name = "PERSON")]
     people: Vec<UserName>,
+    /// Everybody who is in a project now, as far as you see them; a project shares nothing by itself
+    #[arg(long, value_name = "PROJECT")]
+    members_of: Option<String>,
     /// They may change it too
     #[arg(long, conflicts_with_all = ["view_only", "list_only"])]
     edit: bool,
@@ -65,7 +69,15 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> anyhow::Resu
         None => Timestamp::ABSENT,
     };
     let verbs = arguments.verbs();
-    let shared = open(context).await?.share(&arguments.path, &arguments.people, verbs, expires).await?;
+    let vault = open(context).await?;
+    let mut people = arguments.people;
+    if let Some(project) = &arguments.members_of {
+        let project = Projects::load(vault.session()).await?.find(project)?.project;
+        people.extend(vault.members_to_share_with(&arguments.path, project).await?);
+        people.sort_unstable();
+        people.dedup();
+    }
+    let shared = vault.share(&arguments.path, &people, verbs, expires).await?;
     for one in shared.iter().filter(|one| one.first_contact && !one.compared) {
         context.output.hint(&format!(
             "first contact with {}: compare the fingerprint with them by another way, then run `ticrypt users verify {}`\n  {}",
@@ -103,6 +115,8 @@ mod tests {
         assert_eq!(verbs(&["--view-only"]).unwrap(), "view download");
         assert_eq!(verbs(&["--no-download"]).unwrap(), "view");
         assert_eq!(verbs(&["--list-only"]).unwrap(), "");
+        assert!(Line::try_parse_from(["share", "/a"]).is_err(), "with nobody");
+        assert!(Line::try_parse_from(["share", "/a", "--members-of", "Florida"]).is_ok());
         for bad in [["--list-only", "--edit"], ["--view-only", "--edit"], ["--list-only", "--view-only"]] {
             assert!(verbs(&bad).is_err(), "{bad:?}");
         }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use futures::stream::{self, StreamExt};
 use serde::Serialize;
 use ticrypt_api::project::{MemberRefused, MemberView, ProjectAbout, ProjectView};
-use ticrypt_client::project::{self, ALREADY_MEMBER, Admission, Changes, Projects, Terms};
+use ticrypt_client::project::{self, ALREADY_MEMBER, Admission, Projects, Terms};
 use ticrypt_client::{ClientError, Session, certification};
 use ticrypt_types::{Colour, MemberRole, Restrictions, Tag, Timestamp, Title, UserId, UserName};
 
@@ -233,19 +233,17 @@ async fn change(change: Change, session: &Session, context: &Context) -> anyhow:
     let given = level(change.about.level.as_deref(), session).await?;
     let before = view.about.clone();
     let about = ProjectAbout {
-        name: change.name.unwrap_or_else(|| before.name.clone()),
-        tag: change.about.tag.unwrap_or_else(|| before.tag.clone()),
-        colour: change.about.colour.unwrap_or_else(|| before.colour.clone()),
-        description: change.about.description.unwrap_or_else(|| before.description.clone()),
+        name: change.name.unwrap_or(before.name),
+        tag: change.about.tag.unwrap_or(before.tag),
+        colour: change.about.colour.unwrap_or(before.colour),
+        description: change.about.description.unwrap_or(before.description),
         level: if change.no_level { None } else { given.or(before.level) },
     };
-    if about != before {
-        project::change(session, view, about).await?;
-    }
-    if let Some(name) = change.pi {
-        let changes = Changes { pi: Some(session.users.lookup(&name).await?.user), ..Changes::default() };
-        project::change_members(session, view.project, changes, &|_| ()).await?;
-    }
+    let pi = match &change.pi {
+        Some(name) => Some(session.users.lookup(name).await?.user),
+        None => None,
+    };
+    project::change(session, view, about, pi).await?;
     context.output.hint("Changed.");
     Ok(())
 }

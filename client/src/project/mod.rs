@@ -10,7 +10,7 @@ use ticrypt_api::project::{
 use ticrypt_api::session::{ChallengeReply, ChallengeRequest};
 use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_types::name::Harmless;
-use ticrypt_types::{Operation, ProjectId, Tag, Title};
+use ticrypt_types::{Operation, ProjectId, Tag, Title, UserId};
 
 pub use members::{ALREADY_MEMBER, Admission, Changes, Step, Terms, admit, change_members, members, take_out};
 pub use roster::Rosters;
@@ -112,9 +112,18 @@ pub async fn create(session: &Session, parent: Option<ProjectId>, about: Project
     Ok(project)
 }
 
-/// Changes what `view` was read as; if somebody else changed it since, this is refused.
-pub async fn change(session: &Session, view: &ProjectView, about: ProjectAbout) -> Result<()> {
-    let request = ProjectChangeRequest { revision: view.revision, about };
+/// Changes what `view` was read as, and the principal investigator if one is given; if somebody else changed it since, this is refused.
+pub async fn change(session: &Session, view: &ProjectView, about: ProjectAbout, pi: Option<UserId>) -> Result<()> {
+    let mut revision = view.revision;
+    // First what is refused more often, so that nothing is half done. The head changes the row as well.
+    if pi.is_some() && pi != view.pi {
+        change_members(session, view.project, Changes { pi, ..Changes::default() }, &|_| ()).await?;
+        revision += 1;
+    }
+    if about == view.about {
+        return Ok(());
+    }
+    let request = ProjectChangeRequest { revision, about };
     session.call(Operation::ProjectChange, &[&view.project.to_string()], &request).await
 }
 

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use ticrypt_api::Blob;
 use ticrypt_api::grant::{GrantCreateRequest, GrantFilter, GrantListRequest, GrantRevokeRequest, GrantView};
+use ticrypt_api::project::MemberView;
 use ticrypt_crypto::bundle::Bundle;
 use ticrypt_crypto::grant::{GrantPayload, RecipientKind, Revocation};
 use ticrypt_crypto::{Digest, Signed, Suite};
-use ticrypt_types::{GrantId, NodeId, NodeKind, Timestamp, UserName, Verbs};
+use ticrypt_types::{GrantId, NodeId, NodeKind, ProjectId, Timestamp, UserName, Verbs};
 
 use super::Vault;
 use super::make::{new_grant_id, unsigned};
@@ -77,6 +78,24 @@ pub struct Standing {
 }
 
 impl Vault {
+    /// Everybody in a project whom one may see, but for oneself and the owner of the thing. A project shares nothing by itself (features H7), so
+    /// its members are named one by one, as they are now: who comes later is shared with later.
+    pub async fn members_to_share_with(&self, path: &VaultPath, project: ProjectId) -> Result<Vec<UserName>> {
+        let owner = self.resolve(path).await?.held.root.owner();
+        let (me, now) = (self.me().user, crate::clock::now());
+        let members = crate::project::members(&self.session, project).await?;
+        let lives = |member: &MemberView| !member.withdrawn && member.expires_ms.is_none_or(|end| !end.is_expired(now));
+        let others = members.into_iter().filter(|member| lives(member) && ![me, owner].contains(&member.user));
+        let people: Vec<UserName> = others.map(|member| member.name).collect();
+        if people.is_empty() {
+            return Err(ClientError::refused(
+                "nobody_to_share_with",
+                "you see nobody else in that project; its managers see all its members, or name the people yourself",
+            ));
+        }
+        Ok(people)
+    }
+
     /// Shares a node with people; whoever has it already gets the new terms.
     pub async fn share(&self, path: &VaultPath, people: &[UserName], verbs: Verbs, expires: Timestamp) -> Result<Vec<Shared>> {
         let found = self.resolve(path).await?;

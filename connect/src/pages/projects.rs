@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 use ticrypt_api::certification::LevelView;
 use ticrypt_api::project::{ProjectAbout, ProjectView};
-use ticrypt_client::project::{self, Changes, Projects};
+use ticrypt_client::project::{self, Projects};
 use ticrypt_client::{Session, certification};
 use ticrypt_types::{LevelId, ProjectId, Timestamp, Title, UserName};
 
@@ -284,14 +284,7 @@ pub async fn change(Inside(office): Inside, fields: Fields) -> Result<Done> {
         }
         None => view.pi,
     };
-    let about = about(&fields)?;
-    if about != view.about {
-        project::change(session, view, about).await?;
-    }
-    if let Some(pi) = pi.filter(|pi| view.pi != Some(*pi)) {
-        let changes = Changes { pi: Some(pi), ..Changes::default() };
-        project::change_members(session, view.project, changes, &|_| ()).await?;
-    }
+    project::change(session, view, about(&fields)?, pi).await?;
     Ok(Done::page("Changed."))
 }
 

@@ -2,9 +2,10 @@
 
 use askama::Template;
 use axum::response::Response;
+use ticrypt_client::project::Projects;
 use ticrypt_client::vault::progress::{Cancel, Quiet};
 use ticrypt_client::vault::share::{NewKeys, Standing};
-use ticrypt_types::{UserName, Verbs};
+use ticrypt_types::{ProjectId, UserName, Verbs};
 
 use super::Inside;
 use super::vault::{day, one, shown};
@@ -21,6 +22,8 @@ struct Dialog {
     at: String,
     shares: Vec<Access>,
     may_share: bool,
+    /// Ids and paths of those one is in.
+    projects: Vec<(String, String)>,
 }
 
 /// One person who has access.
@@ -62,7 +65,10 @@ async fn dialog_of(office: &Office, at: &ticrypt_client::vault::VaultPath) -> Re
     let standing = office.vault.shares_of(at).await?;
     let name = at.names().last().map_or_else(|| shown(&at.text()), |name| name.harmless().to_string());
     let shares = standing.iter().map(|one| access(one, &office.user.name)).collect();
-    ui::html(&Dialog { name, at: at.text(), shares, may_share })
+    let all = Projects::load(office.session()).await?;
+    let own = all.in_order().into_iter().filter(|(_, view)| view.own.is_some());
+    let projects = own.map(|(_, view)| (view.project.to_string(), shown(&all.path(view)))).collect();
+    ui::html(&Dialog { name, at: at.text(), shares, may_share, projects })
 }
 
 /// `POST /share/dialog`.
@@ -77,10 +83,19 @@ pub async fn dialog(Inside(office): Inside, fields: Fields) -> Result<Response> 
 /// `POST /share`.
 pub async fn share(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let at = path(fields.need("at")?)?;
-    let names = fields.need("people")?.split([',', ' ', ';', '\n']).map(str::trim).filter(|name| !name.is_empty());
-    let people = names
+    let names = fields.get("people").unwrap_or_default().split([',', ' ', ';', '\n']).map(str::trim).filter(|name| !name.is_empty());
+    let mut people = names
         .map(|name| name.parse::<UserName>().map_err(|_| Trouble::invalid(format!("`{}` is not a user name", shown(name)))))
         .collect::<Result<Vec<_>>>()?;
+    if let Some(project) = fields.get("members_of").filter(|project| !project.is_empty()) {
+        let project: ProjectId = project.parse().map_err(|_| Trouble::invalid("that is no project; load the page again"))?;
+        people.extend(office.vault.members_to_share_with(&at, project).await?);
+        people.sort_unstable();
+        people.dedup();
+    }
+    if people.is_empty() {
+        return Err(Trouble::invalid("name somebody, or choose a project whose members it is for"));
+    }
     let mut verbs = Verbs::NONE;
     if fields.is_set("view") {
         verbs = Verbs::VIEW;

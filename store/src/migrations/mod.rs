@@ -11,6 +11,7 @@ mod m0006_node_tags;
 mod m0007_groups;
 mod m0008_compartments;
 mod m0009_rosters;
+mod m0011_bulks;
 
 use sea_orm_migration::prelude::*;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_groups::Step),
             Box::new(m0008_compartments::Step),
             Box::new(m0009_rosters::Step),
+            Box::new(m0011_bulks::Step),
         ]
     }
 }

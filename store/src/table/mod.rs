@@ -1,6 +1,7 @@
 //! The tables as rows, one file per noun. Rows stay inside this crate; what leaves it has types of its own.
 
 pub(crate) mod audit;
+pub(crate) mod bulk;
 pub(crate) mod certification;
 pub(crate) mod grant;
 pub(crate) mod group;
