@@ -8,7 +8,7 @@ use crate::node::NodeFacts;
 use crate::permit::{NodeHistory, Permit};
 use crate::scope::Scope;
 
-/// Entries about everyone: admins and super-admins. (A sub-admin sees the teams assigned to them, rules §1; there are none yet.)
+/// Entries about everyone: admins and super-admins. (A sub-admin sees the teams assigned to them, rules §1; rows do not tell teams apart yet.)
 pub fn may_read_entries(actor: &Actor, now: Timestamp) -> Result<Scope, Denial> {
     actor.check(now)?;
     if actor.rank < Rank::Admin {

@@ -82,6 +82,17 @@ denials! {
     LifespanBeyondMaximum { until: Timestamp } "lifespan_beyond_maximum" "that is beyond the requirement's maximum; choose a date up to {until}";
     NoLongerCertified "no_longer_certified" "they hold no certification for this; nothing to do";
 
+    // teams
+    NotTeamManager "not_team_manager" "this is for the team's managers, or a sub-admin it is assigned to; ask one";
+    OwnQuotas "own_quotas" "a sub-admin does not set the quotas of a team assigned to them; ask an administrator";
+    UnsoundQuotas "unsound_quotas" "a quota is at most 9223372036854775807; choose a smaller one, or leave it out for none";
+    TeamNotEmpty "team_not_empty" "a team is deleted when nobody is in it; take its members out first";
+    OwnLastTeam "own_last_team" "this is the last team you are in, and without one you could not log in any more; join another one first, or ask an administrator to take you out";
+    SameStanding "same_standing" "they stand in the team like that already; nothing to do";
+    NotSubAdmin "not_sub_admin" "only sub-admins have teams assigned to them; change the person's rank first";
+    NotAssigned "not_assigned" "the team is not assigned to them; nothing to do";
+    NotInCare "not_in_care" "a sub-admin changes the accounts of people in teams assigned to them; ask an administrator";
+
     // tags
     TagsApart "tags_apart" "two tags of one tree on one path, neither above the other, could never be active together; choose another place or tag";
     TagBelow "tag_below" "something inside carries a tag of the same tree that does not go with this one; retag that first";

@@ -29,6 +29,7 @@ pub mod roster;
 pub mod scope;
 pub mod session;
 pub mod tag;
+pub mod team;
 pub mod user;
 pub mod version;
 
@@ -37,4 +38,4 @@ pub use actor::Actor;
 pub use denial::Denial;
 pub use label::{Label, Line};
 pub use permit::{Permit, Verb};
-pub use scope::Scope;
+pub use scope::{PeopleScope, Scope, TeamScope};

@@ -6,7 +6,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use ticrypt_types::{BulkId, GrantId, GroupId, LevelId, NodeId, Operation, ProjectId, RequirementId, SessionId, UserId, VersionId};
+use ticrypt_types::{
+    BulkId, GrantId, GroupId, LevelId, NodeId, Operation, ProjectId, RequirementId, SessionId, TeamId, UserId, VersionId,
+};
 
 /// A verb one may be permitted, as a type without values.
 pub trait Verb {
@@ -86,6 +88,13 @@ pub struct MemberOn {
     pub user: UserId,
 }
 
+/// Somebody in a team, or a sub-admin it is assigned to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TeamOn {
+    pub team: TeamId,
+    pub user: UserId,
+}
+
 /// Somebody's certification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CertificationOn {
@@ -136,6 +145,17 @@ verbs! {
     CertificationSet on CertificationOn = CertificationSet;
     CertificationExpire on CertificationOn = CertificationExpire;
     WorkingSet on UserId = WorkingSet;
+
+    TeamCreate on TeamId = TeamCreate;
+    TeamChange on TeamId = TeamChange;
+    TeamQuota on TeamId = TeamQuota;
+    TeamDelete on TeamId = TeamDelete;
+    /// The permit's revision is the account's: what a membership does to it depends on all of them.
+    TeamAdd on TeamOn = TeamAdd;
+    TeamRemove on TeamOn = TeamRemove;
+    TeamManager on TeamOn = TeamManager;
+    TeamAssign on TeamOn = TeamAssign;
+    TeamUnassign on TeamOn = TeamUnassign;
 
     GroupRead on GroupId = GroupRead;
     GroupCreate on GroupId = GroupCreate;

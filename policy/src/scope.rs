@@ -1,6 +1,6 @@
 //! What a list may contain: decided once here, turned once into a filter by the store.
 
-use ticrypt_types::UserId;
+use ticrypt_types::{Timestamp, UserId};
 
 /// The part of a list its reader may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,5 +8,29 @@ pub enum Scope {
     /// Only what is this person's own.
     Own(UserId),
     /// Everything.
+    All,
+}
+
+/// The part of the list of accounts its reader may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeopleScope {
+    /// One's own account alone.
+    Own(UserId),
+    /// Whoever is active in a team of this person.
+    TeamMates(UserId),
+    /// The same for a sub-admin, and at this time: everybody in the teams assigned to them and in the projects they manage, and whom they may adopt.
+    Care(UserId, Timestamp),
+    All,
+}
+
+/// The part of the list of teams its reader may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TeamScope {
+    /// Those this person is in, if `own`; those assigned to them at the time `assigned`, if there is one.
+    Of {
+        user: UserId,
+        own: bool,
+        assigned: Option<Timestamp>,
+    },
     All,
 }

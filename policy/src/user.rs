@@ -1,6 +1,6 @@
 //! Accounts: registering, and what ranks do to one another (rules §1).
 //!
-//! Whom one may modify: equal or lower rank, never oneself, and only with a rank above *user*. Promotion goes up to one's own rank,
+//! Whom one may modify: equal or lower rank, never oneself, and only with a rank above *user*; a sub-admin only people in teams assigned to them. Promotion goes up to one's own rank,
 //! demotion takes a strictly higher one, but super-admins change super-admins. The last active super-admin stays.
 
 use ticrypt_types::{Permission, Permissions, Rank, Timestamp, UserId, UserState, limits};
@@ -11,7 +11,7 @@ use crate::permit::{
     Bootstrap, BundleRotate, Permit, UserActivate, UserDeactivate, UserDisable, UserLookup, UserPermissions, UserRank, UserRegister,
     UserReset, Verb,
 };
-use crate::scope::Scope;
+use crate::scope::PeopleScope;
 
 /// How people come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct UserFacts {
     pub revision: u64,
     /// Active super-admins of the deployment, this account included if it is one.
     pub active_super_admins: u64,
+    /// They are in a team that is assigned to who asks; matters for sub-admins only.
+    pub in_care: bool,
 }
 
 /// The operator makes the first account at the server's command line, once.
@@ -167,13 +169,24 @@ pub fn may_look_up(actor: &Actor, found: Option<(UserId, UserState)>, now: Times
     }
 }
 
-/// All accounts: admins and super-admins. (A sub-admin sees the teams assigned to them; there are none yet, so they look up by name.)
-pub fn may_list_users(actor: &Actor, now: Timestamp) -> Result<Scope, Denial> {
+/// Whom a list of people tells of (rules §1): people of one's teams, or those in a sub-admin's care, or everybody. Whoever is known by name is found by it
+/// all the same.
+pub fn may_list_users(actor: &Actor, now: Timestamp) -> Result<PeopleScope, Denial> {
     actor.check(now)?;
-    if actor.rank < Rank::Admin {
-        return Err(Denial::NeedsAdministrator);
-    }
-    Ok(Scope::All)
+    Ok(if actor.rank >= Rank::Admin || actor.may(Permission::UserViewAll).is_ok() {
+        PeopleScope::All
+    } else if actor.rank == Rank::SubAdmin {
+        PeopleScope::Care(actor.user, now)
+    } else if actor.may(Permission::TeamView).is_ok() {
+        PeopleScope::TeamMates(actor.user)
+    } else {
+        PeopleScope::Own(actor.user)
+    })
+}
+
+/// Whether a list shows what is said of accounts for those who look after them: reasons, dates, permissions. Others see who somebody is.
+pub fn sees_accounts(actor: &Actor) -> bool {
+    actor.rank >= Rank::SubAdmin
 }
 
 fn may_modify(actor: &Actor, facts: &UserFacts, now: Timestamp) -> Result<(), Denial> {
@@ -184,11 +197,14 @@ fn may_modify(actor: &Actor, facts: &UserFacts, now: Timestamp) -> Result<(), De
     if actor.user == facts.user {
         return Err(Denial::Oneself);
     }
-    if facts.rank > actor.rank { Err(Denial::RankTooHigh) } else { Ok(()) }
+    if facts.rank > actor.rank {
+        return Err(Denial::RankTooHigh);
+    }
+    if actor.rank == Rank::SubAdmin && !facts.in_care { Err(Denial::NotInCare) } else { Ok(()) }
 }
 
 /// For changes that would take a super-admin away, if only for a time.
-fn keeps_a_super_admin(facts: &UserFacts) -> Result<(), Denial> {
+pub(crate) fn keeps_a_super_admin(facts: &UserFacts) -> Result<(), Denial> {
     let is_one = facts.rank == Rank::SuperAdmin && facts.state == UserState::Active;
     if is_one && facts.active_super_admins <= 1 { Err(Denial::LastSuperAdmin) } else { Ok(()) }
 }
@@ -206,7 +222,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000);
 
     fn facts(n: u8, rank: Rank) -> UserFacts {
-        UserFacts { user: id(n), rank, state: UserState::Active, disabled_until: Timestamp::ABSENT, revision: 6, active_super_admins: 2 }
+        UserFacts { user: id(n), rank, state: UserState::Active, disabled_until: Timestamp::ABSENT, revision: 6, active_super_admins: 2, in_care: true }
     }
 
     #[test]
@@ -293,6 +309,27 @@ mod tests {
     }
 
     #[test]
+    fn a_sub_admin_changes_people_in_their_care_and_nobody_else() {
+        let away = |rank| UserFacts { in_care: false, state: UserState::Inactive, ..facts(2, rank) };
+        for own in Rank::ALL {
+            let me = Actor { permissions: Permissions::all(), ..actor(1, *own) };
+            let them = away(Rank::User);
+            let expected = match own {
+                Rank::User => Some(Denial::NeedsAdministrator),
+                Rank::SubAdmin => Some(Denial::NotInCare),
+                Rank::Admin | Rank::SuperAdmin => None,
+            };
+            assert_eq!(may_activate(&me, &them, NOW).err(), expected, "{own}");
+            assert_eq!(may_reset(&me, &them, NOW).err(), expected, "{own}");
+            assert_eq!(may_disable(&me, &them, Timestamp::from_millis(1_001), NOW).err(), expected, "{own}");
+            assert_eq!(may_set_permissions(&me, &them, Permissions::NONE, Permissions::all(), NOW).err(), expected, "{own}");
+            let active = UserFacts { state: UserState::Active, ..them };
+            assert_eq!(may_deactivate(&me, &active, "left", NOW).err(), expected, "{own}");
+        }
+        assert!(may_activate(&actor(1, Rank::SubAdmin), &UserFacts { in_care: true, ..away(Rank::User) }, NOW).is_ok());
+    }
+
+    #[test]
     fn the_last_active_super_admin_stays() {
         let me = actor(1, Rank::SuperAdmin);
         for (state, count, held) in [(UserState::Active, 1, true), (UserState::Active, 2, false), (UserState::Pending, 1, false)] {
@@ -352,8 +389,18 @@ mod tests {
                 assert!(may_look_up(&me, Some((id(1), *state)), NOW).is_ok());
             }
             assert_eq!(may_look_up(&me, None, NOW), Err(Denial::NotFound));
-            assert_eq!(may_list_users(&me, NOW).is_ok(), *rank >= Rank::Admin);
+            let scope = match rank {
+                Rank::User => PeopleScope::TeamMates(id(1)),
+                Rank::SubAdmin => PeopleScope::Care(id(1), NOW),
+                Rank::Admin | Rank::SuperAdmin => PeopleScope::All,
+            };
+            assert_eq!(may_list_users(&me, NOW), Ok(scope));
+            assert_eq!(sees_accounts(&me), *rank >= Rank::SubAdmin);
+            let all = Permissions::NONE.with(Permission::UserViewAll);
+            assert_eq!(may_list_users(&Actor { permissions: all, ..me }, NOW), Ok(PeopleScope::All));
         }
+        let alone = Actor { permissions: Permissions::NONE, ..actor(1, Rank::User) };
+        assert_eq!(may_list_users(&alone, NOW), Ok(PeopleScope::Own(id(1))));
         assert_eq!(may_rotate_bundle(&actor(1, Rank::User), 3, NOW).unwrap().revision(), 3);
     }
 }

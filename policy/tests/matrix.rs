@@ -237,8 +237,10 @@ fn homes() {
 #[test]
 fn people() {
     let mut text = String::new();
-    for own in Rank::ALL {
-        writeln!(text, "== by {own}").unwrap();
+    // A sub-admin is asked about people in their care, and about others.
+    let askers = Rank::ALL.iter().flat_map(|own| if *own == Rank::SubAdmin { vec![(own, true), (own, false)] } else { vec![(own, true)] });
+    for (own, in_care) in askers {
+        writeln!(text, "== by {own}{}", if in_care { "" } else { ", of people not in their care" }).unwrap();
         writeln!(
             text,
             "{:<24} {:<20} {:<20} {:<20} {:<20} {:<20} {:<20} {:<20} {:<20}",
@@ -256,6 +258,7 @@ fn people() {
                         disabled_until: Timestamp::ABSENT,
                         revision: 1,
                         active_super_admins,
+                        in_care,
                     };
                     let last = if active_super_admins == 1 { ", last" } else { "" };
                     write!(text, "{:<24}", format!("{theirs}, {state}{last}")).unwrap();

@@ -23,6 +23,7 @@ pub enum Taken {
     LevelId,
     RequirementId,
     BulkId,
+    TeamId,
 }
 
 impl Taken {
@@ -44,6 +45,7 @@ impl Taken {
             Self::ProjectId => "project id",
             Self::LevelId => "level id",
             Self::RequirementId => "requirement id",
+            Self::TeamId => "team id",
         }
     }
 }
@@ -130,6 +132,7 @@ fn taken(text: &str) -> Option<Taken> {
         ("projects.id", "\"projects_pkey", Taken::ProjectId),
         ("levels.id", "\"levels_pkey", Taken::LevelId),
         ("requirements.id", "\"requirements_pkey", Taken::RequirementId),
+        ("teams.id", "\"teams_pkey", Taken::TeamId),
     ];
     KNOWN.iter().find(|(sqlite, postgres, _)| text.contains(sqlite) || text.contains(postgres)).map(|(_, _, taken)| *taken)
 }
@@ -152,6 +155,8 @@ mod tests {
             ("duplicate key value violates unique constraint \"level_requirements_pkey\"", None),
             ("UNIQUE constraint failed: groups.id", Some(Taken::GroupId)),
             ("UNIQUE constraint failed: group_members.group_id, group_members.user_id", None),
+            ("UNIQUE constraint failed: teams.id", Some(Taken::TeamId)),
+            ("UNIQUE constraint failed: team_members.team_id, team_members.user_id", None),
             ("UNIQUE constraint failed: nothing.known", None),
         ] {
             assert_eq!(taken(text), expected, "{text}");

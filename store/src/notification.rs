@@ -14,7 +14,7 @@ use sea_orm::{FromQueryResult, Value};
 use ticrypt_policy::Permit;
 use ticrypt_policy::permit::NotificationRead;
 use ticrypt_types::limits::NOTIFICATIONS_KEPT;
-use ticrypt_types::{GrantId, GroupId, NodeId, NotificationKind, Timestamp, UserId};
+use ticrypt_types::{GrantId, GroupId, NodeId, NotificationKind, TeamId, Timestamp, UserId};
 use tokio::sync::watch;
 
 use crate::column::{bytes, count, id, id_or_none, number, placeholders, time};
@@ -34,6 +34,7 @@ pub struct Notification {
     pub grant: Option<GrantId>,
     pub node: Option<NodeId>,
     pub group: Option<GroupId>,
+    pub team: Option<TeamId>,
     /// The other side of a share, the administrator or member who acted, or who waits.
     pub other: Option<UserId>,
     pub at: Timestamp,
@@ -58,6 +59,7 @@ pub(crate) struct Notice {
     grant: Option<GrantId>,
     node: Option<NodeId>,
     group: Option<GroupId>,
+    team: Option<TeamId>,
     other: UserId,
     at: Timestamp,
 }
@@ -65,7 +67,7 @@ pub(crate) struct Notice {
 impl Notice {
     /// About nothing yet.
     fn to(to: UserId, kind: NotificationKind, other: UserId, at: Timestamp) -> Self {
-        Self { to, kind, grant: None, node: None, group: None, other, at }
+        Self { to, kind, grant: None, node: None, group: None, team: None, other, at }
     }
 
     pub(crate) fn about_account(to: UserId, kind: NotificationKind, other: UserId, at: Timestamp) -> Self {
@@ -74,6 +76,10 @@ impl Notice {
 
     pub(crate) fn about_group(to: UserId, kind: NotificationKind, group: GroupId, other: UserId, at: Timestamp) -> Self {
         Self { group: Some(group), ..Self::to(to, kind, other, at) }
+    }
+
+    pub(crate) fn about_team(to: UserId, kind: NotificationKind, team: TeamId, other: UserId, at: Timestamp) -> Self {
+        Self { team: Some(team), ..Self::to(to, kind, other, at) }
     }
 
     /// To the recipient of a new share.
@@ -100,6 +106,7 @@ impl TryFrom<notifications::Model> for Notification {
             grant: id_or_none("notifications.grant_id", row.grant_id.as_ref())?,
             node: id_or_none("notifications.node_id", row.node_id.as_ref())?,
             group: id_or_none("notifications.group_id", row.group_id.as_ref())?,
+            team: id_or_none("notifications.team_id", row.team_id.as_ref())?,
             other: id_or_none("notifications.other_id", row.other_id.as_ref())?,
             at: time(row.at_ms),
         })
@@ -191,6 +198,7 @@ impl Tx {
                 grant_id: notice.grant.map(|grant| grant.as_bytes().to_vec()),
                 node_id: notice.node.map(|node| node.as_bytes().to_vec()),
                 group_id: notice.group.map(|group| group.as_bytes().to_vec()),
+                team_id: notice.team.map(|team| team.as_bytes().to_vec()),
                 other_id: Some(notice.other.as_bytes().to_vec()),
                 at_ms: notice.at.to_i64(),
             });
@@ -206,9 +214,9 @@ impl Tx {
         Ok(())
     }
 
-    /// Those whose rank lets them activate accounts.
+    /// Those whose rank lets them activate who has just registered; a sub-admin takes it that somebody put them into a team before.
     pub(crate) async fn administrators(&self) -> Result<Vec<UserId>, StoreError> {
-        let sql = "SELECT id FROM users WHERE rank <> 'user' AND state = 'active'";
+        let sql = "SELECT id FROM users WHERE rank IN ('admin', 'super-admin') AND state = 'active'";
         self.rows::<IdRow>(sql, vec![]).await?.iter().map(|row| id("users.id", &row.id)).collect()
     }
 

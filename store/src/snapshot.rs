@@ -31,6 +31,7 @@ use crate::table::notification::{notification_reads, notifications};
 use crate::table::project::{members, project_heads, project_levels, projects, working_sets};
 use crate::table::session::sessions;
 use crate::table::setting::settings;
+use crate::table::team::{team_assignments, team_members, teams};
 use crate::table::user::{bundles, statements, users};
 use crate::table::version::{chunks, manifests, small_chunks, versions};
 use crate::table::{ROWS_PER_INSERT, insert_all};
@@ -82,6 +83,9 @@ tables!(
     compartment_seals,
     bulks,
     bulk_items,
+    teams,
+    team_members,
+    team_assignments,
 );
 
 #[derive(FromQueryResult)]

@@ -7,7 +7,7 @@ use ticrypt_policy::permit::{
     Bootstrap, BundleRotate, UserActivate, UserDeactivate, UserDisable, UserPermissions, UserRank, UserRegister, UserReset,
 };
 use ticrypt_policy::user::UserFacts;
-use ticrypt_policy::{Permit, Scope};
+use ticrypt_policy::{PeopleScope, Permit};
 use ticrypt_types::user::InactiveCause;
 use ticrypt_types::{NotificationKind, Permissions, Rank, Timestamp, UserId, UserName, UserState};
 
@@ -145,6 +145,22 @@ const ANY_USER: &str = "SELECT COUNT(*) AS n FROM (SELECT id FROM users LIMIT 1)
 
 const SUPER_ADMINS: &str = "SELECT COUNT(*) AS n FROM users WHERE rank = 'super-admin' AND state = 'active' AND disabled_until_ms <= $1";
 
+/// Active people in a team of `$3`.
+const TEAM_MATES: &str = "(state = 'active' AND id IN (SELECT o.user_id FROM team_members m \
+                          JOIN team_members o ON o.team_id = m.team_id WHERE m.user_id = $3))";
+
+/// People in a team that is assigned to `$3` at `$4`.
+const IN_CARE: &str = "id IN (SELECT m.user_id FROM team_assignments a JOIN team_members m ON m.team_id = a.team_id \
+                       WHERE a.user_id = $3 AND (a.until_ms = 0 OR a.until_ms > $4))";
+
+/// Members of a project that `$3` manages at `$4`.
+const IN_PROJECTS: &str = "id IN (SELECT o.user_id FROM members m JOIN members o ON o.project_id = m.project_id \
+                           WHERE m.user_id = $3 AND m.role = 'manager' AND (m.expires_ms = 0 OR m.expires_ms > $4))";
+
+/// Inactive for having left their last team, and in none since.
+const ADOPTABLE: &str = "(state = 'inactive' AND cause = 'left-last-team' \
+                         AND NOT EXISTS (SELECT 1 FROM team_members m WHERE m.user_id = users.id))";
+
 impl Store {
     pub async fn user(&self, user: UserId) -> Result<Option<User>, StoreError> {
         users::Entity::find_by_id(user.as_bytes().to_vec()).one(&self.readers).await?.map(User::try_from).transpose()
@@ -156,15 +172,25 @@ impl Store {
     }
 
     /// Accounts in the order of their names, those after `after`.
-    pub async fn users(&self, scope: Scope, after: Option<&UserName>, limit: u64) -> Result<Vec<User>, StoreError> {
+    pub async fn users(&self, scope: PeopleScope, after: Option<&UserName>, limit: u64) -> Result<Vec<User>, StoreError> {
         let after = after.map_or("", UserName::as_str);
         let mut values: Vec<Value> = vec![after.into(), number(limit)?.into()];
-        let mut sql = String::from("SELECT * FROM users WHERE name > $1");
-        if let Scope::Own(user) = scope {
-            values.push(bytes(user.as_bytes()));
-            sql.push_str(" AND id = $3");
-        }
-        sql.push_str(" ORDER BY name LIMIT $2");
+        let which = match scope {
+            PeopleScope::All => String::new(),
+            PeopleScope::Own(user) => {
+                values.push(bytes(user.as_bytes()));
+                "AND id = $3".to_owned()
+            }
+            PeopleScope::TeamMates(user) => {
+                values.push(bytes(user.as_bytes()));
+                format!("AND (id = $3 OR {TEAM_MATES})")
+            }
+            PeopleScope::Care(user, now) => {
+                values.extend([bytes(user.as_bytes()), now.to_i64().into()]);
+                format!("AND (id = $3 OR {TEAM_MATES} OR {IN_CARE} OR {IN_PROJECTS} OR {ADOPTABLE})")
+            }
+        };
+        let sql = format!("SELECT * FROM users WHERE name > $1 {which} ORDER BY name LIMIT $2");
         self.rows::<users::Model>(&sql, values).await?.into_iter().map(User::try_from).collect()
     }
 
@@ -172,7 +198,7 @@ impl Store {
         Ok(self.rows::<Count>(ANY_USER, vec![]).await?.iter().any(|row| row.n > 0))
     }
 
-    /// What the rules about changing an account need.
+    /// What the rules about changing an account need; whether it is in the care of a sub-admin who asks is [`Store::is_in_care`].
     pub async fn user_facts(&self, user: UserId, now: Timestamp) -> Result<Option<UserFacts>, StoreError> {
         let Some(user) = self.user(user).await? else { return Ok(None) };
         let admins = self.rows::<Count>(SUPER_ADMINS, vec![now.to_i64().into()]).await?;
@@ -183,6 +209,7 @@ impl Store {
             disabled_until: user.disabled_until,
             revision: user.revision,
             active_super_admins: count("count", admins.first().map_or(0, |row| row.n))?,
+            in_care: false,
         }))
     }
 
@@ -302,12 +329,24 @@ impl Tx {
         reason: String,
         statement: Statement,
     ) -> Result<(), StoreError> {
-        let set = "state = 'inactive', cause = $3, reason = $4, epoch = epoch + 1";
-        self.change_user(permit.on(), permit.revision(), set, vec![cause.word().into(), reason.into()]).await?;
-        self.end_all_sessions(permit.on(), statement.at).await?;
-        self.lose_group_keys(permit.on()).await?;
-        self.keep_a_super_admin(statement.at).await?;
+        self.end_access(permit.on(), permit.revision(), cause, Some(reason), statement.at).await?;
         self.insert_statement(permit.on(), statement).await
+    }
+
+    /// Active becomes inactive: sessions end, and the keys of groups are held by somebody who lost access.
+    pub(crate) async fn end_access(
+        &self,
+        user: UserId,
+        revision: u64,
+        cause: InactiveCause,
+        reason: Option<String>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let set = "state = 'inactive', cause = $3, reason = $4, epoch = epoch + 1";
+        self.change_user(user, revision, set, vec![cause.word().into(), reason.into()]).await?;
+        self.end_all_sessions(user, at).await?;
+        self.lose_group_keys(user).await?;
+        self.keep_a_super_admin(at).await
     }
 
     pub async fn disable(&self, permit: Permit<UserDisable>, until: Timestamp, statement: Statement) -> Result<(), StoreError> {
@@ -327,6 +366,8 @@ impl Tx {
         let set = if demoted { "rank = $3, epoch = epoch + 1" } else { "rank = $3" };
         self.change_user(permit.on(), permit.revision(), set, vec![rank.word().into()]).await?;
         self.notify([Notice::about_account(permit.on(), NotificationKind::RankChanged, permit.actor(), statement.at)]).await?;
+        // What was assigned to a sub-admin does not come back with the rank.
+        self.forget_assignments(permit.on()).await?;
         if demoted {
             self.end_all_sessions(permit.on(), statement.at).await?;
             self.keep_a_super_admin(statement.at).await?;
@@ -445,7 +486,7 @@ impl Tx {
     }
 
     /// `set` may use `$3` and later.
-    async fn change_user(&self, user: UserId, revision: u64, set: &str, more: Vec<Value>) -> Result<(), StoreError> {
+    pub(crate) async fn change_user(&self, user: UserId, revision: u64, set: &str, more: Vec<Value>) -> Result<(), StoreError> {
         let sql = format!("UPDATE users SET {set}, revision = revision + 1 WHERE id = $1 AND revision = $2");
         let mut values: Vec<Value> = vec![bytes(user.as_bytes()), number(revision)?.into()];
         values.extend(more);

@@ -57,8 +57,10 @@ pub const GROUPS_MAX: usize = 1_000;
 pub const TITLE_MAX_BYTES: usize = 100;
 /// What is written in a tag, in characters: it stands on every line of a list.
 pub const TAG_MAX_CHARS: usize = 24;
-/// What is said about a project, a level or a requirement.
+/// What is said about a project, a level, a requirement or a team.
 pub const DESCRIPTION_MAX_BYTES: usize = 2_000;
+/// A number in a team's quotas; as a database column holds it.
+pub const QUOTA_MAX: u64 = i64::MAX as u64;
 /// Chunks of one version: 8 TiB.
 pub const CHUNKS_MAX: u64 = 1 << 20;
 

@@ -22,6 +22,10 @@ words! {
         GroupLeft = 7 "group-left",
         /// The person owns a group now.
         GroupOwned = 8 "group-owned",
+        /// Somebody added the person to a team.
+        TeamJoined = 9 "team-joined",
+        /// Somebody took the person out of a team.
+        TeamLeft = 10 "team-left",
     }
 }
 

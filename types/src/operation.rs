@@ -102,6 +102,23 @@ operations! {
     /// The projects a person works in, in all sessions.
     WorkingSet "working.set" Changes Session;
 
+    // teams: people who share quotas
+    TeamList "team.list" Reads Session;
+    TeamCreate "team.create" Changes Session;
+    /// Name and description.
+    TeamChange "team.change" Changes Session;
+    TeamQuota "team.quota" Changes Session;
+    TeamDelete "team.delete" Changes Session;
+    TeamMembers "team.members" Reads Session;
+    TeamAdd "team.add" Changes Session;
+    /// Who is in no team any more by it is inactive.
+    TeamRemove "team.remove" Changes Session;
+    /// Makes members managers of the team, or plain members again.
+    TeamManager "team.manager" Changes Session;
+    /// Puts a team in the care of a sub-admin, for a time.
+    TeamAssign "team.assign" Changes Session;
+    TeamUnassign "team.unassign" Changes Session;
+
     // groups: who is in them, their keys
     GroupList "group.list" Reads Session;
     /// One group with its signed records, and its key as it is sealed to the caller.

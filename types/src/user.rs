@@ -53,5 +53,7 @@ words! {
     /// Why the backend, rather than an administrator's words, says an account is inactive.
     InactiveCause {
         Administrator = 0 "administrator",
+        /// Taken out of the last team they were in; a sub-admin may adopt them.
+        LeftLastTeam = 1 "left-last-team",
     }
 }

@@ -12,6 +12,7 @@ mod m0007_groups;
 mod m0008_compartments;
 mod m0009_rosters;
 mod m0011_bulks;
+mod m0009_teams;
 
 use sea_orm_migration::prelude::*;
 
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_compartments::Step),
             Box::new(m0009_rosters::Step),
             Box::new(m0011_bulks::Step),
+            Box::new(m0009_teams::Step),
         ]
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod notification;
 pub(crate) mod project;
 pub(crate) mod session;
 pub(crate) mod setting;
+pub(crate) mod team;
 pub(crate) mod user;
 pub(crate) mod version;
 

@@ -9,6 +9,7 @@ super::table!(notifications "notifications" {
     grant_id: Option<Vec<u8>>,
     node_id: Option<Vec<u8>>,
     group_id: Option<Vec<u8>>,
+    team_id: Option<Vec<u8>>,
     other_id: Option<Vec<u8>>,
     at_ms: i64,
 });
