@@ -106,6 +106,18 @@ endpoints! {
     CertificationExpire Post "/v1/certifications/expire" Json;
     WorkingSet       Post   "/v1/self/working" Json;
 
+    TeamList         Get    "/v1/teams" Json;
+    TeamCreate       Post   "/v1/teams" Json;
+    TeamChange       Post   "/v1/teams/{team}" Json;
+    TeamQuota        Post   "/v1/teams/{team}/quotas" Json;
+    TeamDelete       Delete "/v1/teams/{team}" Json;
+    TeamMembers      Get    "/v1/teams/{team}/members" Json;
+    TeamAdd          Post   "/v1/teams/{team}/members" Json;
+    TeamRemove       Delete "/v1/teams/{team}/members/{user}" Json;
+    TeamManager      Post   "/v1/teams/{team}/members/{user}" Json;
+    TeamAssign       Post   "/v1/teams/{team}/assignments" Json;
+    TeamUnassign     Delete "/v1/teams/{team}/assignments/{user}" Json;
+
     GroupList        Get    "/v1/groups" Json;
     GroupRead        Get    "/v1/groups/{group}" Cbor;
     GroupCreate      Post   "/v1/groups" Cbor;

@@ -20,6 +20,7 @@ pub mod role;
 pub mod session;
 pub mod sse;
 pub mod status;
+pub mod team;
 pub mod upload;
 pub mod user;
 pub mod version;

@@ -5,7 +5,8 @@
 use serde_json::Value;
 use ticrypt_api::endpoint::{BINDING_HEADER, Codec, ENDPOINTS, LAST_EVENT_HEADER, Method, TICKET_HEADER};
 use ticrypt_api::{
-    Endpoint, Problem, access, bulk, certification, deployment, grant, group, log, node, notification, project, session, upload, user,
+    Endpoint, Problem, access, bulk, certification, deployment, grant, group, log, node, notification, project, session, team, upload,
+    user,
     version,
 };
 use ticrypt_types::Operation;
@@ -69,6 +70,16 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::BulkResume => (shape::<bulk::BulkResumeRequest>(), shape::<bulk::BulkView>()),
         O::BulkStop => (None, shape::<bulk::BulkView>()),
         O::WorkingSet => (shape::<project::WorkingSetRequest>(), shape::<project::WorkingSetReply>()),
+        O::TeamList => (None, shape::<team::TeamListReply>()),
+        O::TeamCreate => (shape::<team::TeamCreateRequest>(), None),
+        O::TeamChange => (shape::<team::TeamChangeRequest>(), None),
+        O::TeamQuota => (shape::<team::TeamQuotaRequest>(), None),
+        O::TeamDelete | O::TeamUnassign => (None, None),
+        O::TeamMembers => (None, shape::<team::TeamMembersReply>()),
+        O::TeamAdd => (shape::<team::TeamAddRequest>(), None),
+        O::TeamRemove => (None, shape::<team::TeamRemoveReply>()),
+        O::TeamManager => (shape::<team::TeamManagerRequest>(), None),
+        O::TeamAssign => (shape::<team::TeamAssignRequest>(), None),
         O::BundleRotate => (shape::<user::BundleRotateRequest>(), shape::<user::BundleReply>()),
         O::BundleRead => (None, shape::<user::BundleReply>()),
         O::PinReport => (shape::<user::PinReportRequest>(), None),
@@ -118,7 +129,9 @@ fn queries(operation: Operation) -> Vec<Parameter> {
         Operation::UserList => query::<user::UserListQuery>(),
         Operation::ProjectHeads => query::<project::ProjectHeadsQuery>(),
         Operation::BulkRead => query::<bulk::BulkReadQuery>(),
-        Operation::NodeHistory | Operation::ProjectList | Operation::MemberList => query::<node::PageQuery>(),
+        Operation::NodeHistory | Operation::ProjectList | Operation::MemberList | Operation::TeamList | Operation::TeamMembers => {
+            query::<node::PageQuery>()
+        }
         Operation::CertificationList => query::<certification::CertificationListQuery>(),
         Operation::TrashList => query::<node::TrashQuery>(),
         Operation::GroupRead => query::<group::GroupReadQuery>(),

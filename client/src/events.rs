@@ -16,7 +16,7 @@ use ticrypt_api::notification::{
     EventData, NotificationListQuery, NotificationListReply, NotificationReadReply, NotificationReadRequest, NotificationView,
 };
 use ticrypt_api::sse::{Block, Parser};
-use ticrypt_types::{GrantId, GroupId, NodeId, NotificationKind, Operation, Timestamp, UserId};
+use ticrypt_types::{GrantId, GroupId, NodeId, NotificationKind, Operation, TeamId, Timestamp, UserId};
 
 use crate::error::{ClientError, Kind, Result};
 use crate::transport::{BodyStream, Transport};
@@ -32,6 +32,7 @@ pub struct Notification {
     pub kind: NotificationKind,
     pub grant: Option<GrantId>,
     pub group: Option<GroupId>,
+    pub team: Option<TeamId>,
     pub node: Option<NodeId>,
     /// The other side of the share, the administrator who acted, or who waits.
     pub user: Option<UserId>,
@@ -170,8 +171,8 @@ fn known(sequence: u64, kind: &str, about: EventData) -> Option<Notification> {
 }
 
 fn notification(sequence: u64, kind: NotificationKind, about: EventData) -> Notification {
-    let EventData { grant, node, group, user, at_ms } = about;
-    Notification { sequence, kind, grant, group, node, user, at_ms }
+    let EventData { grant, node, group, team, user, at_ms } = about;
+    Notification { sequence, kind, grant, group, team, node, user, at_ms }
 }
 
 fn untrusted(what: &str) -> ClientError {

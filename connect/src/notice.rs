@@ -86,6 +86,8 @@ pub fn words(session: &Session, notification: &Notification, groups: &HashMap<Gr
         NotificationKind::GroupJoined => format!("{who} added you to {}.", of_group()),
         NotificationKind::GroupLeft => "You are no longer in a group.".to_owned(),
         NotificationKind::GroupOwned => format!("{who} made you the owner of {}.", of_group()),
+        NotificationKind::TeamJoined => "You were added to a team.".to_owned(),
+        NotificationKind::TeamLeft => "You were taken out of a team.".to_owned(),
     }
 }
 
@@ -94,7 +96,9 @@ pub fn place(notification: &Notification) -> String {
     let page = match notification.kind {
         NotificationKind::ShareGiven | NotificationKind::ShareEnded => "/shared",
         NotificationKind::GivenShareEnded => "/sharing",
-        NotificationKind::AccountActivated | NotificationKind::RankChanged => "/account",
+        NotificationKind::AccountActivated | NotificationKind::RankChanged | NotificationKind::TeamJoined | NotificationKind::TeamLeft => {
+            "/account"
+        }
         NotificationKind::RegistrationWaiting => "/people?f.state=pending",
         NotificationKind::GroupJoined | NotificationKind::GroupLeft | NotificationKind::GroupOwned => {
             return notification.group.map_or_else(|| "/groups".to_owned(), page_of);

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use ticrypt_api::deployment::DeploymentFile;
 use ticrypt_api::wire::{decode, encode};
 use ticrypt_api::sse::{Block, Parser};
-use ticrypt_api::{Codec, Problem, access, grant, group, log, node, notification, project, session, upload, user, version};
+use ticrypt_api::{Codec, Problem, access, bulk, grant, group, log, node, notification, project, session, team, upload, user, version};
 
 use crate::Target;
 
@@ -22,6 +22,11 @@ pub const TARGETS: &[Target] = &[
         body::<notification::NotificationReadRequest>(Codec::Json, data);
         body::<group::GroupRenameRequest>(Codec::Json, data);
         body::<access::AccessExplainRequest>(Codec::Json, data);
+        body::<team::TeamCreateRequest>(Codec::Json, data);
+        body::<team::TeamChangeRequest>(Codec::Json, data);
+        body::<team::TeamQuotaRequest>(Codec::Json, data);
+        body::<team::TeamAddRequest>(Codec::Json, data);
+        body::<team::TeamAssignRequest>(Codec::Json, data);
     }),
     ("cbor_requests", |data| {
         body::<node::HomeCreateRequest>(Codec::Cbor, data);
@@ -30,6 +35,7 @@ pub const TARGETS: &[Target] = &[
         body::<node::MoveRequest>(Codec::Cbor, data);
         body::<node::RekeyRequest>(Codec::Cbor, data);
         body::<node::TagRequest>(Codec::Cbor, data);
+        body::<bulk::BulkStartRequest>(Codec::Cbor, data);
         body::<group::GroupCreateRequest>(Codec::Cbor, data);
         body::<group::GroupChangeRequest>(Codec::Cbor, data);
         body::<group::GroupSealRequest>(Codec::Cbor, data);
@@ -55,6 +61,8 @@ pub const TARGETS: &[Target] = &[
         body::<project::ProjectHeadsReply>(Codec::Cbor, data);
         body::<project::MemberListReply>(Codec::Json, data);
         body::<access::AccessExplainReply>(Codec::Json, data);
+        body::<team::TeamListReply>(Codec::Json, data);
+        body::<team::TeamMembersReply>(Codec::Json, data);
         body::<version::OpenReply>(Codec::Cbor, data);
         body::<version::VersionListReply>(Codec::Cbor, data);
         body::<grant::GrantListReply>(Codec::Cbor, data);

@@ -16,8 +16,8 @@ use ticrypt_types::{Permission, Quotas, Rank, TeamId, Timestamp, UserState};
 
 use crate::actor::Actor;
 use crate::denial::Denial;
-use crate::permit::{TeamAdd, TeamAssign, TeamChange, TeamCreate, TeamDelete, TeamManager, TeamOn, TeamQuota, TeamRemove, TeamUnassign};
 use crate::permit::{Permit, Verb};
+use crate::permit::{TeamAdd, TeamAssign, TeamChange, TeamCreate, TeamDelete, TeamManager, TeamOn, TeamQuota, TeamRemove, TeamUnassign};
 use crate::scope::TeamScope;
 use crate::user::{UserFacts, keeps_a_super_admin};
 
@@ -112,7 +112,12 @@ pub enum Founder {
 }
 
 /// The permit's revision is that of the maker's account, which may come into the team with it.
-pub fn may_create_team(actor: &Actor, team: TeamId, account_revision: u64, now: Timestamp) -> Result<(Permit<TeamCreate>, Founder), Denial> {
+pub fn may_create_team(
+    actor: &Actor,
+    team: TeamId,
+    account_revision: u64,
+    now: Timestamp,
+) -> Result<(Permit<TeamCreate>, Founder), Denial> {
     actor.check(now)?;
     actor.may(Permission::TeamCreate)?;
     let founder = match actor.rank {
@@ -182,7 +187,12 @@ pub fn may_add_team_member(actor: &Actor, facts: &TeamFacts, member: &TeamMember
 
 /// Out of the last team means out of the deployment, until somebody takes them in again: as with a deactivation the last super-admin stays, and nobody does it to
 /// themselves or to a higher rank.
-pub fn may_remove_team_member(actor: &Actor, facts: &TeamFacts, member: &TeamMemberFacts, now: Timestamp) -> Result<Permit<TeamRemove>, Denial> {
+pub fn may_remove_team_member(
+    actor: &Actor,
+    facts: &TeamFacts,
+    member: &TeamMemberFacts,
+    now: Timestamp,
+) -> Result<Permit<TeamRemove>, Denial> {
     actor.check(now)?;
     facts.is_run_by(actor, now)?;
     if !member.is_member {

@@ -222,7 +222,15 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000);
 
     fn facts(n: u8, rank: Rank) -> UserFacts {
-        UserFacts { user: id(n), rank, state: UserState::Active, disabled_until: Timestamp::ABSENT, revision: 6, active_super_admins: 2, in_care: true }
+        UserFacts {
+            user: id(n),
+            rank,
+            state: UserState::Active,
+            disabled_until: Timestamp::ABSENT,
+            revision: 6,
+            active_super_admins: 2,
+            in_care: true,
+        }
     }
 
     #[test]

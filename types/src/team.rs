@@ -25,13 +25,8 @@ pub struct Quotas {
 
 impl Quotas {
     /// Of a new team, whoever makes it; more is given by who has the permission for quotas.
-    pub const NEW_TEAM: Self = Self {
-        cores: Some(16),
-        memory_mib: Some(64 << 10),
-        devices: Some(0),
-        drive_bytes: Some(1 << 40),
-        vault_bytes: Some(100 << 30),
-    };
+    pub const NEW_TEAM: Self =
+        Self { cores: Some(16), memory_mib: Some(64 << 10), devices: Some(0), drive_bytes: Some(1 << 40), vault_bytes: Some(100 << 30) };
 
     /// Whether every number can be stored.
     pub fn is_sound(&self) -> bool {

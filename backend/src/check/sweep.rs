@@ -14,7 +14,7 @@ use futures::TryStreamExt;
 use std::fmt;
 
 use serde::Serialize;
-use ticrypt_policy::Scope;
+use ticrypt_policy::PeopleScope;
 use ticrypt_types::{Timestamp, UserName, VersionId};
 
 use super::{CheckError, Place, Progress};
@@ -120,7 +120,7 @@ async fn refuse_if_held(place: &Place) -> Result<(), CheckError> {
 async fn untouched(place: &Place, before: Timestamp) -> Result<u64, CheckError> {
     let (mut count, mut after): (u64, Option<UserName>) = (0, None);
     loop {
-        let people = place.store.users(Scope::All, after.as_ref(), PAGE).await?;
+        let people = place.store.users(PeopleScope::All, after.as_ref(), PAGE).await?;
         for person in &people {
             let uploads = place.store.uploads_of(person.id, u64::from(u32::MAX)).await?;
             count += uploads.iter().filter(|upload| upload.touched < before).count() as u64;

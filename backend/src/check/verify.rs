@@ -20,7 +20,7 @@ use ticrypt_crypto::record::Record;
 use ticrypt_crypto::signature::{Payload, VerifyCache};
 use ticrypt_crypto::{Digest, Envelope, PublicKey, Signed};
 use ticrypt_log::verify::{Trust, verify_dir};
-use ticrypt_policy::Scope;
+use ticrypt_policy::PeopleScope;
 use ticrypt_store::blobs::ChunkKey;
 use ticrypt_store::node::Node;
 use ticrypt_store::version::VersionState;
@@ -57,7 +57,7 @@ impl<T: FnMut(Progress) + Send> Checker<'_, T> {
     async fn people(&mut self) -> Result<Vec<UserId>, CheckError> {
         let (mut ids, mut after): (Vec<UserId>, Option<UserName>) = (Vec::new(), None);
         loop {
-            let people = self.place.store.users(Scope::All, after.as_ref(), PAGE).await?;
+            let people = self.place.store.users(PeopleScope::All, after.as_ref(), PAGE).await?;
             for person in &people {
                 self.bundles(person.id, &person.bundle).await?;
                 ids.push(person.id);

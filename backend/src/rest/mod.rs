@@ -30,6 +30,7 @@ pub mod roster;
 pub mod route;
 pub mod session;
 pub mod statement;
+pub mod team;
 pub mod user;
 pub mod vault;
 mod working_set;

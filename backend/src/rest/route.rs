@@ -275,6 +275,17 @@ impl Rest {
             Operation::BulkRead => self.read_bulk(call).await,
             Operation::BulkResume => self.resume_bulk(call).await,
             Operation::BulkStop => self.stop_bulk(call).await,
+            Operation::TeamList => self.list_teams(call).await,
+            Operation::TeamCreate => self.create_team(call).await,
+            Operation::TeamChange => self.change_team(call).await,
+            Operation::TeamQuota => self.set_quotas(call).await,
+            Operation::TeamDelete => self.delete_team(call).await,
+            Operation::TeamMembers => self.list_team_members(call).await,
+            Operation::TeamAdd => self.add_team_member(call).await,
+            Operation::TeamRemove => self.remove_team_member(call).await,
+            Operation::TeamManager => self.set_team_manager(call).await,
+            Operation::TeamAssign => self.assign_team(call).await,
+            Operation::TeamUnassign => self.unassign_team(call).await,
 
             Operation::HomeCreate
             | Operation::VaultRoots

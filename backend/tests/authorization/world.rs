@@ -21,6 +21,10 @@ use ticrypt_api::project::{
     WorkingSetRequest,
 };
 use ticrypt_api::session::{ChallengeReply, ChallengeRequest};
+use ticrypt_api::team::{
+    TeamAbout, TeamAddRequest, TeamAssignRequest, TeamChangeRequest, TeamCreateRequest, TeamListReply, TeamManagerRequest,
+    TeamQuotaRequest, TeamRemoveReply,
+};
 use ticrypt_api::upload::{NewUpload, UploadBeginReply, UploadBeginRequest};
 use ticrypt_api::user::{BundleRotateRequest, PermissionsRequest, PinReportRequest, UserStateRequest};
 use ticrypt_api::version::{OpenItem, OpenReply, OpenRequest, PublishRequest, VersionListRequest};
@@ -31,8 +35,8 @@ use ticrypt_crypto::statement::Action;
 use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_crypto::{Digest, Envelope};
 use ticrypt_types::{
-    Compartment, DeploymentId, GroupPermissions, LevelId, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Rank,
-    RequirementId, SessionId, Timestamp, UserId, Verbs, VersionId,
+    Compartment, DeploymentId, GroupPermissions, LevelId, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Quotas, Rank,
+    RequirementId, SessionId, TeamId, Timestamp, UserId, Verbs, VersionId,
 };
 
 use crate::people::{change, log_in, register, registration, statement, try_log_in};
@@ -87,6 +91,8 @@ pub struct World {
     project: ProjectId,
     /// The project asks for it.
     requirement: RequirementId,
+    /// The owner manages it; the grantee is a member.
+    team: TeamId,
     count: u32,
 }
 
@@ -119,6 +125,8 @@ impl World {
             }
         }
         change(&server, &mut root_wire, root, &people[ADMIN], Action::Role(Rank::Admin)).await;
+        // Somebody to assign teams to.
+        change(&server, &mut root_wire, root, &friend, Action::Role(Rank::SubAdmin)).await;
         let mut spare_session = None;
         let mut subjects = Vec::new();
         for (index, person) in people.into_iter().enumerate() {
@@ -209,9 +217,11 @@ impl World {
         }
         subjects.insert(OWNER, at_home);
         let (project, requirement) = Self::project(&mut subjects, server.now()).await;
+        let team = Self::team(&mut subjects, friend.user).await;
         Self {
             project,
             requirement,
+            team,
             server,
             subjects,
             friend,
@@ -261,6 +271,46 @@ impl World {
         let request = joining(roster(wire, project, person.deployment).await, person, grantee, at);
         let _: MemberSetReply = wire.ask(Operation::MemberSet, &[&project.to_string()], &request).await.unwrap();
         (project, requirement)
+    }
+
+    /// A team of the owner and the grantee, and one of the friend, so that who goes in and out of the first is never in none.
+    async fn team(subjects: &mut [Subject], friend: UserId) -> TeamId {
+        let [team, friends] = [(); 2].map(|()| TeamId::from_random(records::random()));
+        let (owner, grantee) = (subjects[OWNER].person.user, subjects[GRANTEE].person.user);
+        let root = &mut subjects[ROOT].wire;
+        for (team, people) in [(team, vec![owner, grantee]), (friends, vec![friend])] {
+            let () = root.ask(Operation::TeamCreate, &[], &new_team(team)).await.unwrap();
+            for user in people {
+                let () = root.ask(Operation::TeamAdd, &[&team.to_string()], &TeamAddRequest { user }).await.unwrap();
+            }
+        }
+        let path = [team.to_string(), owner.to_string()];
+        let () = root.ask(Operation::TeamManager, &[&path[0], &path[1]], &TeamManagerRequest { manager: true }).await.unwrap();
+        team
+    }
+
+    /// The friend is in the owner's team, or not, and it is assigned to them, or not; neither was so before is fine.
+    async fn friend_in_team(&mut self, is_member: bool, is_assigned: bool) {
+        let (team, user) = (self.team.to_string(), self.friend.user);
+        let of_friend = [team.as_str(), &user.to_string()];
+        let root = &mut self.subjects[ROOT].wire;
+        if is_member {
+            let _ = root.ask::<_, ()>(Operation::TeamAdd, &[&team], &TeamAddRequest { user }).await;
+            let _ = root.ask::<_, ()>(Operation::TeamManager, &of_friend, &TeamManagerRequest { manager: false }).await;
+        } else {
+            let _ = root.ask::<_, TeamRemoveReply>(Operation::TeamRemove, &of_friend, &()).await;
+        }
+        if is_assigned {
+            let () = root.ask(Operation::TeamAssign, &[&team], &TeamAssignRequest { user, until_ms: None }).await.unwrap();
+        } else {
+            let _ = root.ask::<_, ()>(Operation::TeamUnassign, &of_friend, &()).await;
+        }
+    }
+
+    /// As the owner's team is now, for who would change it.
+    async fn revision_of_team(&mut self) -> u64 {
+        let list: TeamListReply = self.subjects[ROOT].wire.ask(Operation::TeamList, &[], &()).await.unwrap();
+        list.teams.into_iter().find(|found| found.team == self.team).unwrap().revision
     }
 
     /// A new group of the owner's, of which the grantee is a member; its first head.
@@ -354,6 +404,7 @@ impl World {
             | Operation::RequirementList
             | Operation::LevelList
             | Operation::ProjectList
+            | Operation::TeamList
             | Operation::CertificationList => page(),
             Operation::UserPermissions => {
                 let target = Person::new(self.server.deployment(), &name);
@@ -423,6 +474,39 @@ impl World {
                 let projects = vec![self.project];
                 let record = WorkingSetPayload { deployment, user, bundle, session, challenge: reply.challenge.0, projects, at };
                 body(page(), operation, &WorkingSetRequest { working_set: me.sign(&record) })
+            }
+            Operation::TeamCreate => body(page(), operation, &new_team(TeamId::from_random(records::random()))),
+            Operation::TeamChange => {
+                let request = TeamChangeRequest { revision: self.revision_of_team().await, about: new_team(self.team).about };
+                body(to(&self.team), operation, &request)
+            }
+            Operation::TeamQuota => {
+                let request = TeamQuotaRequest { revision: self.revision_of_team().await, quotas: Quotas::NEW_TEAM };
+                body(to(&self.team), operation, &request)
+            }
+            Operation::TeamDelete => {
+                let team = TeamId::from_random(records::random());
+                let () = self.subjects[ROOT].wire.ask(Operation::TeamCreate, &[], &new_team(team)).await.unwrap();
+                to(&team)
+            }
+            Operation::TeamMembers => to(&self.team),
+            Operation::TeamAdd => {
+                self.friend_in_team(false, false).await;
+                body(to(&self.team), operation, &TeamAddRequest { user: self.friend.user })
+            }
+            Operation::TeamRemove => {
+                self.friend_in_team(true, false).await;
+                Attempt { parameters: vec![self.team.to_string(), self.friend.user.to_string()], ..page() }
+            }
+            Operation::TeamManager => {
+                self.friend_in_team(true, false).await;
+                let attempt = Attempt { parameters: vec![self.team.to_string(), self.friend.user.to_string()], ..page() };
+                body(attempt, operation, &TeamManagerRequest { manager: true })
+            }
+            Operation::TeamAssign => body(to(&self.team), operation, &TeamAssignRequest { user: self.friend.user, until_ms: None }),
+            Operation::TeamUnassign => {
+                self.friend_in_team(false, true).await;
+                Attempt { parameters: vec![self.team.to_string(), self.friend.user.to_string()], ..page() }
             }
             Operation::UserRegister => {
                 let person = Person::new(self.server.deployment(), &name);
@@ -646,6 +730,10 @@ fn joining(mut roster: Roster, by: &Person, user: UserId, at: Timestamp) -> Memb
     MemberSetRequest { head: Some(head), set: vec![new], remove: vec![] }
 }
 
+fn new_team(team: TeamId) -> TeamCreateRequest {
+    TeamCreateRequest { team, about: TeamAbout { name: "A team".parse().unwrap(), description: String::new() } }
+}
+
 fn new_requirement() -> RequirementSetRequest {
     let about = RequirementAbout {
         name: "Training".parse().unwrap(),
@@ -661,7 +749,7 @@ fn new_level(requirements: Vec<RequirementId>) -> LevelSetRequest {
     LevelSetRequest { revision: 0, about: LevelAbout { name: "Level".parse().unwrap(), description: String::new(), requirements } }
 }
 
-fn certification(requirement: RequirementId, user: ticrypt_types::UserId) -> CertificationSetRequest {
+fn certification(requirement: RequirementId, user: UserId) -> CertificationSetRequest {
     CertificationSetRequest { requirement, user, expires_ms: None }
 }
 

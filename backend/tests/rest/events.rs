@@ -114,6 +114,7 @@ async fn a_share_is_heard_within_a_second_by_whom_it_is_for() {
         grant: Some(terms.grant),
         node: Some(docs.node),
         group: None,
+        team: None,
         user: Some(user),
         at_ms,
     };

@@ -117,5 +117,7 @@ fn words(kind: NotificationKind) -> &'static str {
         NotificationKind::GroupJoined => "added you to a group",
         NotificationKind::GroupLeft => "you are in a group no longer",
         NotificationKind::GroupOwned => "you own a group now",
+        NotificationKind::TeamJoined => "added you to a team",
+        NotificationKind::TeamLeft => "took you out of a team",
     }
 }

@@ -65,7 +65,8 @@ fn seeing_and_looking_after_a_team() {
         let hidden = (!sees).then_some(Denial::NotFound);
         assert_eq!(may_see_team(&me, &team, NOW).err(), hidden, "{who}");
         let expected = hidden.or((!runs).then_some(Denial::NotTeamManager));
-        let (active, member) = (person(2, UserState::Active), TeamMemberFacts { is_member: true, teams: 2, ..person(2, UserState::Active) });
+        let (active, member) =
+            (person(2, UserState::Active), TeamMemberFacts { is_member: true, teams: 2, ..person(2, UserState::Active) });
         assert_eq!(may_change_team(&me, &team, NOW).map(|permit| permit.revision()).err(), expected, "{who}");
         assert_eq!(may_add_team_member(&me, &team, &active, NOW).err(), expected, "{who}");
         assert_eq!(may_remove_team_member(&me, &team, &member, NOW).err(), expected, "{who}");
@@ -220,7 +221,10 @@ fn out_of_the_last_team_is_as_hard_as_a_deactivation() {
 #[test]
 fn administrators_assign_teams_to_sub_admins() {
     use Permission::TeamMembers;
-    let sub = TeamMemberFacts { account: UserFacts { rank: Rank::SubAdmin, ..person(2, UserState::Active).account }, ..person(2, UserState::Active) };
+    let sub = TeamMemberFacts {
+        account: UserFacts { rank: Rank::SubAdmin, ..person(2, UserState::Active).account },
+        ..person(2, UserState::Active)
+    };
     let assigned = TeamMemberFacts { assigned: Some(NOW), ..sub };
     for (me, expected) in [
         (with(Rank::User, &[]), Some(Denial::NotFound)),

@@ -11,8 +11,8 @@ mod m0006_node_tags;
 mod m0007_groups;
 mod m0008_compartments;
 mod m0009_rosters;
+mod m0010_teams;
 mod m0011_bulks;
-mod m0009_teams;
 
 use sea_orm_migration::prelude::*;
 
@@ -30,8 +30,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_groups::Step),
             Box::new(m0008_compartments::Step),
             Box::new(m0009_rosters::Step),
+            Box::new(m0010_teams::Step),
             Box::new(m0011_bulks::Step),
-            Box::new(m0009_teams::Step),
         ]
     }
 }

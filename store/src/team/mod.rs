@@ -195,7 +195,13 @@ impl Store {
     }
 
     /// With the quotas of a new team.
-    pub async fn create_team(&self, permit: Permit<TeamCreate>, founder: Founder, about: TeamAbout, at: Timestamp) -> Result<(), StoreError> {
+    pub async fn create_team(
+        &self,
+        permit: Permit<TeamCreate>,
+        founder: Founder,
+        about: TeamAbout,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write(move |tx| Box::pin(async move { tx.create_team(permit, founder, about, at).await })).await
     }
 
@@ -246,12 +252,8 @@ impl Tx {
 
     async fn change_team(&self, permit: Permit<TeamChange>, about: TeamAbout) -> Result<(), StoreError> {
         let sql = "UPDATE teams SET name = $3, description = $4, revision = revision + 1 WHERE id = $1 AND revision = $2";
-        let values = vec![
-            bytes(permit.on().as_bytes()),
-            number(permit.revision())?.into(),
-            about.name.as_str().into(),
-            about.description.into(),
-        ];
+        let values =
+            vec![bytes(permit.on().as_bytes()), number(permit.revision())?.into(), about.name.as_str().into(), about.description.into()];
         self.run_or_stale("team", sql, values).await
     }
 

@@ -2,7 +2,7 @@
 
 use ticrypt_policy::session::{SessionFacts, may_end_session, may_login};
 use ticrypt_policy::user::{may_activate, may_bootstrap, may_deactivate, may_disable, may_reset, may_rotate_bundle, may_set_rank};
-use ticrypt_policy::{Denial, Scope};
+use ticrypt_policy::{Denial, PeopleScope, Scope};
 use ticrypt_store::audit::Subject;
 use ticrypt_store::session::SessionNew;
 use ticrypt_store::user::UserNew;
@@ -253,13 +253,13 @@ pub async fn lists_keep_to_their_scope(db: Db) {
         lab.registered(name).await;
     }
     let names = |users: Vec<ticrypt_store::user::User>| users.iter().map(|user| user.name.to_string()).collect::<Vec<_>>();
-    let all = names(lab.store.users(Scope::All, None, 10).await.unwrap());
+    let all = names(lab.store.users(PeopleScope::All, None, 10).await.unwrap());
     assert_eq!(all.len(), 5);
-    let mut paged = names(lab.store.users(Scope::All, None, 3).await.unwrap());
-    paged.extend(names(lab.store.users(Scope::All, Some(&paged[2].parse().unwrap()), 3).await.unwrap()));
+    let mut paged = names(lab.store.users(PeopleScope::All, None, 3).await.unwrap());
+    paged.extend(names(lab.store.users(PeopleScope::All, Some(&paged[2].parse().unwrap()), 3).await.unwrap()));
     assert_eq!(paged, all);
     let own = lab.registered("own").await;
-    assert_eq!(names(lab.store.users(Scope::Own(own), None, 10).await.unwrap()), ["own"]);
+    assert_eq!(names(lab.store.users(PeopleScope::Own(own), None, 10).await.unwrap()), ["own"]);
 }
 
 pub async fn events_are_found_by_subject(db: Db) {
