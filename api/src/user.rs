@@ -52,7 +52,16 @@ pub struct UserCard {
     pub activation_issuer: Option<Blob>,
 }
 
-/// A row of the administrators' list; also what one sees of oneself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct UserLookupQuery {
+    /// Record hash of a bundle of theirs, of any generation. Whoever has seen one finds its person by name, in whichever team they are.
+    #[serde(default)]
+    pub bundle: Option<Hash>,
+}
+
+/// A row of the list of people; also what one sees of oneself. What is said for those who look after accounts is left out for others: reason, cause, dates,
+/// permissions.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct UserView {
     pub user: UserId,

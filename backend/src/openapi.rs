@@ -129,6 +129,7 @@ fn queries(operation: Operation) -> Vec<Parameter> {
         Operation::UserList => query::<user::UserListQuery>(),
         Operation::ProjectHeads => query::<project::ProjectHeadsQuery>(),
         Operation::BulkRead => query::<bulk::BulkReadQuery>(),
+        Operation::UserLookup => query::<user::UserLookupQuery>(),
         Operation::NodeHistory | Operation::ProjectList | Operation::MemberList | Operation::TeamList | Operation::TeamMembers => {
             query::<node::PageQuery>()
         }

@@ -37,7 +37,7 @@ fn from_the_first_start_to_a_logged_out_person() {
     ann.run(&["users", "show", "nobody"]).fails(4, "not found");
 
     // An ordinary person may not do what administrators do.
-    ann.run(&["users", "list"]).fails(3, "");
+    ann.run(&["users", "deactivate", "root", "--reason", "why not"]).fails(3, "");
     ann.run(&["audit", "list"]).fails(3, "");
     assert_eq!(admin.json(&["users", "list"]).as_array().unwrap().len(), 2);
     admin.run(&["users", "role", "ann", "sub-admin"]).ok();

@@ -16,9 +16,10 @@ pub enum Scope {
 pub enum PeopleScope {
     /// One's own account alone.
     Own(UserId),
-    /// Whoever is active in a team of this person.
+    /// Whoever is active in a team of this person; and whoever is active in none, for who is in none either or manages a team.
     TeamMates(UserId),
-    /// The same for a sub-admin, and at this time: everybody in the teams assigned to them and in the projects they manage, and whom they may adopt.
+    /// The same for a sub-admin, and at this time: everybody in the teams assigned to them and in the projects they manage, and, if there is such a team, whom
+    /// they may take into it: who is in none, active or inactive for that alone.
     Care(UserId, Timestamp),
     All,
 }

@@ -157,20 +157,30 @@ pub fn may_rotate_bundle(actor: &Actor, generation: u64, now: Timestamp) -> Resu
     Ok(Permit::new(actor.user, actor.user, generation, 0))
 }
 
-/// By exact name, anybody in use finds anybody active; administrators and oneself find every state.
-/// (`found`: what the name leads to, if anything.)
-pub fn may_look_up(actor: &Actor, found: Option<(UserId, UserState)>, now: Timestamp) -> Result<Permit<UserLookup>, Denial> {
+/// What a name leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub user: UserId,
+    pub state: UserState,
+    /// A list tells of them ([`may_list_users`]).
+    pub seen: bool,
+    /// The actor showed a key of theirs, old or new: they have dealt with each other.
+    pub met: bool,
+}
+
+/// By exact name one finds whom one sees, and whom one has met, if they are active: what they signed has to be verified, and new keys sealed to them, wherever
+/// they have gone since. Others answer like nobody.
+pub fn may_look_up(actor: &Actor, found: Option<Found>, now: Timestamp) -> Result<Permit<UserLookup>, Denial> {
     actor.check(now)?;
     match found {
-        Some((user, state)) if state == UserState::Active || user == actor.user || actor.rank >= Rank::SubAdmin => {
-            Ok(Permit::new(actor.user, user, 0, 0))
+        Some(found) if found.user == actor.user || found.seen || (found.met && found.state == UserState::Active) => {
+            Ok(Permit::new(actor.user, found.user, 0, 0))
         }
         _ => Err(Denial::NotFound),
     }
 }
 
-/// Whom a list of people tells of (rules §1): people of one's teams, or those in a sub-admin's care, or everybody. Whoever is known by name is found by it
-/// all the same.
+/// Whom one sees (rules §1): people of one's teams, or those in a sub-admin's care, or everybody.
 pub fn may_list_users(actor: &Actor, now: Timestamp) -> Result<PeopleScope, Denial> {
     actor.check(now)?;
     Ok(if actor.rank >= Rank::Admin || actor.may(Permission::UserViewAll).is_ok() {
@@ -392,9 +402,12 @@ mod tests {
         for rank in Rank::ALL {
             let me = actor(1, *rank);
             for state in UserState::ALL {
-                let sees = *state == UserState::Active || *rank >= Rank::SubAdmin;
-                assert_eq!(may_look_up(&me, Some((id(2), *state)), NOW).is_ok(), sees, "{rank} {state}");
-                assert!(may_look_up(&me, Some((id(1), *state)), NOW).is_ok());
+                for (seen, met) in [(false, false), (false, true), (true, false), (true, true)] {
+                    let found = Found { user: id(2), state: *state, seen, met };
+                    let finds = seen || (met && *state == UserState::Active);
+                    assert_eq!(may_look_up(&me, Some(found), NOW).err(), (!finds).then_some(Denial::NotFound), "{rank} {found:?}");
+                    assert!(may_look_up(&me, Some(Found { user: id(1), ..found }), NOW).is_ok());
+                }
             }
             assert_eq!(may_look_up(&me, None, NOW), Err(Denial::NotFound));
             let scope = match rank {

@@ -15,6 +15,7 @@ use crate::column::{Digest, bytes, count, digest, id, number, time};
 use crate::connect::Store;
 use crate::error::{StoreError, Taken};
 use crate::notification::Notice;
+use crate::sight;
 use crate::table::insert_all;
 use crate::table::user::{bundles, statements, users};
 use crate::writer::Tx;
@@ -145,22 +146,6 @@ const ANY_USER: &str = "SELECT COUNT(*) AS n FROM (SELECT id FROM users LIMIT 1)
 
 const SUPER_ADMINS: &str = "SELECT COUNT(*) AS n FROM users WHERE rank = 'super-admin' AND state = 'active' AND disabled_until_ms <= $1";
 
-/// Active people in a team of `$3`.
-const TEAM_MATES: &str = "(state = 'active' AND id IN (SELECT o.user_id FROM team_members m \
-                          JOIN team_members o ON o.team_id = m.team_id WHERE m.user_id = $3))";
-
-/// People in a team that is assigned to `$3` at `$4`.
-const IN_CARE: &str = "id IN (SELECT m.user_id FROM team_assignments a JOIN team_members m ON m.team_id = a.team_id \
-                       WHERE a.user_id = $3 AND (a.until_ms = 0 OR a.until_ms > $4))";
-
-/// Members of a project that `$3` manages at `$4`.
-const IN_PROJECTS: &str = "id IN (SELECT o.user_id FROM members m JOIN members o ON o.project_id = m.project_id \
-                           WHERE m.user_id = $3 AND m.role = 'manager' AND (m.expires_ms = 0 OR m.expires_ms > $4))";
-
-/// Inactive for having left their last team, and in none since.
-const ADOPTABLE: &str = "(state = 'inactive' AND cause = 'left-last-team' \
-                         AND NOT EXISTS (SELECT 1 FROM team_members m WHERE m.user_id = users.id))";
-
 impl Store {
     pub async fn user(&self, user: UserId) -> Result<Option<User>, StoreError> {
         users::Entity::find_by_id(user.as_bytes().to_vec()).one(&self.readers).await?.map(User::try_from).transpose()
@@ -173,24 +158,10 @@ impl Store {
 
     /// Accounts in the order of their names, those after `after`.
     pub async fn users(&self, scope: PeopleScope, after: Option<&UserName>, limit: u64) -> Result<Vec<User>, StoreError> {
-        let after = after.map_or("", UserName::as_str);
-        let mut values: Vec<Value> = vec![after.into(), number(limit)?.into()];
-        let which = match scope {
-            PeopleScope::All => String::new(),
-            PeopleScope::Own(user) => {
-                values.push(bytes(user.as_bytes()));
-                "AND id = $3".to_owned()
-            }
-            PeopleScope::TeamMates(user) => {
-                values.push(bytes(user.as_bytes()));
-                format!("AND (id = $3 OR {TEAM_MATES})")
-            }
-            PeopleScope::Care(user, now) => {
-                values.extend([bytes(user.as_bytes()), now.to_i64().into()]);
-                format!("AND (id = $3 OR {TEAM_MATES} OR {IN_CARE} OR {IN_PROJECTS} OR {ADOPTABLE})")
-            }
-        };
-        let sql = format!("SELECT * FROM users WHERE name > $1 {which} ORDER BY name LIMIT $2");
+        let (which, mut values) = sight::filter(scope);
+        let (name, most) = (values.len() + 1, values.len() + 2);
+        values.extend([after.map_or("", UserName::as_str).into(), number(limit)?.into()]);
+        let sql = format!("SELECT * FROM users WHERE {which} AND name > ${name} ORDER BY name LIMIT ${most}");
         self.rows::<users::Model>(&sql, values).await?.into_iter().map(User::try_from).collect()
     }
 
@@ -198,7 +169,7 @@ impl Store {
         Ok(self.rows::<Count>(ANY_USER, vec![]).await?.iter().any(|row| row.n > 0))
     }
 
-    /// What the rules about changing an account need; whether it is in the care of a sub-admin who asks is [`Store::is_in_care`].
+    /// What the rules about changing an account need; whether it is in the care of a sub-admin who asks is for [`Store::is_in_care`] to say.
     pub async fn user_facts(&self, user: UserId, now: Timestamp) -> Result<Option<UserFacts>, StoreError> {
         let Some(user) = self.user(user).await? else { return Ok(None) };
         let admins = self.rows::<Count>(SUPER_ADMINS, vec![now.to_i64().into()]).await?;

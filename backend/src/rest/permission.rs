@@ -18,7 +18,7 @@ impl Rest {
         let PermissionsRequest { permissions } = call.body()?;
         let (actor, _) = self.actor(call.session()?, call.now).await?;
         let failed = |error| store_failed(error, call.now);
-        let facts = self.store.user_facts(target, call.now).await.map_err(failed)?;
+        let facts = self.account_facts(&actor, target, call.now).await?;
         let account = self.store.user(target).await.map_err(failed)?;
         let decided = match facts.zip(account.as_ref()) {
             Some((facts, account)) => may_set_permissions(&actor, &facts, account.permissions, permissions, call.now),

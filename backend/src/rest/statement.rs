@@ -12,8 +12,8 @@ use ticrypt_crypto::Envelope;
 use ticrypt_crypto::bundle::{Bundle, Reason};
 use ticrypt_crypto::statement::{Action, StatementPayload};
 use ticrypt_policy::permit::{UserActivate, UserDeactivate, UserDisable, UserRank, UserReset};
-use ticrypt_policy::user::{UserFacts, may_activate, may_deactivate, may_disable, may_reset, may_set_rank};
-use ticrypt_policy::{Actor, Denial, Permit};
+use ticrypt_policy::user::{UserFacts, may_activate, may_deactivate, may_disable, may_list_users, may_reset, may_set_rank};
+use ticrypt_policy::{Actor, Denial, PeopleScope, Permit};
 use ticrypt_store::user::User;
 use ticrypt_types::user::InactiveCause;
 use ticrypt_types::{Rank, Timestamp, UserId};
@@ -49,7 +49,7 @@ impl Rest {
             .verify_as::<StatementPayload>(&key.payload().signing_key)
             .map_err(|error| ApiError::new(ErrorKind::Invalid, "statement_not_signed", error.to_string()))?
             .into_record();
-        let facts = self.store.user_facts(target, call.now).await.map_err(failed)?;
+        let facts = self.account_facts(&actor, target, call.now).await?;
         let account = self.store.user(target).await.map_err(failed)?;
         let mut event = call.event(&[target]);
         event.detail = vec![
@@ -78,6 +78,18 @@ impl Rest {
             self.view_of(&user, call.now).await
         });
         Answer::of_reply(call, &reply.await?)
+    }
+
+    /// What the rules about changing an account need, for who asks. One that a sub-admin does not see is like none.
+    pub(super) async fn account_facts(&self, actor: &Actor, target: UserId, now: Timestamp) -> Result<Option<UserFacts>, ApiError> {
+        let failed = |error| store_failed(error, now);
+        let facts = self.store.user_facts(target, now).await.map_err(failed)?;
+        let Some(facts) = facts.filter(|_| actor.rank == Rank::SubAdmin) else { return Ok(facts) };
+        // Who may see nobody is refused by the rule that comes next.
+        let scope = may_list_users(actor, now).unwrap_or(PeopleScope::Own(actor.user));
+        let sees = self.store.sees(scope, target).await.map_err(failed)?;
+        let in_care = sees && self.store.is_in_care(actor.user, target, now).await.map_err(failed)?;
+        Ok(sees.then_some(UserFacts { in_care, ..facts }))
     }
 
     fn decide(

@@ -1,16 +1,18 @@
-//! People: registering, finding one another, the administrators' list.
+//! People: registering, finding one another, the list of those one sees.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use ticrypt_api::role::{Event, KeyEventKind};
-use ticrypt_api::user::{KeyLeaf, RegisterReply, RegisterRequest, UserCard, UserListQuery, UserListReply, UserView};
+use ticrypt_api::user::{KeyLeaf, RegisterReply, RegisterRequest, UserCard, UserListQuery, UserListReply, UserLookupQuery, UserView};
 use ticrypt_api::{ApiError, Blob, ErrorKind, Hash};
 use ticrypt_crypto::bundle::Bundle;
 use ticrypt_crypto::signature::SignatureError;
 use ticrypt_crypto::statement::{Action, ActionCode, StatementPayload};
 use ticrypt_crypto::{Envelope, Signed};
-use ticrypt_policy::user::{Registration, RegistrationFacts, may_bootstrap, may_list_users, may_look_up, may_register};
+use ticrypt_policy::user::{
+    Found, Registration, RegistrationFacts, may_bootstrap, may_list_users, may_look_up, may_register, sees_accounts,
+};
 use ticrypt_store::user::{Bundle as BundleRow, Statement, User, UserNew};
-use ticrypt_types::{Timestamp, UserName, UserState};
+use ticrypt_types::{Permissions, Timestamp, UserName, UserState};
 
 use super::Rest;
 use super::call::{Answer, Call};
@@ -162,11 +164,25 @@ impl Rest {
 
     pub(super) async fn look_up(&self, call: &Call) -> Result<Answer, ApiError> {
         let name: UserName = call.parameter(0)?;
+        let UserLookupQuery { bundle } = call.query()?;
         let (actor, _) = self.actor(call.session()?, call.now).await?;
-        let found = self.store.user_by_name(&name).await.map_err(|error| store_failed(error, call.now))?;
-        let _permit =
-            may_look_up(&actor, found.as_ref().map(|user| (user.id, user.state)), call.now).map_err(|denial| refuse(denial, call.now))?;
-        let user = found.ok_or_else(ApiError::not_found)?;
+        let failed = |error| store_failed(error, call.now);
+        let denied = |denial| refuse(denial, call.now);
+        let scope = may_list_users(&actor, call.now).map_err(denied)?;
+        let user = self.store.user_by_name(&name).await.map_err(failed)?;
+        let found = match &user {
+            Some(User { id, state, .. }) => {
+                let shown = match bundle {
+                    Some(Hash(hash)) => self.store.bundle(&hash).await.map_err(failed)?,
+                    None => None,
+                };
+                let seen = self.store.sees(scope, *id).await.map_err(failed)?;
+                Some(Found { user: *id, state: *state, seen, met: shown.is_some_and(|shown| shown.user == *id) })
+            }
+            None => None,
+        };
+        let _permit = may_look_up(&actor, found, call.now).map_err(denied)?;
+        let user = user.ok_or_else(ApiError::not_found)?;
         Answer::of(call, &self.card(&user, call.now).await?)
     }
 
@@ -212,7 +228,8 @@ impl Rest {
         let next = page::cut(&mut users, wanted, |user| user.name.as_str().as_bytes().to_vec());
         let mut views = Vec::with_capacity(users.len());
         for user in &users {
-            views.push(self.view_of(user, call.now).await?);
+            let view = self.view_of(user, call.now).await?;
+            views.push(if sees_accounts(&actor) || user.id == actor.user { view } else { as_mates_see(view) });
         }
         Answer::of(call, &UserListReply { users: views, next })
     }
@@ -221,6 +238,11 @@ impl Rest {
         let bundle = self.identities.of_account(&self.store, &user.bundle, now).await?;
         Ok(view(user, bundle.payload().generation))
     }
+}
+
+/// Who somebody is, without what is said for those who look after accounts.
+fn as_mates_see(view: UserView) -> UserView {
+    UserView { reason: None, cause: None, disabled_until_ms: None, last_login_ms: None, permissions: Permissions::NONE, ..view }
 }
 
 pub(super) fn view(user: &User, generation: u32) -> UserView {

@@ -7,7 +7,7 @@ use ticrypt_crypto::bundle::Bundle;
 use ticrypt_crypto::statement::Action;
 use ticrypt_keyring::{Identity, SystemRandom};
 use ticrypt_log::event::keys::KeyEvent;
-use ticrypt_types::{Operation, Rank, Timestamp, UserId, UserState};
+use ticrypt_types::{Operation, Permissions, Rank, Timestamp, UserId, UserState};
 
 use crate::support::{Person, Server, config, random};
 
@@ -112,7 +112,12 @@ async fn ranks_decide_and_the_last_super_admin_stays() {
     let eva = server.pending("eva").await;
 
     assert_eq!(ada.state(&eva, Action::Activate, "").await.unwrap_err().code, "needs_administrator");
-    assert_eq!(ada.ask::<_, UserListReply>(Operation::UserList, &[], &()).await.unwrap_err().code, "needs_administrator");
+    // Nobody is in a team: whoever is active sees whoever is, and nothing that is for administrators.
+    let seen: UserListReply = ada.ask(Operation::UserList, &[], &()).await.unwrap();
+    assert_eq!(seen.users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>(), ["ada", "root"]);
+    assert!(
+        seen.users[0].last_login_ms.is_some() && seen.users[1].last_login_ms.is_none() && seen.users[1].permissions == Permissions::NONE
+    );
     assert_eq!(root.state_of_self(Action::Role(Rank::User)).await, "oneself");
     assert_eq!(root.state(&eva, Action::Deactivate, " ").await.unwrap_err().code, "no_reason");
 

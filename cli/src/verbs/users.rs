@@ -18,7 +18,9 @@ use ticrypt_client::when;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Administrators: list accounts
+    /// List the people you see: those of your teams, those in your care as a sub-admin, everybody as an administrator
+    ///
+    /// Who is in no team sees those in no team; who manages a team sees them too.
     List {
         /// Only those that are `pending`, `active` or `inactive`
         #[arg(long, value_parser = state)]

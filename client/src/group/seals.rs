@@ -100,7 +100,7 @@ impl Groups {
             return Err(lie("a member was added with somebody else's key"));
         }
         // Looked up, the person's newest key is held to the pin, and so to the key before.
-        let person = self.session.users.lookup(&added.payload().name).await?;
+        let person = self.session.users.lookup_met(&added.payload().name, &added.hash()).await?;
         if person.user == user { Ok(person.bundle) } else { Err(lie("the server shows another person under a member's name")) }
     }
 

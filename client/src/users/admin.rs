@@ -25,7 +25,7 @@ pub struct StateChange {
 }
 
 impl Users {
-    /// All accounts, as the server shows them to administrators.
+    /// The accounts one sees: people of one's teams, those in a sub-admin's care, all for administrators.
     pub async fn list(&self, state: Option<UserState>) -> Result<Vec<UserView>> {
         let mut users = Vec::new();
         let mut page = None;

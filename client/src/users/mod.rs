@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ticrypt_api::Hash;
-use ticrypt_api::user::{BundleReply, PinReportRequest, UserCard, UserView};
+use ticrypt_api::user::{BundleReply, PinReportRequest, UserCard, UserLookupQuery, UserView};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::bundle::{Bundle, Fingerprint};
 use ticrypt_types::{DeploymentId, Operation, Permission, UserId, UserName};
@@ -109,6 +109,12 @@ impl Users {
         self.admit(chain).await
     }
 
+    /// The same for somebody of whom a bundle was seen, in a grant say: they are found in whichever team they are by now.
+    pub async fn lookup_met(&self, name: &UserName, bundle: &Digest) -> Result<Person> {
+        let chain = self.fetch_met(name, Some(*bundle)).await?;
+        self.admit(chain).await
+    }
+
     /// Forgets the pinned key: the next look-up is a first contact.
     pub fn unpin(&self, name: &UserName) -> Result<Pin> {
         self.pins.remove(name)?.ok_or_else(|| ClientError::not_found(format!("no key of {name} is pinned on this device")))
@@ -146,7 +152,18 @@ impl Users {
     }
 
     async fn fetch(&self, name: &UserName) -> Result<Chain> {
-        let card: UserCard = self.transport.call(Operation::UserLookup, &[name.as_str()], &(), &()).await?;
+        self.fetch_met(name, None).await
+    }
+
+    /// Only who is not found without is asked for with the hash of a key of theirs, the pinned one at least: a server need not learn whose keys are known here.
+    async fn fetch_met(&self, name: &UserName, met: Option<Digest>) -> Result<Chain> {
+        let card = match self.card(name, None).await {
+            Err(error) if error.kind() == Kind::NotFound => {
+                let met = met.or(self.pins.by_name(name)?.map(|(_, pin)| pin.fingerprint)).ok_or(error)?;
+                self.card(name, Some(met)).await?
+            }
+            card => card?,
+        };
         let chain = Chain::verify(card, name, self.deployment, self.minimum_suite)?;
         chain.verify_logged(&self.mirrors.keys).await?;
         if let Some(issuer) = chain.issuer() {
@@ -156,6 +173,11 @@ impl Users {
             }
         }
         Ok(chain)
+    }
+
+    async fn card(&self, name: &UserName, met: Option<Digest>) -> Result<UserCard> {
+        let query = UserLookupQuery { bundle: met.map(|hash| Hash(hash.to_bytes())) };
+        self.transport.call(Operation::UserLookup, &[name.as_str()], &query, &()).await
     }
 
     async fn verify_issuer(&self, issuer: &Bundle) -> Result<()> {
@@ -217,7 +239,7 @@ impl Users {
                 return Err(self.changed((payload.user, pin), bundle, Change::Unexplained, None).await);
             }
         }
-        match self.lookup(&payload.name).await {
+        match self.lookup_met(&payload.name, &bundle.hash()).await {
             Ok(_) => match self.pins.get(payload.user)? {
                 Some(pin) if pin.knows(bundle) => Ok(()),
                 Some(pin) => Err(self.changed((payload.user, &pin), bundle, Change::Unexplained, None).await),

@@ -70,7 +70,7 @@ impl Vault {
             let bundle = match name {
                 _ if before.recipient == self.me().user => Arc::new(self.me().bundle.clone()),
                 Some(name) => {
-                    let person = self.session.users.lookup(&name).await?;
+                    let person = self.session.users.lookup_met(&name, &before.recipient_bundle).await?;
                     if person.user != before.recipient {
                         return Err(lie("the server shows another person for a grant than the one it was made for"));
                     }

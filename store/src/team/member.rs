@@ -54,9 +54,6 @@ struct Count {
 
 const TEAMS_OF: &str = "SELECT COUNT(*) AS n FROM team_members WHERE user_id = $1";
 
-const CARE: &str = "SELECT COUNT(*) AS n FROM team_assignments a JOIN team_members m ON m.team_id = a.team_id \
-                    WHERE a.user_id = $1 AND m.user_id = $2 AND (a.until_ms = 0 OR a.until_ms > $3)";
-
 fn key(team: TeamId, user: UserId) -> (Vec<u8>, Vec<u8>) {
     (team.as_bytes().to_vec(), user.as_bytes().to_vec())
 }
@@ -93,12 +90,6 @@ impl Store {
             teams: count("count", teams.first().map_or(0, |row| row.n))?,
             assigned,
         }))
-    }
-
-    /// Whether somebody is in a team that is assigned to the sub-admin at `now`.
-    pub async fn is_in_care(&self, sub_admin: UserId, user: UserId, now: Timestamp) -> Result<bool, StoreError> {
-        let values = vec![bytes(sub_admin.as_bytes()), bytes(user.as_bytes()), now.to_i64().into()];
-        Ok(self.rows::<Count>(CARE, values).await?.iter().any(|row| row.n > 0))
     }
 
     pub async fn add_team_member(&self, permit: Permit<TeamAdd>, at: Timestamp) -> Result<(), StoreError> {
