@@ -80,6 +80,9 @@ pub enum Command {
     /// Groups: people who share a key and a directory
     #[command(subcommand)]
     Group(verbs::group::Command),
+    /// Teams: people who share quotas and see one another
+    #[command(subcommand)]
+    Team(verbs::team::Command),
     /// Projects: tags with members, and what they ask for
     #[command(subcommand)]
     Project(verbs::project::Command),

@@ -65,6 +65,7 @@ async fn dispatch(command: Command, context: &Context) -> anyhow::Result<()> {
         Command::Users(users) => verbs::users::run(users, context).await,
         Command::Access(access) => verbs::access::run(access, context).await,
         Command::Group(group) => verbs::group::run(group, context).await,
+        Command::Team(team) => verbs::team::run(team, context).await,
         Command::Project(project) => verbs::project::run(project, context).await,
         Command::Work(work) => verbs::work::run(work, context).await,
         Command::Level(level) => verbs::level::run(level, context).await,

@@ -34,6 +34,7 @@ pub mod reset;
 pub mod session;
 pub mod show;
 pub mod state;
+pub mod team;
 pub mod transport;
 pub mod users;
 pub mod vault;

@@ -21,6 +21,18 @@ pub fn size(bytes: u64) -> String {
     format!("{}.{} {shown}", tenths / 10, tenths % 10)
 }
 
+/// A size as people type it, `512`, `4K`, `1T`, in powers of 1024.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let (digits, factor) = match text.char_indices().last()? {
+        (at, unit) if unit.is_ascii_alphabetic() => {
+            let power = u32::try_from("KMGT".find(unit.to_ascii_uppercase())?).ok()?;
+            (text.get(..at)?, 1_024u64.pow(power + 1))
+        }
+        _ => (text, 1),
+    };
+    if digits.starts_with('+') { None } else { digits.parse::<u64>().ok()?.checked_mul(factor) }
+}
+
 /// A time without its milliseconds; `-` for none.
 pub fn time(at: Timestamp) -> String {
     if at == Timestamp::ABSENT {
@@ -53,6 +65,19 @@ mod tests {
             (u64::MAX, "15.9 EiB"),
         ] {
             assert_eq!(size(bytes), text);
+        }
+        for (text, bytes) in [
+            ("512", Some(512)),
+            ("4k", Some(4_096)),
+            ("1T", Some(1 << 40)),
+            ("", None),
+            ("K", None),
+            ("+1", None),
+            ("1X", None),
+            ("1.5G", None),
+            ("99999999999T", None),
+        ] {
+            assert_eq!(parse_size(text), bytes, "{text}");
         }
         assert_eq!(time(Timestamp::from_millis(951_782_399_999)), "2000-02-28 23:59:59");
         assert_eq!(time(Timestamp::ABSENT), "-");

@@ -10,7 +10,7 @@ use ticrypt_types::name::Harmless;
 
 use super::{complete, open, path};
 use crate::context::Context;
-use ticrypt_client::when;
+use ticrypt_client::{show, when};
 
 /// Names are searched on this machine, after they were decrypted; the server learns which directories were listed.
 #[derive(Debug, Args)]
@@ -83,14 +83,7 @@ fn size_range(text: &str) -> Result<(Option<u64>, Option<u64>), ClientError> {
         Some((sign @ ("+" | "-"), rest)) => (sign, rest),
         _ => ("", text),
     };
-    let (digits, factor) = match rest.char_indices().last() {
-        Some((at, unit)) if unit.is_ascii_alphabetic() => {
-            let power = "KMGT".find(unit.to_ascii_uppercase()).and_then(|place| u32::try_from(place).ok()).ok_or_else(bad)?;
-            (rest.get(..at).ok_or_else(bad)?, 1_024u64.pow(power + 1))
-        }
-        _ => (rest, 1),
-    };
-    let size = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(bad)?;
+    let size = show::parse_size(rest).ok_or_else(bad)?;
     Ok(match sign {
         "+" => (Some(size.saturating_add(1)), None),
         "-" => (None, Some(size.checked_sub(1).ok_or_else(bad)?)),

@@ -4,11 +4,12 @@ use clap::{Args, Subcommand};
 use futures::stream::{self, StreamExt};
 use serde::Serialize;
 use ticrypt_api::project::{MemberRefused, MemberView, ProjectAbout, ProjectView};
-use ticrypt_client::project::{self, ALREADY_MEMBER, Admission, Projects, Terms};
+use ticrypt_client::project::{self, Admission, Projects, Terms};
 use ticrypt_client::{ClientError, Session, certification};
 use ticrypt_types::{Colour, MemberRole, Restrictions, Tag, Timestamp, Title, UserId, UserName};
 
 use crate::context::Context;
+use crate::verbs::each::{Done, outcome, report};
 use crate::verbs::work::moment;
 
 /// People looked up at once.
@@ -115,14 +116,6 @@ struct Listed<'a> {
     path: String,
     #[serde(flatten)]
     view: &'a ProjectView,
-}
-
-#[derive(Serialize)]
-struct Done {
-    person: UserName,
-    result: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
 }
 
 pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
@@ -277,7 +270,7 @@ async fn add(add: Add, session: &Session, context: &Context) -> anyhow::Result<(
     let bar = context.output.count_bar(people.len() as u64, "adding");
     let refused = project::admit(session, &projects, &admission, &people, &|done| bar.set_position(done as u64)).await?;
     bar.finish_and_clear();
-    report(looked_up.into_iter().map(|(name, user)| outcome(name, user, &refused, "added")).collect(), context)
+    report(looked_up.into_iter().map(|(name, user)| told(name, user, &refused, "added")).collect(), context)
 }
 
 async fn remove(text: &str, people: Vec<UserName>, session: &Session, context: &Context) -> anyhow::Result<()> {
@@ -291,29 +284,14 @@ async fn remove(text: &str, people: Vec<UserName>, session: &Session, context: &
     let found: Vec<(UserName, Result<UserId, ClientError>)> = people.into_iter().map(|name| (name.clone(), found(&name))).collect();
     let users: Vec<UserId> = found.iter().filter_map(|(_, user)| user.as_ref().ok().copied()).collect();
     let refused = project::take_out(session, view, &users, &|_| ()).await?;
-    report(found.into_iter().map(|(name, user)| outcome(name, user, &refused, "removed")).collect(), context)
+    report(found.into_iter().map(|(name, user)| told(name, user, &refused, "removed")).collect(), context)
 }
 
-fn outcome(person: UserName, found: Result<UserId, ClientError>, refused: &[MemberRefused], word: &'static str) -> Done {
-    let user = match found {
-        Ok(user) => user,
-        Err(error) => return Done { person, result: "failed", message: Some(error.to_string()) },
-    };
-    match refused.iter().find(|one| one.user == user) {
-        None => Done { person, result: word, message: None },
-        Some(one) if one.code == ALREADY_MEMBER => Done { person, result: "skipped", message: Some(one.message.clone()) },
-        Some(one) => Done { person, result: "failed", message: Some(one.message.clone()) },
-    }
-}
-
-/// Each person's result; that one failed is told when all were tried.
-fn report(done: Vec<Done>, context: &Context) -> anyhow::Result<()> {
-    context.output.table(&done, &["PERSON", "RESULT", ""], |one| {
-        vec![one.person.to_string(), one.result.to_owned(), one.message.clone().unwrap_or_default()]
-    })?;
-    let failed = done.iter().filter(|one| one.result == "failed").count();
-    if failed > 0 {
-        return Err(ClientError::refused("partly", format!("{failed} of {} failed; see above", done.len())).into());
-    }
-    Ok(())
+/// What came of one of them.
+fn told(person: UserName, found: Result<UserId, ClientError>, refused: &[MemberRefused], word: &'static str) -> Done {
+    let result = found.and_then(|user| match refused.iter().find(|one| one.user == user) {
+        None => Ok(()),
+        Some(one) => Err(ClientError::refused(&one.code, one.message.clone())),
+    });
+    outcome(person, result, word)
 }
