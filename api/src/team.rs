@@ -78,6 +78,8 @@ pub struct TeamMemberView {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TeamMembersReply {
     pub members: Vec<TeamMemberView>,
+    /// What the trees that are charged to the team hold now: ciphertext, earlier versions and the trash included.
+    pub vault_used_bytes: u64,
     pub next: Option<String>,
 }
 

@@ -58,15 +58,17 @@ impl Teams {
 #[derive(Clone, Debug)]
 pub struct Roll {
     pub members: Vec<TeamMemberView>,
+    pub vault_used_bytes: u64,
 }
 
 /// Its members by name.
 pub async fn members(session: &Session, team: TeamId) -> Result<Roll> {
-    let mut roll = Roll { members: Vec::new() };
+    let mut roll = Roll { members: Vec::new(), vault_used_bytes: 0 };
     let mut query = PageQuery { limit: Some(PAGE), page: None };
     loop {
         let mut reply: TeamMembersReply = session.transport.call(Operation::TeamMembers, &[&team.to_string()], &query, &()).await?;
         roll.members.append(&mut reply.members);
+        roll.vault_used_bytes = reply.vault_used_bytes;
         match reply.next {
             Some(next) => query.page = Some(next),
             None => return Ok(roll),

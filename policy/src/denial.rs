@@ -91,6 +91,7 @@ denials! {
     SameStanding "same_standing" "they stand in the team like that already; nothing to do";
     NotSubAdmin "not_sub_admin" "only sub-admins have teams assigned to them; change the person's rank first";
     NotAssigned "not_assigned" "the team is not assigned to them; nothing to do";
+    VaultQuota "vault_quota" "the vault quota of the team that pays for this tree is used up; delete for good what is not needed (earlier versions and the trash count), or ask an administrator for a larger quota";
     NotInCare "not_in_care" "a sub-admin changes the accounts of people in teams assigned to them; ask an administrator";
 
     // tags

@@ -100,6 +100,18 @@ impl TeamMemberFacts {
     }
 }
 
+/// What the trees that a team pays for may hold together, and do hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VaultUse {
+    pub quota: u64,
+    pub used: u64,
+}
+
+/// Whether there is room for so many bytes of ciphertext more. Who writes is not asked: a tree is paid for by its owner's team, whoever fills it.
+pub fn may_hold(facts: VaultUse, more: u64) -> Result<(), Denial> {
+    if more == 0 || facts.used.checked_add(more).is_some_and(|all| all <= facts.quota) { Ok(()) } else { Err(Denial::VaultQuota) }
+}
+
 /// How the maker of a team stands in it, so that a team is never out of sight of who made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Founder {

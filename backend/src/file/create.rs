@@ -65,6 +65,7 @@ impl FileRole {
             return self.created_before(&head, &newcomers, children).await;
         }
         self.uploads_fit(caller, &newcomers).await?;
+        let (owner, brought) = (facts.owner, newcomers.iter().map(Newcomer::stored_bytes).sum());
         let (head, newcomers) = off_thread(move || {
             let own = newcomers.iter().map(|new| &new.read).filter(|read| read.entry.parent == directory);
             fit::head(&head, place.before(), place.leaves_with(&[], own))?;
@@ -75,6 +76,7 @@ impl FileRole {
             Ok((head, newcomers))
         })
         .await?;
+        self.charge(owner, brought, caller.now).await?;
         let nodes = newcomers.into_iter().map(node_new).collect::<Result<_, _>>()?;
         Ok(Plan::Do((permit, CreateNodes { head: head_new(&head, head_bytes), nodes, created: caller.now })))
     }

@@ -28,6 +28,7 @@ mod open;
 mod page;
 mod place;
 mod publish;
+mod quota;
 mod records;
 mod rekey;
 mod rename;
@@ -78,6 +79,7 @@ pub struct FileRole {
     tickets: Arc<TicketIssuer>,
     losses: Arc<Losses>,
     signers: Arc<Signers>,
+    tallies: Arc<quota::Tallies>,
     tasks: TaskTracker,
 }
 
@@ -99,6 +101,7 @@ impl FileRole {
             tickets: Arc::new(TicketIssuer::new(&parts.ticket_key)),
             losses: parts.losses,
             signers: Arc::default(),
+            tallies: Arc::default(),
             tasks: TaskTracker::new(),
         }
     }

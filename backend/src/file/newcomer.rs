@@ -12,6 +12,7 @@ use ticrypt_types::{NodeId, NodeKind};
 
 use super::error::FileError;
 use super::fit;
+use super::quota::stored_bytes;
 use super::records::{ReadEntry, Reader, entry};
 
 /// A node that does not exist yet.
@@ -30,6 +31,14 @@ pub(crate) enum NewcomerKind {
 impl Newcomer {
     pub(crate) fn node(&self) -> NodeId {
         self.read.entry.child
+    }
+
+    /// What comes along with it into the store; a content that was uploaded is there already.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        match &self.what {
+            NewcomerKind::File { manifest, content } if content.chunk.is_some() => stored_bytes(manifest.size, 1),
+            _ => 0,
+        }
     }
 
     /// The grant its records name as their writer's authority.

@@ -22,6 +22,7 @@ use super::audited::{Plan, event, with};
 use super::error::FileError;
 use super::fit;
 use super::place::decided;
+use super::quota::stored_bytes;
 use super::records::Reader;
 
 /// How far a file's history is searched.
@@ -62,6 +63,9 @@ impl FileRole {
         }
         self.follows(file, node.current_sequence, &manifest).await?;
         let older = self.content_fits(caller, file, &manifest, &content).await?;
+        if content.chunk.is_some() {
+            self.charge(facts.owner, stored_bytes(manifest.size, 1), caller.now).await?;
+        }
         Ok(Plan::Do((permit, content_new(&manifest, content, older))))
     }
 

@@ -1,6 +1,6 @@
 //! Uploads of contents too large to travel with their metadata: begun in a batch, resumed, given up. Chunks move under tickets.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use ticrypt_api::role::{Caller, Reply};
 use ticrypt_api::upload::{NewUpload, StoredChunk, UploadBeginReply, UploadBeginRequest, UploadStatusReply};
@@ -19,6 +19,7 @@ use super::FileRole;
 use super::audited::{Plan, event, event_about, with};
 use super::error::FileError;
 use super::place::decided;
+use super::quota::stored_bytes;
 use super::records::wrap;
 use super::ticket::TicketVerb;
 
@@ -81,7 +82,28 @@ impl FileRole {
             chunk_count: chunk_count_for(upload.size_bytes),
             session_epoch: caller.epoch,
         });
-        Ok(Plan::Do((permits, new.collect())))
+        let new: Vec<UploadNew> = new.collect();
+        self.charge_uploads(caller, &new, &facts).await?;
+        Ok(Plan::Do((permits, new)))
+    }
+
+    /// Each to who pays for the tree it is for.
+    async fn charge_uploads(&self, caller: &Caller, uploads: &[UploadNew], facts: &[NodeFacts]) -> Result<(), FileError> {
+        let mut owners: BTreeMap<UserId, u64> = BTreeMap::new();
+        for upload in uploads {
+            let place = upload.directory.unwrap_or(upload.file);
+            if let Some(facts) = facts.iter().find(|facts| facts.node == place) {
+                *owners.entry(facts.owner).or_default() += stored_bytes(upload.size, upload.chunk_count);
+            }
+        }
+        for (owner, more) in owners {
+            match self.charge(owner, more, caller.now).await {
+                // What was begun before is charged already.
+                Err(FileError::Denied(_)) if all_begun(&self.store, caller.user, uploads).await? => {}
+                charged => charged?,
+            }
+        }
+        Ok(())
     }
 
     /// New files go into directories and have ids of their own, new versions go to files.

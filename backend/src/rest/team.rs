@@ -99,7 +99,8 @@ impl Rest {
         let failed = |error| store_failed(error, call.now);
         let mut rows = self.store.team_members(team, after.as_ref(), limit as u64 + 1).await.map_err(failed)?;
         let next = page::cut(&mut rows, limit, |member| member.name.as_str().as_bytes().to_vec());
-        Answer::of(call, &TeamMembersReply { members: rows.into_iter().map(member_view).collect(), next })
+        let vault_used_bytes = self.store.vault_bytes(team).await.map_err(failed)?;
+        Answer::of(call, &TeamMembersReply { members: rows.into_iter().map(member_view).collect(), vault_used_bytes, next })
     }
 
     pub(super) async fn add_team_member(&self, call: &Call) -> Result<Answer, ApiError> {

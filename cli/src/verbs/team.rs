@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use ticrypt_api::team::{TeamAbout, TeamMemberView, TeamView};
-use ticrypt_client::team::{self, Teams};
+use ticrypt_client::team::{self, Roll, Teams};
 use ticrypt_client::{ClientError, Session, show};
 use ticrypt_types::{Quotas, Title, UserId, UserName, UserState};
 
@@ -136,6 +136,7 @@ struct Shown<'a> {
     #[serde(flatten)]
     view: &'a TeamView,
     people: &'a [TeamMemberView],
+    vault_used_bytes: u64,
 }
 
 pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
@@ -224,7 +225,7 @@ fn list(teams: &Teams, context: &Context) -> anyhow::Result<()> {
 }
 
 async fn show(view: &TeamView, session: &Session, context: &Context) -> anyhow::Result<()> {
-    let people = team::members(session, view.team).await?.members;
+    let Roll { members: people, vault_used_bytes } = team::members(session, view.team).await?;
     let member = |one: &TeamMemberView| match (one.manager, one.state) {
         (true, UserState::Active) => format!("{} (manager)", one.name),
         (false, UserState::Active) => one.name.to_string(),
@@ -247,9 +248,9 @@ async fn show(view: &TeamView, session: &Session, context: &Context) -> anyhow::
         ("memory", bytes(quotas.memory_mib.map(|mebibytes| mebibytes.saturating_mul(MIB)))),
         ("devices", count(quotas.devices)),
         ("drives", bytes(quotas.drive_bytes)),
-        ("vault", bytes(quotas.vault_bytes)),
+        ("vault", format!("{} of {}", show::size(vault_used_bytes), bytes(quotas.vault_bytes))),
     ];
-    context.output.record(&Shown { view, people: &people }, &fields)
+    context.output.record(&Shown { view, people: &people, vault_used_bytes }, &fields)
 }
 
 /// Does the same for each person.

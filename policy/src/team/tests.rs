@@ -141,6 +141,22 @@ fn quotas_take_their_permission_and_are_not_a_sub_admins_own() {
 }
 
 #[test]
+fn a_vault_quota_is_filled_to_the_brim_and_no_further() {
+    for (quota, used, more, fits) in [
+        (100, 0, 100, true),
+        (100, 0, 101, false),
+        (100, 99, 1, true),
+        (100, 100, 1, false),
+        (100, 200, 0, true),
+        (0, 0, 1, false),
+        (u64::MAX, u64::MAX - 1, 2, false),
+    ] {
+        assert_eq!(may_hold(VaultUse { quota, used }, more).is_ok(), fits, "{more} more than {used} of {quota}");
+    }
+    assert_eq!(may_hold(VaultUse { quota: 1, used: 1 }, 1), Err(Denial::VaultQuota));
+}
+
+#[test]
 fn a_team_is_deleted_when_nobody_is_in_it() {
     use Permission::{TeamDelete, TeamView};
     let empty = TeamFacts { has_members: false, ..facts() };

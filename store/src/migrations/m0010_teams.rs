@@ -49,6 +49,8 @@ impl MigrationTrait for Step {
                 "CREATE INDEX teams_name ON teams (name, id)",
                 "CREATE INDEX team_members_user ON team_members (user_id)",
                 "CREATE INDEX team_assignments_user ON team_assignments (user_id)",
+                // For what the trees of a team hold.
+                "CREATE INDEX nodes_owner ON nodes (owner_id)",
             ],
         )
         .await
@@ -56,6 +58,6 @@ impl MigrationTrait for Step {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         super::drop(manager, &["team_assignments", "team_members", "teams"]).await?;
-        super::run(manager, &["ALTER TABLE notifications DROP COLUMN team_id"]).await
+        super::run(manager, &["ALTER TABLE notifications DROP COLUMN team_id", "DROP INDEX nodes_owner"]).await
     }
 }

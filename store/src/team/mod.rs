@@ -4,8 +4,10 @@
 //! and two who take the last two away at once do not both find that one is left.
 
 mod member;
+mod vault;
 
 pub use member::TeamMember;
+pub use vault::Charge;
 
 use std::collections::BTreeMap;
 
