@@ -6,8 +6,7 @@ use serde_json::Value;
 use ticrypt_api::endpoint::{BINDING_HEADER, Codec, ENDPOINTS, LAST_EVENT_HEADER, Method, TICKET_HEADER};
 use ticrypt_api::{
     Endpoint, Problem, access, bulk, certification, deployment, grant, group, log, node, notification, project, session, team, upload,
-    user,
-    version,
+    user, version,
 };
 use ticrypt_types::Operation;
 use ticrypt_types::operation::{Caller, Effect};

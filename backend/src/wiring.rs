@@ -255,6 +255,10 @@ pub async fn start_in(config: Config, data: &Path, surroundings: Surroundings) -
     let opened = tokio::task::spawn_blocking(move || LogAudit::open(&log_path, &signers, options, events, indexed));
     let audit = Arc::new(opened.await.map_err(|_| StartError::Task)??);
     complete_rows(&audit, &store, &paths, &clock).await?;
+    let interrupted = store.interrupt_bulks().await?;
+    if interrupted > 0 {
+        tracing::info!(count = interrupted, "bulk actions were under way when the server ended; whoever started them resumes them");
+    }
 
     let presence = Arc::new(Presence::default());
     let metrics = Metrics::new();

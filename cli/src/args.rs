@@ -97,6 +97,9 @@ pub enum Command {
     /// What people are certified for
     #[command(subcommand)]
     Requirement(verbs::requirement::Command),
+    /// What you did to many at once, and how far it is
+    #[command(subcommand)]
+    Bulk(verbs::bulk::Command),
     /// Who is certified for what
     #[command(subcommand)]
     Certification(verbs::certification::Command),

@@ -1,18 +1,21 @@
 //! Requirements, levels and certifications, as the server keeps them.
 
 use ticrypt_api::certification::{
-    CertificationExpireRequest, CertificationListQuery, CertificationListReply, CertificationSetReply, CertificationSetRequest,
-    CertificationView, LevelAbout, LevelListReply, LevelSetRequest, LevelView, RequirementAbout, RequirementListReply,
-    RequirementSetRequest, RequirementView,
+    CertificationExpireRequest, CertificationListQuery, CertificationListReply, CertificationSetRequest, CertificationView, LevelAbout,
+    LevelListReply, LevelSetRequest, LevelView, RequirementAbout, RequirementListReply, RequirementSetRequest, RequirementView,
 };
 use ticrypt_types::name::Harmless;
 use ticrypt_types::{LevelId, Operation, RequirementId, Timestamp, UserId};
 
+use crate::bulk::{self, Item, Step};
 use crate::entropy;
 use crate::error::{ClientError, Kind, Result};
 use crate::session::Session;
 
 const PAGE: u32 = 1_000;
+
+/// A certification: for what, and whose.
+pub type Whose = (RequirementId, UserId);
 
 pub async fn requirements(session: &Session) -> Result<Vec<RequirementView>> {
     let reply: RequirementListReply = session.call(Operation::RequirementList, &[], &()).await?;
@@ -94,13 +97,20 @@ pub async fn certifications(session: &Session, all: bool) -> Result<Vec<Certific
     }
 }
 
-/// Certifies, or renews; when it ends comes back.
-pub async fn certify(session: &Session, requirement: RequirementId, user: UserId, expires: Option<Timestamp>) -> Result<Option<Timestamp>> {
-    let request = CertificationSetRequest { requirement, user, expires_ms: expires };
-    let reply: CertificationSetReply = session.call(Operation::CertificationSet, &[], &request).await?;
-    Ok(reply.expires_ms)
+/// Certifies for a requirement, or renews, each of these people. Gives what came of each, in order.
+pub async fn certify(session: &Session, whom: &[Whose], expires_ms: Option<Timestamp>, step: Step<'_>) -> Result<Vec<Result<()>>> {
+    let item = |(requirement, user): &Whose| {
+        let request = CertificationSetRequest { requirement: *requirement, user: *user, expires_ms };
+        Item { parameters: Vec::new(), request }
+    };
+    bulk::run(session, Operation::CertificationSet, &whom.iter().map(item).collect::<Vec<_>>(), step).await
 }
 
-pub async fn expire(session: &Session, requirement: RequirementId, user: UserId) -> Result<()> {
-    session.call(Operation::CertificationExpire, &[], &CertificationExpireRequest { requirement, user }).await
+/// Ends certifications now. Gives what came of each, in order.
+pub async fn expire(session: &Session, whose: &[Whose], step: Step<'_>) -> Result<Vec<Result<()>>> {
+    let item = |(requirement, user): &Whose| {
+        let request = CertificationExpireRequest { requirement: *requirement, user: *user };
+        Item { parameters: Vec::new(), request }
+    };
+    bulk::run(session, Operation::CertificationExpire, &whose.iter().map(item).collect::<Vec<_>>(), step).await
 }

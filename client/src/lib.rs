@@ -16,6 +16,7 @@ pub mod access;
 pub mod account;
 pub mod agent;
 pub mod audit;
+pub mod bulk;
 pub mod certification;
 pub mod clock;
 pub mod deployment;

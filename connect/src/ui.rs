@@ -321,6 +321,11 @@ impl Tally {
         }
     }
 
+    /// What came of several, in the order of their names.
+    pub fn take_all(&mut self, names: &[String], results: Vec<std::result::Result<(), ticrypt_client::ClientError>>) {
+        names.iter().zip(results).for_each(|(name, result)| self.take(name, result));
+    }
+
     /// `Deleted 2 levels.`, and the page anew.
     pub fn told(self, word: &str, one: &str, many: &str) -> Done {
         let toast = (self.done > 0).then(|| format!("{word} {}.", count(self.done, one, many)));

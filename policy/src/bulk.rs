@@ -26,6 +26,9 @@ pub const fn allows(operation: Operation) -> bool {
             | Operation::UserPermissions
             | Operation::CertificationSet
             | Operation::CertificationExpire
+            | Operation::TeamAdd
+            | Operation::TeamRemove
+            | Operation::TeamManager
             | Operation::MemberRemove
             | Operation::ProjectDelete
             | Operation::LevelDelete

@@ -6,9 +6,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use ticrypt_types::{
-    BulkId, GrantId, GroupId, LevelId, NodeId, Operation, ProjectId, RequirementId, SessionId, TeamId, UserId, VersionId,
-};
+use ticrypt_types::{BulkId, GrantId, GroupId, LevelId, NodeId, Operation, ProjectId, RequirementId, SessionId, TeamId, UserId, VersionId};
 
 /// A verb one may be permitted, as a type without values.
 pub trait Verb {

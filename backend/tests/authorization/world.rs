@@ -3,6 +3,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use ticrypt_api::access::AccessExplainRequest;
+use ticrypt_api::bulk::{BulkItem, BulkReadReply, BulkResumeRequest, BulkStartRequest, BulkView};
 use ticrypt_api::certification::{
     CertificationExpireRequest, CertificationSetReply, CertificationSetRequest, LevelAbout, LevelSetRequest, RequirementAbout,
     RequirementSetRequest,
@@ -34,9 +35,10 @@ use ticrypt_crypto::group::GroupHeadPayload;
 use ticrypt_crypto::statement::Action;
 use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_crypto::{Digest, Envelope};
+use ticrypt_types::bulk::BulkState;
 use ticrypt_types::{
-    Compartment, DeploymentId, GroupPermissions, LevelId, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Quotas, Rank,
-    RequirementId, SessionId, TeamId, Timestamp, UserId, Verbs, VersionId,
+    BulkId, Compartment, DeploymentId, GroupPermissions, LevelId, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Quotas,
+    Rank, RequirementId, SessionId, TeamId, Timestamp, UserId, Verbs, VersionId,
 };
 
 use crate::people::{change, log_in, register, registration, statement, try_log_in};
@@ -44,6 +46,7 @@ use crate::records::{
     self, Content, Directory, Person, grant, hash_of, new_directory, new_node, new_version, random_vec, revocation, sealed, small_file,
 };
 use crate::rosters::{Roster, member};
+use crate::support::eventually;
 use crate::support::{Server, Wire};
 
 pub const SUBJECTS: [&str; 8] = ["nobody", "pending", "inactive", "stranger", "grantee (view)", "owner", "admin", "super-admin"];
@@ -458,6 +461,20 @@ impl World {
                 let _: MemberSetReply = wire.ask(Operation::MemberSet, &[&project.to_string()], &request).await.unwrap();
                 Attempt { parameters: vec![self.project.to_string(), self.friend.user.to_string()], ..page() }
             }
+            // What nobody ever ends, so that a run of it is of no consequence.
+            Operation::BulkStart => body(page(), operation, &pointless(BulkId::from_random(records::random()))),
+            Operation::BulkList => page(),
+            Operation::BulkRead | Operation::BulkResume | Operation::BulkStop => {
+                let bulk = BulkId::from_random(records::random());
+                let wire = &mut self.subjects[OWNER].wire;
+                let _: BulkView = wire.ask(Operation::BulkStart, &[], &pointless(bulk)).await.unwrap();
+                eventually("the bulk action is over", async || {
+                    let read: BulkReadReply = wire.ask(Operation::BulkRead, &[&bulk.to_string()], &()).await.unwrap();
+                    read.view.state == BulkState::Done
+                })
+                .await;
+                if operation == Operation::BulkResume { body(to(&bulk), operation, &BulkResumeRequest { failed: true }) } else { to(&bulk) }
+            }
             Operation::CertificationSet => body(page(), operation, &certification(self.requirement, self.friend.user)),
             Operation::CertificationExpire => {
                 let request = certification(self.requirement, self.friend.user);
@@ -705,6 +722,12 @@ impl World {
 fn about(level: Option<LevelId>) -> ProjectAbout {
     let (name, tag, colour) = ("A project".parse().unwrap(), "project".parse().unwrap(), "#1f77b4".parse().unwrap());
     ProjectAbout { name, tag, colour, description: String::new(), level }
+}
+
+/// A list of one request that is refused to everybody.
+fn pointless(bulk: BulkId) -> BulkStartRequest {
+    let item = BulkItem { parameters: vec![LevelId::from_random(records::random()).to_string()], body: Blob(vec![]) };
+    BulkStartRequest { bulk, operation: Operation::LevelDelete.name().to_owned(), items: vec![item] }
 }
 
 /// A project of somebody's own.

@@ -13,6 +13,7 @@ mod support;
 
 mod accounts;
 mod bounds;
+mod bulk;
 mod clock;
 mod crash;
 mod events;

@@ -1,10 +1,11 @@
 //! `ticrypt certification`: who is certified for what.
 
 use clap::Subcommand;
-use ticrypt_client::certification;
+use ticrypt_client::certification::{self, Whose};
 use ticrypt_types::UserName;
 
 use crate::context::Context;
+use crate::verbs::each::{look_up, outcomes, report, users};
 use crate::verbs::work::moment;
 
 #[derive(Debug, Subcommand)]
@@ -47,21 +48,22 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
         Command::Give { requirement, people, expires } => {
             let requirement = certification::requirement(&session, &requirement).await?.requirement;
             let expires = expires.as_deref().map(moment).transpose()?;
-            for name in people {
-                let user = session.users.lookup(&name).await?.user;
-                let until = certification::certify(&session, requirement, user, expires).await?;
-                let until = until.map_or_else(|| "for good".to_owned(), |at| format!("until {at}"));
-                context.output.hint(&format!("{name} is certified {until}; it counts from their next login on."));
-            }
-            Ok(())
+            let found = look_up(&session, people).await;
+            let whom: Vec<Whose> = users(&found).into_iter().map(|user| (requirement, user)).collect();
+            let bar = context.output.count_bar(whom.len() as u64, "certifying");
+            let results = certification::certify(&session, &whom, expires, &|done| bar.set_position(done)).await;
+            bar.finish_and_clear();
+            context.output.hint("It counts from their next login on.");
+            report(outcomes(found, results?, "certified"), context)
         }
         Command::Expire { requirement, people } => {
             let requirement = certification::requirement(&session, &requirement).await?.requirement;
-            for name in people {
-                let user = session.users.lookup(&name).await?.user;
-                certification::expire(&session, requirement, user).await?;
-            }
-            Ok(())
+            let found = look_up(&session, people).await;
+            let whose: Vec<Whose> = users(&found).into_iter().map(|user| (requirement, user)).collect();
+            let bar = context.output.count_bar(whose.len() as u64, "ending");
+            let results = certification::expire(&session, &whose, &|done| bar.set_position(done)).await;
+            bar.finish_and_clear();
+            report(outcomes(found, results?, "ended"), context)
         }
     }
 }

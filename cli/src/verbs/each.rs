@@ -1,11 +1,38 @@
 //! What became of each person, where several are named: one that fails stops nobody else.
 
+use futures::stream::{self, StreamExt};
 use serde::Serialize;
-use ticrypt_client::ClientError;
 use ticrypt_client::project::ALREADY_MEMBER;
-use ticrypt_types::UserName;
+use ticrypt_client::{ClientError, Session};
+use ticrypt_types::{UserId, UserName};
 
 use crate::context::Context;
+
+/// People looked up at once.
+const LOOK_UPS: usize = 8;
+
+/// Somebody as they were named, and who that is.
+pub(super) type Found = (UserName, Result<UserId, ClientError>);
+
+pub(super) async fn look_up(session: &Session, people: Vec<UserName>) -> Vec<Found> {
+    let one = |name: UserName| async {
+        let found = session.users.lookup(&name).await.map(|person| person.user);
+        (name, found)
+    };
+    stream::iter(people).map(one).buffered(LOOK_UPS).collect().await
+}
+
+/// Those who were found.
+pub(super) fn users(found: &[Found]) -> Vec<UserId> {
+    found.iter().filter_map(|(_, user)| user.as_ref().ok().copied()).collect()
+}
+
+/// What came of each; `results` are of those who were found, in order.
+pub(super) fn outcomes(found: Vec<Found>, results: Vec<Result<(), ClientError>>, word: &'static str) -> Vec<Done> {
+    let mut results = results.into_iter();
+    let of = |user: Result<UserId, ClientError>| user.and_then(|_| results.next().unwrap_or(Ok(())));
+    found.into_iter().scan(of, |of, (name, user)| Some(outcome(name, of(user), word))).collect()
+}
 
 #[derive(Serialize)]
 pub(super) struct Done {

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod agent;
 pub mod audit;
+pub mod bulk;
 pub mod certification;
 pub mod completion;
 pub mod deployment;

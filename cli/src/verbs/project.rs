@@ -1,7 +1,6 @@
 //! `ticrypt project`: making projects, and who is in them.
 
 use clap::{Args, Subcommand};
-use futures::stream::{self, StreamExt};
 use serde::Serialize;
 use ticrypt_api::project::{MemberRefused, MemberView, ProjectAbout, ProjectView};
 use ticrypt_client::project::{self, Admission, Projects, Terms};
@@ -9,11 +8,9 @@ use ticrypt_client::{ClientError, Session, certification};
 use ticrypt_types::{Colour, MemberRole, Restrictions, Tag, Timestamp, Title, UserId, UserName};
 
 use crate::context::Context;
-use crate::verbs::each::{Done, outcome, report};
+use crate::verbs::each::{Done, look_up, outcome, report, users};
 use crate::verbs::work::moment;
 
-/// People looked up at once.
-const LOOK_UPS: usize = 8;
 /// What a tag is coloured like if nobody says.
 const COLOUR: &str = "#6b7280";
 
@@ -260,17 +257,12 @@ async fn add(add: Add, session: &Session, context: &Context) -> anyhow::Result<(
     let restrictions = add.restrict.iter().copied().fold(Restrictions::NONE, Restrictions::and);
     let terms = Terms { role, restrictions, expires_ms, update: add.update };
     let admission = Admission { project: view.project, terms, above: add.above };
-    let mut looked_up = Vec::with_capacity(add.people.len());
-    let names = stream::iter(add.people).map(|name| async { (session.users.lookup(&name).await.map(|person| person.user), name) });
-    let mut names = names.buffered(LOOK_UPS);
-    while let Some((user, name)) = names.next().await {
-        looked_up.push((name, user));
-    }
-    let people: Vec<UserId> = looked_up.iter().filter_map(|(_, user)| user.as_ref().ok().copied()).collect();
+    let found = look_up(session, add.people).await;
+    let people = users(&found);
     let bar = context.output.count_bar(people.len() as u64, "adding");
     let refused = project::admit(session, &projects, &admission, &people, &|done| bar.set_position(done as u64)).await?;
     bar.finish_and_clear();
-    report(looked_up.into_iter().map(|(name, user)| told(name, user, &refused, "added")).collect(), context)
+    report(found.into_iter().map(|(name, user)| told(name, user, &refused, "added")).collect(), context)
 }
 
 async fn remove(text: &str, people: Vec<UserName>, session: &Session, context: &Context) -> anyhow::Result<()> {
@@ -282,8 +274,7 @@ async fn remove(text: &str, people: Vec<UserName>, session: &Session, context: &
         None => Err(ClientError::not_found("they are no member that you can see; run `ticrypt project members`")),
     };
     let found: Vec<(UserName, Result<UserId, ClientError>)> = people.into_iter().map(|name| (name.clone(), found(&name))).collect();
-    let users: Vec<UserId> = found.iter().filter_map(|(_, user)| user.as_ref().ok().copied()).collect();
-    let refused = project::take_out(session, view, &users, &|_| ()).await?;
+    let refused = project::take_out(session, view, &users(&found), &|_| ()).await?;
     report(found.into_iter().map(|(name, user)| told(name, user, &refused, "removed")).collect(), context)
 }
 

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use ticrypt_api::user::UserView;
-use ticrypt_client::users::{Person, StateChange, Trust};
+use ticrypt_client::users::{Person, StateChange, Trust, change_states, set_permissions};
 use ticrypt_client::{ClientError, Session, clock, home};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::bundle::{BUNDLE_MAX_LEN, Fingerprint};
 use ticrypt_crypto::statement::Action;
-use ticrypt_types::{Permission, Permissions, Rank, Timestamp, UserName, UserState};
+use ticrypt_types::{Permission, Permissions, Rank, Timestamp, UserId, UserName, UserState};
 
 use crate::context::Context;
 use crate::passphrase::ask_line;
+use crate::verbs::each::{outcomes, report};
 use ticrypt_client::when;
 
 #[derive(Debug, Subcommand)]
@@ -42,23 +43,25 @@ pub enum Command {
     Unpin { name: UserName },
     /// Administrators: activate an account, after comparing the fingerprint with the person
     Activate(Activate),
-    /// Administrators: end a person's access
+    /// Administrators: end people's access
     Deactivate {
-        name: UserName,
+        #[arg(required = true, value_name = "PERSON")]
+        people: Vec<UserName>,
         /// Shown to administrators
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
     /// Administrators: no access for a time; it resumes by itself
     Disable(Disable),
-    /// Administrators: change a rank
+    /// Administrators: change people's rank
     Role {
-        name: UserName,
+        #[arg(required = true, value_name = "PERSON")]
+        people: Vec<UserName>,
         /// `user`, `sub-admin`, `admin` or `super-admin`
         #[arg(value_parser = rank)]
         rank: Rank,
     },
-    /// Administrators: see, give and take what the system lets a person do
+    /// Administrators: see what the system lets a person do; give and take it from people
     ///
     /// A permission opens nothing: keys and projects are asked besides. You give and take only what you have yourself.
     Permissions(PermissionChange),
@@ -88,7 +91,8 @@ pub struct Activate {
 
 #[derive(Debug, Args)]
 pub struct Disable {
-    name: UserName,
+    #[arg(required = true, value_name = "PERSON")]
+    people: Vec<UserName>,
     /// `7d`, `12h`, `2027-01-31` or `2027-01-31T12:00:00Z`
     #[arg(long, value_name = "TIME", required_unless_present = "end")]
     until: Option<String>,
@@ -99,7 +103,8 @@ pub struct Disable {
 
 #[derive(Debug, Args)]
 pub struct PermissionChange {
-    name: UserName,
+    #[arg(required = true, value_name = "PERSON")]
+    people: Vec<UserName>,
     /// Permissions to give, e.g. `project.create`
     #[arg(long, num_args = 1.., value_name = "PERMISSION")]
     give: Vec<Permission>,
@@ -160,16 +165,16 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Activate(activate) => self::activate(activate, &session, context).await,
-        Command::Deactivate { name, reason } => change(&name, Action::Deactivate, reason, &session, context).await,
+        Command::Deactivate { people, reason } => change(people, Action::Deactivate, reason, &session, context).await,
         Command::Disable(disable) => {
             let until = match &disable.until {
                 Some(text) => when::parse(text, clock::now())
                     .ok_or_else(|| ClientError::invalid(format!("`{text}` is not a time; try `7d` or `2027-01-31`")))?,
                 None => Timestamp::ABSENT,
             };
-            change(&disable.name, Action::DisableUntil(until), String::new(), &session, context).await
+            change(disable.people, Action::DisableUntil(until), String::new(), &session, context).await
         }
-        Command::Role { name, rank } => change(&name, Action::Role(rank), String::new(), &session, context).await,
+        Command::Role { people, rank } => change(people, Action::Role(rank), String::new(), &session, context).await,
         Command::Permissions(change) => permissions(change, &session, context).await,
         Command::Reset(reset) => self::reset(reset, &session, context).await,
     }
@@ -218,26 +223,82 @@ async fn activate(activate: Activate, session: &Session, context: &Context) -> a
     Ok(())
 }
 
-async fn change(name: &UserName, action: Action, reason: String, session: &Session, context: &Context) -> anyhow::Result<()> {
-    let view = session.users.find(name).await?;
-    session.users.change_state(&*session.keys, StateChange { view, action, reason, new_bundle: None }, None).await?;
-    context.output.hint("Done; the statement is in the key log.");
+/// The rows of these people, as far as one sees them.
+async fn views(people: Vec<UserName>, session: &Session) -> anyhow::Result<Vec<(UserName, Result<UserView, ClientError>)>> {
+    let all = session.users.list(None).await?;
+    let view = |name: UserName| {
+        let found = all.iter().find(|view| view.name == name).cloned();
+        let found = found.ok_or_else(|| ClientError::not_found(format!("there is no account {name}; run `ticrypt users list`")));
+        (name, found)
+    };
+    Ok(people.into_iter().map(view).collect())
+}
+
+async fn change(people: Vec<UserName>, action: Action, reason: String, session: &Session, context: &Context) -> anyhow::Result<()> {
+    let views = views(people, session).await?;
+    let made = |view: &UserView| StateChange { view: view.clone(), action, reason: reason.clone(), new_bundle: None };
+    let changes: Vec<StateChange> = views.iter().filter_map(|(_, view)| view.as_ref().ok()).map(made).collect();
+    let bar = context.output.count_bar(changes.len() as u64, "changing");
+    let results = change_states(session, &changes, &|done| bar.set_position(done)).await;
+    bar.finish_and_clear();
+    let found = views.into_iter().map(|(name, view)| (name, view.map(|view| view.user))).collect();
+    report(outcomes(found, results?, "done"), context)?;
+    context.output.hint("Done; the statements are in the key log.");
     Ok(())
 }
 
 async fn permissions(change: PermissionChange, session: &Session, context: &Context) -> anyhow::Result<()> {
+    let (give, take) = (change.give, change.take);
+    let wanted = |had: Permissions| -> Permissions {
+        let given = give.iter().copied().fold(had, Permissions::with);
+        given.iter().filter(|permission| !take.contains(permission)).collect()
+    };
+    let views = views(change.people, session).await?;
+    let changed = |view: &&UserView| wanted(view.permissions) != view.permissions;
+    let whom: Vec<(UserId, Permissions)> =
+        views.iter().filter_map(|(_, view)| view.as_ref().ok()).filter(changed).map(|view| (view.user, wanted(view.permissions))).collect();
+    if let [(_, view)] = &views[..] {
+        return of_one(view, &wanted, &whom, session, context).await;
+    }
+    let bar = context.output.count_bar(whom.len() as u64, "changing");
+    let mut results = set_permissions(session, &whom, &|done| bar.set_position(done)).await?.into_iter();
+    bar.finish_and_clear();
+    // Who has them already is done.
+    let mut all = Vec::with_capacity(views.len());
+    let mut found = Vec::with_capacity(views.len());
+    for (name, view) in views {
+        if let Ok(view) = &view {
+            all.push(if changed(&view) { results.next().unwrap_or(Ok(())) } else { Ok(()) });
+        }
+        found.push((name, view.map(|view| view.user)));
+    }
+    report(outcomes(found, all, "done"), context)
+}
+
+/// Changes what one person may do, and shows all of it.
+async fn of_one(
+    view: &Result<UserView, ClientError>,
+    wanted: &dyn Fn(Permissions) -> Permissions,
+    whom: &[(UserId, Permissions)],
+    session: &Session,
+    context: &Context,
+) -> anyhow::Result<()> {
     #[derive(Serialize)]
     struct Held {
         permission: &'static str,
         category: &'static str,
         held: bool,
     }
-    let view = session.users.find(&change.name).await?;
-    let mut permissions = change.give.iter().copied().fold(view.permissions, Permissions::with);
-    permissions = permissions.iter().filter(|permission| !change.take.contains(permission)).collect();
-    if permissions != view.permissions {
-        session.users.set_permissions(view.user, permissions).await?;
+    let view = match view {
+        Ok(view) => view,
+        Err(error) => return Err(ClientError::not_found(error.to_string()).into()),
+    };
+    if !whom.is_empty() {
+        for result in set_permissions(session, whom, &|_| ()).await? {
+            result?;
+        }
     }
+    let permissions = wanted(view.permissions);
     let rows = Permission::ALL.iter().map(|permission| Held {
         permission: permission.word(),
         category: permission.category().word(),

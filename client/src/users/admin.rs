@@ -7,9 +7,11 @@ use ticrypt_crypto::statement::{Action, StatementPayload};
 use ticrypt_types::{Operation, Permissions, UserId, UserName, UserState};
 
 use super::Users;
+use crate::bulk::{self, Item, Step};
 use crate::clock;
 use crate::error::{ClientError, Kind, Result};
-use crate::keys::{Batch, Keys};
+use crate::keys::{Batch, Keys, SIGN_MAX_RECORDS};
+use crate::session::Session;
 
 const PAGE: u32 = 1_000;
 
@@ -44,12 +46,6 @@ impl Users {
     pub async fn find(&self, name: &UserName) -> Result<UserView> {
         let found = self.list(None).await?.into_iter().find(|view| view.name == *name);
         found.ok_or_else(|| ClientError::not_found(format!("there is no account {name}; run `ticrypt users list`")))
-    }
-
-    /// What the system lets somebody do, whole.
-    pub async fn set_permissions(&self, user: UserId, permissions: Permissions) -> Result<()> {
-        let request = PermissionsRequest { permissions };
-        self.transport.call(Operation::UserPermissions, &[&user.to_string()], &(), &request).await
     }
 
     /// Accepts the keys that a person made by a reset (docs/formats.md §2, reason 3), after their fingerprint was compared with the person.
@@ -88,23 +84,56 @@ impl Users {
                 format!("the fingerprint of {} is {shown}; compare it with the person and give it as it was compared", change.view.name),
             ));
         }
-        let me = keys.identity();
-        let statement = StatementPayload {
-            deployment: self.deployment,
-            user: change.view.user,
-            bundle: shown.0,
-            action: change.action.code(),
-            argument: change.action.argument(),
-            reason: change.reason,
-            issuer: me.user,
-            issuer_bundle: me.hash(),
-            at: clock::now(),
-        };
-        let mut signed = keys.sign(Batch::Statements(vec![statement])).await?;
+        let mut signed = keys.sign(Batch::Statements(vec![self.statement(keys, &change)])).await?;
         let statement = signed.pop().ok_or_else(|| ClientError::broken("the statement was not signed"))?;
         let request = UserStateRequest { statement: statement.into(), bundle: change.new_bundle.map(Into::into) };
         let user = change.view.user.to_string();
         self.transport.call::<_, Option<serde::de::IgnoredAny>>(Operation::UserState, &[&user], &(), &request).await?;
         Ok(())
     }
+
+    fn statement(&self, keys: &dyn Keys, change: &StateChange) -> StatementPayload {
+        let me = keys.identity();
+        StatementPayload {
+            deployment: self.deployment,
+            user: change.view.user,
+            bundle: Digest::new(change.view.fingerprint.0),
+            action: change.action.code(),
+            argument: change.action.argument(),
+            reason: change.reason.clone(),
+            issuer: me.user,
+            issuer_bundle: me.hash(),
+            at: clock::now(),
+        }
+    }
+}
+
+/// Signs and sends a statement about each of several accounts, under as few signatures as it takes; nobody is activated so, since that takes a
+/// comparison with each person. Gives what came of each, in order.
+pub async fn change_states(session: &Session, changes: &[StateChange], step: Step<'_>) -> Result<Vec<Result<()>>> {
+    if changes.iter().any(|change| matches!(change.action, Action::Activate | Action::Reset)) {
+        return Err(ClientError::invalid("people are activated one by one, each after their fingerprint was compared with them"));
+    }
+    let mut results = Vec::with_capacity(changes.len());
+    for some in changes.chunks(SIGN_MAX_RECORDS) {
+        let statements = some.iter().map(|change| session.users.statement(&*session.keys, change)).collect();
+        let signed = session.keys.sign(Batch::Statements(statements)).await?;
+        let item = |(change, statement): (&StateChange, Vec<u8>)| {
+            let request = UserStateRequest { statement: statement.into(), bundle: None };
+            Item { parameters: vec![change.view.user.to_string()], request }
+        };
+        let before = results.len() as u64;
+        let items: Vec<Item<UserStateRequest>> = some.iter().zip(signed).map(item).collect();
+        results.append(&mut bulk::run(session, Operation::UserState, &items, &|done| step(before + done)).await?);
+    }
+    Ok(results)
+}
+
+/// What the system lets each of several people do, whole. Gives what came of each, in order.
+pub async fn set_permissions(session: &Session, whom: &[(UserId, Permissions)], step: Step<'_>) -> Result<Vec<Result<()>>> {
+    let item = |(user, permissions): &(UserId, Permissions)| {
+        let request = PermissionsRequest { permissions: *permissions };
+        Item { parameters: vec![user.to_string()], request }
+    };
+    bulk::run(session, Operation::UserPermissions, &whom.iter().map(item).collect::<Vec<_>>(), step).await
 }

@@ -34,7 +34,7 @@ use crate::keys::PublicIdentity;
 use crate::mirror::Mirrors;
 use crate::transport::Transport;
 
-pub use admin::StateChange;
+pub use admin::{StateChange, change_states, set_permissions};
 pub use card::Chain;
 pub use compare::{Change, Comparison};
 pub use pins::{Pin, Pins, Trust};

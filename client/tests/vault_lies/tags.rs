@@ -17,7 +17,8 @@ use crate::world::{World, case, path, put};
 pub async fn works_in(world: &World, person: &mut Person) -> ProjectId {
     let may = [Permission::ProjectCreate, Permission::ProjectDeclassify, Permission::ProjectManage];
     let permissions = may.into_iter().fold(Permissions::basic(), Permissions::with);
-    world.people.admin().users.set_permissions(person.session.user(), permissions).await.unwrap();
+    let given = [(person.session.user(), permissions)];
+    ticrypt_client::users::set_permissions(&world.people.admin(), &given, &|_| ()).await.unwrap();
     let (name, tag) = ("Florida".parse().unwrap(), "FL".parse().unwrap());
     let about = ProjectAbout { name, tag, colour: "#1f77b4".parse().unwrap(), description: String::new(), level: None };
     let project = project::create(&person.session, None, about).await.unwrap();

@@ -6,7 +6,8 @@ use askama::Template;
 use axum::response::Response;
 use serde::Serialize;
 use ticrypt_api::certification::{CertificationView, RequirementView};
-use ticrypt_client::{certification, clock};
+use ticrypt_client::certification::{self, Whose};
+use ticrypt_client::clock;
 use ticrypt_types::{Permission, RequirementId, Timestamp, UserName};
 
 use super::vault::{day, shown};
@@ -190,15 +191,19 @@ pub async fn give(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let session = office.session();
     let requirement: RequirementId = fields.parsed("requirement", "a requirement")?;
     let expires = until(&fields)?;
-    let mut tally = Tally::default();
+    let (mut tally, mut whom) = (Tally::default(), Vec::new());
     for word in super::members::people(fields.need("people")?) {
-        let certified = async {
+        let found = async {
             let name: UserName = word.parse().map_err(|_| ticrypt_client::ClientError::invalid("this is not a user name; check it"))?;
-            let person = session.users.lookup(&name).await?;
-            certification::certify(session, requirement, person.user, expires).await
+            session.users.lookup(&name).await
         };
-        tally.take(&shown(word), certified.await);
+        match found.await {
+            Ok(person) => whom.push((shown(word), (requirement, person.user))),
+            Err(error) => tally.take::<()>(&shown(word), Err(error)),
+        }
     }
+    let (names, whom): (Vec<String>, Vec<Whose>) = whom.into_iter().unzip();
+    tally.take_all(&names, certification::certify(session, &whom, expires, &|_| ()).await?);
     let toast =
         (tally.done > 0).then(|| format!("Certified {}; it counts from their next login.", ui::count(tally.done, "person", "people")));
     Ok(Done { toast, ..tally.told("Certified", "person", "people") })
@@ -215,21 +220,25 @@ async fn selected(office: &Office, fields: &Fields) -> Result<Vec<CertificationV
     Ok(chosen)
 }
 
+/// The selected ones: of whom, and which.
+async fn chosen(office: &Office, fields: &Fields) -> Result<(Vec<String>, Vec<Whose>)> {
+    let selected = selected(office, fields).await?;
+    Ok(selected.into_iter().map(|view| (view.name.to_string(), (view.requirement, view.user))).unzip())
+}
+
 /// `POST /certifications/renew`.
 pub async fn renew(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let expires = until(&fields)?;
+    let (names, whose) = chosen(&office, &fields).await?;
     let mut tally = Tally::default();
-    for CertificationView { requirement, user, name, .. } in selected(&office, &fields).await? {
-        tally.take(name.as_str(), certification::certify(office.session(), requirement, user, expires).await);
-    }
+    tally.take_all(&names, certification::certify(office.session(), &whose, expires, &|_| ()).await?);
     Ok(tally.told("Renewed", "certification", "certifications"))
 }
 
 /// `POST /certifications/end`.
 pub async fn end(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let (names, whose) = chosen(&office, &fields).await?;
     let mut tally = Tally::default();
-    for CertificationView { requirement, user, name, .. } in selected(&office, &fields).await? {
-        tally.take(name.as_str(), certification::expire(office.session(), requirement, user).await);
-    }
+    tally.take_all(&names, certification::expire(office.session(), &whose, &|_| ()).await?);
     Ok(tally.told("Ended", "certification", "certifications"))
 }

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 use ticrypt_api::user::UserView;
 use ticrypt_client::clock;
-use ticrypt_client::users::StateChange;
+use ticrypt_client::users::{StateChange, change_states};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::bundle::Fingerprint;
 use ticrypt_crypto::statement::Action as Statement;
@@ -19,7 +19,7 @@ use crate::desk::Office;
 use crate::fields::Fields;
 use crate::table::{self, Cell, Column, Filter, Row};
 use crate::trouble::{Result, Trouble};
-use crate::ui::{self, Action, Chrome, Done, Look, is_administrator};
+use crate::ui::{self, Action, Chrome, Done, Look, Tally, is_administrator};
 
 #[derive(Serialize)]
 #[serde(transparent)]
@@ -304,20 +304,16 @@ pub async fn role_dialog(Inside(office): Inside, fields: Fields) -> Result<Respo
     change_dialog(&office, &fields, "Change the rank of", "/people/role", "Change", Kind::Rank).await
 }
 
-/// Each person by the same single path; who could not be changed is told.
+/// Who could not be changed is told.
 async fn change(office: &Office, fields: &Fields, action: Statement, reason: &str, done: &str) -> Result<Done> {
-    let session = office.session();
-    let (mut changed, mut notes) = (0, Vec::new());
-    for view in chosen(office, fields).await? {
-        let name = view.name.clone();
-        let change = StateChange { view, action, reason: reason.to_owned(), new_bundle: None };
-        match session.users.change_state(&*session.keys, change, None).await {
-            Ok(()) => changed += 1,
-            Err(error) => notes.push(format!("{name}: {error}").into()),
-        }
-    }
-    let toast = (changed > 0).then(|| format!("{} {done}.", ui::count(changed, "account is", "accounts are")));
-    Ok(Done { toast, notes, reload: Some("rows"), ..Done::default() })
+    let chosen = chosen(office, fields).await?;
+    let names: Vec<String> = chosen.iter().map(|view| view.name.to_string()).collect();
+    let made = |view| StateChange { view, action, reason: reason.to_owned(), new_bundle: None };
+    let changes: Vec<StateChange> = chosen.into_iter().map(made).collect();
+    let mut tally = Tally::default();
+    tally.take_all(&names, change_states(office.session(), &changes, &|_| ()).await?);
+    let toast = (tally.done > 0).then(|| format!("{} {done}.", ui::count(tally.done, "account is", "accounts are")));
+    Ok(Done { toast, notes: tally.notes, reload: Some("rows"), ..Done::default() })
 }
 
 /// `POST /people/deactivate`.
