@@ -123,7 +123,7 @@ impl Store {
         self.write(move |tx| Box::pin(async move { tx.start_bulk(permit, new).await })).await
     }
 
-    /// What came of some items. Where none is open any more, it is done.
+    /// What came of some items. Where none is open any more, it is done. Decisions about the list are none the staler for it.
     pub async fn record_bulk(&self, bulk: BulkId, results: Vec<BulkResult>, at: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| Box::pin(async move { tx.record_bulk(bulk, results, at).await })).await
     }
@@ -136,7 +136,8 @@ impl Store {
     pub async fn stop_bulk(&self, permit: Permit<BulkStop>, at: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let sql = "UPDATE bulks SET state = 'stopped', changed_ms = $3, revision = revision + 1 WHERE id = $1 AND revision = $2";
+                let sql = "UPDATE bulks SET state = 'stopped', changed_ms = $3, revision = revision + 1 \
+                           WHERE id = $1 AND revision = $2 AND state = 'running'";
                 tx.run_or_stale("bulk", sql, vec![bytes(permit.on().as_bytes()), number(permit.revision())?.into(), at.to_i64().into()])
                     .await
             })
@@ -224,7 +225,7 @@ impl Tx {
             *(if state == BulkItemState::Done { &mut done } else { &mut failed }) += counted;
         }
         let sql = "UPDATE bulks SET done = done + $2, failed = failed + $3, changed_ms = $4, \
-                   state = CASE WHEN done + failed + $2 + $3 >= items THEN 'done' ELSE state END, revision = revision + 1 WHERE id = $1";
+                   state = CASE WHEN done + failed + $2 + $3 >= items THEN 'done' ELSE state END WHERE id = $1";
         let values = vec![bytes(bulk.as_bytes()), number(done)?.into(), number(failed)?.into(), at.to_i64().into()];
         self.run(sql, values).await.map(drop)
     }
@@ -232,7 +233,7 @@ impl Tx {
     async fn resume_bulk(&self, permit: Permit<BulkResume>, failed: bool, at: Timestamp) -> Result<(), StoreError> {
         let bulk = permit.on();
         let sql = "UPDATE bulks SET state = 'running', failed = CASE WHEN $4 THEN 0 ELSE failed END, changed_ms = $3, \
-                   revision = revision + 1 WHERE id = $1 AND revision = $2";
+                   revision = revision + 1 WHERE id = $1 AND revision = $2 AND state <> 'running'";
         let values = vec![bytes(bulk.as_bytes()), number(permit.revision())?.into(), at.to_i64().into(), failed.into()];
         self.run_or_stale("bulk", sql, values).await?;
         if failed {

@@ -47,6 +47,10 @@ const ABOUT_THE_OWNERS_TREE: &[Operation] = &[
 const ABOUT_THE_OWNERS_GROUP: &[Operation] =
     &[Operation::GroupRead, Operation::GroupChange, Operation::GroupSeal, Operation::GroupRename, Operation::GroupDelete];
 
+/// Answers about the owner's team: they manage it, the grantee is in it, and it is there for nobody else, but for who looks after all teams.
+const ABOUT_THE_OWNERS_TEAM: &[Operation] =
+    &[Operation::TeamMembers, Operation::TeamChange, Operation::TeamAdd, Operation::TeamRemove, Operation::TeamManager];
+
 #[tokio::test]
 async fn the_table_of_authorization() {
     let mut world = World::new().await;
@@ -96,6 +100,18 @@ fn check(operation: Operation, cells: &[String]) {
     if ABOUT_THE_OWNERS_GROUP.contains(&operation) {
         assert!([stranger, admin, root].iter().all(|cell| *cell == "404:not_found"), "{name}: {cells:?}");
         assert!(owner == "200" && grantee != "404:not_found", "{name}: {cells:?}");
+    }
+    if ABOUT_THE_OWNERS_TEAM.contains(&operation) {
+        let of_member = if operation == Operation::TeamMembers { "200" } else { "403:not_team_manager" };
+        assert!([stranger, admin].iter().all(|cell| *cell == "404:not_found"), "{name}: {cells:?}");
+        assert_eq!([grantee, owner, root], [of_member, "200", "200"], "{name}");
+    }
+    if operation == Operation::UserLookup {
+        assert_eq!(
+            [stranger, grantee, owner, admin],
+            ["404:not_found", "200", "200", "200"],
+            "{name}: the owner is in a team with the grantee"
+        );
     }
     if operation == Operation::NodeTag {
         assert_eq!((owner.as_str(), grantee.as_str()), ("403:not_in_working_set", "403:no_tag"), "{name}: only the owner comes further");

@@ -20,3 +20,4 @@ mod events;
 mod logs;
 mod projects;
 mod sessions;
+mod teams;

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod bulks;
 mod compartments;
 mod contents;
 mod copies;
@@ -18,6 +19,7 @@ mod rekey;
 mod schema;
 mod shares;
 mod tags;
+mod teams;
 mod together;
 mod told;
 
@@ -73,6 +75,9 @@ cases! {
     rekey: new_keys_open_again, nobody_is_left_out, new_keys_from_the_top_down, many_nodes_in_one_step, a_file_gets_new_wraps, a_closure_meanwhile_still_holds;
     tags: a_tag_and_its_keys, a_tag_that_came_meanwhile, an_owner_is_not_left_without_keys, what_passes_by_the_clock_is_told;
     compartments: a_key_for_tags_and_who_holds_it, a_clock_closes_a_key_for_tags, decisions_about_keys_for_tags_go_stale;
+    bulks: a_list_is_over_when_nothing_is_open, lists_are_stopped_and_the_oldest_go;
+    teams: a_team_from_its_making_to_its_end, out_of_the_last_team, who_sees_whom_by_teams, teams_in_the_care_of_sub_admins,
+        what_a_teams_trees_hold;
     groups: a_group_and_its_directory, a_group_is_founded_whole_or_not_at_all, who_is_in_a_group_follows_its_heads, decisions_about_groups_go_stale,
         a_lost_key_closes_the_directory, the_newest_key_is_sealed_once_to_each, a_deleted_group_leaves_nothing;
     together: a_failed_write_undoes_itself_only, a_panic_undoes_itself_only, two_creates_with_one_name, two_publishes,

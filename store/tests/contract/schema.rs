@@ -37,7 +37,8 @@ pub async fn a_newer_schema_is_refused(db: Db) {
         .unwrap();
     for refused in [store.migrate().await, store.check_schema().await] {
         let error = refused.unwrap_err();
-        assert!(matches!(error, StoreError::SchemaNewer { found: 10, known: 9 }), "{error:?}");
+        let known = Store::known_schema();
+        assert!(matches!(error, StoreError::SchemaNewer { found, known: ours } if (found, ours) == (known + 1, known)), "{error:?}");
         assert!(error.to_string().contains("use the newer program"));
     }
 }
@@ -51,6 +52,11 @@ pub async fn an_older_schema_is_named_and_migrated_with_its_data(db: Db) {
     // Back to what the first step made, as a deployment of that day would have it.
     let conn = raw(&db.url).await;
     for table in [
+        "bulk_items",
+        "bulks",
+        "team_assignments",
+        "team_members",
+        "teams",
         "compartment_seals",
         "compartment_heads",
         "compartments",
@@ -89,9 +95,9 @@ pub async fn an_older_schema_is_named_and_migrated_with_its_data(db: Db) {
 
     let store = Store::connect(&db.url, &Options::default()).await.unwrap();
     let error = store.check_schema().await.unwrap_err();
-    assert!(matches!(error, StoreError::SchemaOlder { found: 1, known: 9 }), "{error:?}");
+    assert!(matches!(error, StoreError::SchemaOlder { found: 1, known } if known == Store::known_schema()), "{error:?}");
     store.migrate().await.unwrap();
-    assert_eq!(store.schema_version().await.unwrap(), 9);
+    assert_eq!(store.schema_version().await.unwrap(), Store::known_schema());
     let first = store.user(user).await.unwrap().unwrap();
     assert_eq!((first.name.as_str(), first.permissions), ("first", ticrypt_types::Permissions::basic()));
     assert_eq!(store.setting("kept").await.unwrap().unwrap(), b"value");
