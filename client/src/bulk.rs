@@ -109,8 +109,11 @@ pub async fn follow(session: &Session, bulk: BulkId, step: &(dyn Fn(&BulkView) +
 /// Why items failed, by their numbers.
 pub async fn failures(session: &Session, view: &BulkView) -> Result<HashMap<u64, ClientError>> {
     let mut failed = HashMap::new();
+    if view.failed == 0 {
+        return Ok(failed);
+    }
     let mut query = BulkReadQuery { from: 0, state: Some(BulkItemState::Failed), limit: None };
-    while view.failed > 0 {
+    loop {
         let reply = read(session, view.bulk, &query).await?;
         for item in reply.items {
             let (code, message) = (item.code.unwrap_or_default(), item.message.unwrap_or_default());
@@ -118,10 +121,9 @@ pub async fn failures(session: &Session, view: &BulkView) -> Result<HashMap<u64,
         }
         match reply.next {
             Some(next) => query.from = next,
-            None => break,
+            None => return Ok(failed),
         }
     }
-    Ok(failed)
 }
 
 /// Goes on with what is open of it; `failed`: with what failed as well.

@@ -15,6 +15,8 @@ use crate::{Digest, batch};
 /// What a leaf is found by.
 pub type Key = [u8; 16];
 
+type Leaf = (Key, Digest);
+
 /// More than this stands beside no leaf: ids differ in one of their bits.
 pub const PROOF_MAX: usize = 128;
 
@@ -24,7 +26,7 @@ pub struct Duplicate(pub Key);
 
 /// A set, from which its root and the proof of each leaf follow.
 #[derive(Clone, Debug)]
-pub struct Trie(Vec<(Key, Digest)>);
+pub struct Trie(Vec<Leaf>);
 
 impl Trie {
     pub fn new(leaves: impl IntoIterator<Item = (Key, Digest)>) -> Result<Self, Duplicate> {
@@ -70,7 +72,7 @@ pub fn root_by(id: &Key, leaf: Digest, proof: &[Digest]) -> Option<Digest> {
 }
 
 /// The root of sorted leaves whose ids agree in the first `depth` bits.
-fn subtree(leaves: &[(Key, Digest)], depth: u32) -> Digest {
+fn subtree(leaves: &[Leaf], depth: u32) -> Digest {
     match leaves {
         [] => Digest::ZERO,
         [(_, leaf)] => *leaf,
@@ -81,7 +83,7 @@ fn subtree(leaves: &[(Key, Digest)], depth: u32) -> Digest {
     }
 }
 
-fn split(leaves: &[(Key, Digest)], depth: u32) -> (&[(Key, Digest)], &[(Key, Digest)]) {
+fn split(leaves: &[Leaf], depth: u32) -> (&[Leaf], &[Leaf]) {
     leaves.split_at(leaves.partition_point(|(id, _)| !bit(id, depth)))
 }
 
