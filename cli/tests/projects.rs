@@ -45,6 +45,15 @@ fn a_federal_project_and_its_states() {
     assert_eq!(found["restrictions"][0], "no-download");
     assert_eq!(ada.json(&["project", "members", "Florida"]).as_array().unwrap().len(), 1, "one sees oneself");
 
+    // A project shares nothing by itself: everybody in it is named at once, by who sees them.
+    pi.run(&["mkdir", "/study"]).ok();
+    let shared = pi.json(&["share", "/study", "--members-of", "Texas"]);
+    assert_eq!((shared.as_array().unwrap().len(), shared[0]["recipient"].as_str()), (1, Some("ada")));
+    ada.run(&["mkdir", "/own"]).ok();
+    ada.run(&["share", "/own", "--members-of", "Texas"]).fails(3, "do not see who else");
+    pi.run(&["share", "/study", "--members-of", "Nowhere"]).fails(4, "there is no project Nowhere");
+    pi.run(&["share", "/study"]).fails(2, "PERSON");
+
     // Gained after the login; never two of a tree.
     ada.run(&["work", "Florida"]).fails(3, "log in again");
     ada.run(&["logout"]).ok();

@@ -25,7 +25,7 @@ pub struct Arguments {
     /// Names of people
     #[arg(required_unless_present = "members_of", value_name = "PERSON")]
     people: Vec<UserName>,
-    /// Everybody who is in a project now, as far as you see them; a project shares nothing by itself
+    /// Everybody who is in a project now, if you see its members; a project shares nothing by itself
     #[arg(long, value_name = "PROJECT")]
     members_of: Option<String>,
     /// They may change it too

@@ -18,7 +18,7 @@ use ticrypt_types::limits::ROSTER_CHANGES_MAX;
 use ticrypt_types::{MemberRole, Operation, ProjectId, Restrictions, Timestamp, UserId};
 
 use super::Projects;
-use super::roster::{Verified, entry, keep, lie, newest};
+use super::roster::{Verified, entry, keep, lie, newest, unsigned};
 use crate::error::{ClientError, Kind, Result};
 use crate::keys::Batch;
 use crate::session::Session;
@@ -86,6 +86,39 @@ pub async fn members(session: &Session, project: ProjectId) -> Result<Vec<Member
     }
 }
 
+/// The members, whole and held to the newest head, for who sees them all.
+async fn listed(session: &Session, project: ProjectId) -> Result<(Option<Verified>, Vec<MemberView>)> {
+    let listed = members(session, project).await?;
+    let Some(head) = newest(session, project).await? else { return Ok((None, listed)) };
+    if let [one] = &listed[..]
+        && (one.user == session.user() && head.members > 1)
+    {
+        return Err(ClientError::refused(
+            "members_hidden",
+            "you do not see who else is in that project; its managers do, and who has the permission for it",
+        ));
+    }
+    let entries = listed.iter().map(|member| entry(session.deployment_id(), project, member)).collect::<Result<Vec<_>>>()?;
+    if head.verify_roster(&entries).is_ok() {
+        return Ok((Some(head), listed));
+    }
+    // Somebody else may have signed the next one between the two answers.
+    let again = newest(session, project).await?;
+    let moved = again.is_some_and(|again| again.counter != head.counter);
+    Err(if moved { stale() } else { lie("its members are not those that were signed") })
+}
+
+/// Everybody who is in a project now, proven by its newest head: the server can leave nobody in this list and put nobody into it.
+pub async fn proven_members(session: &Session, project: ProjectId) -> Result<Vec<MemberView>> {
+    let (head, listed) = listed(session, project).await?;
+    if head.is_none() {
+        return Err(unsigned(project));
+    }
+    let now = clock::now();
+    let lives = |member: &MemberView| !member.withdrawn && member.expires_ms.is_none_or(|end| !end.is_expired(now));
+    Ok(listed.into_iter().filter(lives).collect())
+}
+
 /// Takes people into a project, from the root down, since each takes the one above. Gives those who were refused, and why.
 pub async fn admit(
     session: &Session,
@@ -124,22 +157,19 @@ pub const ALREADY_MEMBER: &str = "already_member";
 
 /// Changes who is in a project, in as many heads as it takes. Gives those who were refused, and why; the others are done.
 pub async fn change_members(session: &Session, project: ProjectId, changes: Changes, step: Step<'_>) -> Result<Vec<MemberRefused>> {
-    let Changes { set, remove, mut pi } = changes;
-    let mut steps: Vec<Change> = set.into_iter().map(|(user, terms)| Change::Set(user, terms)).collect();
-    steps.extend(remove.into_iter().map(Change::Remove));
-    let mut refused = Vec::new();
-    let mut some = steps.chunks(ROSTER_CHANGES_MAX);
-    let mut done = 0;
-    loop {
-        let part = some.next();
-        if part.is_none() && pi.is_none() {
-            return Ok(refused);
-        }
-        let part = part.unwrap_or_default();
-        refused.append(&mut in_one_head(session, project, part, pi.take_if(|_| done + part.len() == steps.len())).await?);
+    let Changes { set, remove, pi } = changes;
+    let mut changes: Vec<Change> = set.into_iter().map(|(user, terms)| Change::Set(user, terms)).collect();
+    changes.extend(remove.into_iter().map(Change::Remove));
+    let parts: Vec<&[Change]> = if changes.is_empty() { vec![&[]] } else { changes.chunks(ROSTER_CHANGES_MAX).collect() };
+    let (mut refused, mut done, mut state) = (Vec::new(), 0, None);
+    for (at, part) in parts.iter().enumerate() {
+        // With the last of them, since who becomes the investigator may come in with these.
+        let pi = pi.filter(|_| at + 1 == parts.len());
+        refused.append(&mut in_one_head(session, project, part, pi, &mut state).await?);
         done += part.len();
         step(done);
     }
+    Ok(refused)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -149,24 +179,44 @@ enum Change {
 }
 
 /// One head with those of the changes that are not refused. Tried again when somebody else was faster.
-async fn in_one_head(session: &Session, project: ProjectId, changes: &[Change], pi: Option<UserId>) -> Result<Vec<MemberRefused>> {
+async fn in_one_head(
+    session: &Session,
+    project: ProjectId,
+    changes: &[Change],
+    pi: Option<UserId>,
+    state: &mut Option<State>,
+) -> Result<Vec<MemberRefused>> {
     let mut races = 0;
     loop {
-        match once(session, project, changes, pi).await {
+        match once(session, project, changes, pi, state.take()).await {
+            Ok((refused, after)) => {
+                *state = Some(after);
+                return Ok(refused);
+            }
             Err(error) if error.kind() == Kind::Stale && races < RACES => {
                 races += 1;
                 tokio::time::sleep(PAUSE * races + Duration::from_millis(entropy::below(30))).await;
             }
-            other => return other,
+            Err(error) => return Err(error),
         }
     }
 }
 
-async fn once(session: &Session, project: ProjectId, changes: &[Change], pi: Option<UserId>) -> Result<Vec<MemberRefused>> {
+/// `known`: the members as one's own head before left them.
+async fn once(
+    session: &Session,
+    project: ProjectId,
+    changes: &[Change],
+    pi: Option<UserId>,
+    known: Option<State>,
+) -> Result<(Vec<MemberRefused>, State)> {
     let mut request = request(changes)?;
     let rehearsed: MemberSetReply = session.call(Operation::MemberSet, &[&project.to_string()], &request).await?;
     let mut refused = rehearsed.refused;
-    let mut state = State::load(session, project).await?;
+    let mut state = match known {
+        Some(state) => state,
+        None => State::load(session, project).await?,
+    };
     // The investigator stays, unless another one is named with it.
     if let Some(leader) = state.pi.filter(|leader| pi.is_none_or(|pi| pi == *leader))
         && request.remove.contains(&leader)
@@ -177,14 +227,16 @@ async fn once(session: &Session, project: ProjectId, changes: &[Change], pi: Opt
     request.set.retain(|new| !is_refused(&new.user));
     request.remove.retain(|user| !is_refused(user));
     if request.set.is_empty() && request.remove.is_empty() && pi.is_none() {
-        return Ok(refused);
+        return Ok((refused, state));
     }
     state.apply(session, &mut request, pi)?;
     let (envelope, head) = sign(session, state.next(session)?).await?;
     request.head = Some(Blob(envelope));
     let _: MemberSetReply = session.call(Operation::MemberSet, &[&project.to_string()], &request).await?;
-    keep(session, &Verified::new(head))?;
-    Ok(refused)
+    let head = Verified::new(head);
+    keep(session, &head)?;
+    state.head = Some(head);
+    Ok((refused, state))
 }
 
 fn request(changes: &[Change]) -> Result<MemberSetRequest> {
@@ -204,24 +256,20 @@ fn request(changes: &[Change]) -> Result<MemberSetRequest> {
 impl State {
     /// As the server lists the members, held to the newest head: nobody is signed for whom no manager put there.
     async fn load(session: &Session, project: ProjectId) -> Result<Self> {
-        let view = Projects::load(session).await?;
-        let view = view.get(project).ok_or_else(|| ClientError::not_found("that project is not there any more"))?;
-        let listed = members(session, project).await?;
-        let head = newest(session, project).await?;
+        let (head, listed) = listed(session, project).await?;
+        let (parent, pi) = match &head {
+            Some(head) => (head.parent, head.pi),
+            None => {
+                let all = Projects::load(session).await?;
+                let view = all.get(project).ok_or_else(|| ClientError::not_found("that project is not there any more"))?;
+                (view.parent, view.pi)
+            }
+        };
         let mut entries = BTreeMap::new();
         for member in &listed {
             entries.insert(member.user, entry(session.deployment_id(), project, member)?);
         }
-        if let Some(head) = &head
-            && head.verify_roster(entries.values()).is_err()
-        {
-            // Somebody else may have signed the next one between the two answers.
-            let again = newest(session, project).await?;
-            let moved = again.is_some_and(|again| again.counter != head.counter);
-            return Err(if moved { stale() } else { lie("its members are not those that were signed") });
-        }
         let withdrawn = listed.iter().filter(|member| member.withdrawn).map(|member| member.user).collect();
-        let (parent, pi) = head.as_ref().map_or((view.parent, view.pi), |head| (head.parent, head.pi));
         Ok(Self { project, parent, pi, head, entries, withdrawn })
     }
 

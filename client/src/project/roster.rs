@@ -155,7 +155,7 @@ pub async fn line(session: &Session, project: ProjectId) -> Result<Vec<Verified>
     Ok(line)
 }
 
-fn unsigned(project: ProjectId) -> ClientError {
+pub(super) fn unsigned(project: ProjectId) -> ClientError {
     ClientError::refused(
         NO_HEADS,
         format!("nobody signed yet who is in the project {project}; its manager does so with the next change of a member"),

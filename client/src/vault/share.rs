@@ -8,7 +8,6 @@ use std::sync::Arc;
 use serde::Serialize;
 use ticrypt_api::Blob;
 use ticrypt_api::grant::{GrantCreateRequest, GrantFilter, GrantListRequest, GrantRevokeRequest, GrantView};
-use ticrypt_api::project::MemberView;
 use ticrypt_crypto::bundle::Bundle;
 use ticrypt_crypto::grant::{GrantPayload, RecipientKind, Revocation};
 use ticrypt_crypto::{Digest, Signed, Suite};
@@ -78,19 +77,18 @@ pub struct Standing {
 }
 
 impl Vault {
-    /// Everybody in a project whom one may see, but for oneself and the owner of the thing. A project shares nothing by itself (features H7), so
-    /// its members are named one by one, as they are now: who comes later is shared with later.
+    /// Everybody in a project as signed heads have it, but for oneself and the owner of the thing; for who sees them. A project shares nothing by itself
+    /// (features H7), so its members are named one by one, as they are now: who comes later is shared with later.
     pub async fn members_to_share_with(&self, path: &VaultPath, project: ProjectId) -> Result<Vec<UserName>> {
         let owner = self.resolve(path).await?.held.root.owner();
-        let (me, now) = (self.me().user, crate::clock::now());
-        let members = crate::project::members(&self.session, project).await?;
-        let lives = |member: &MemberView| !member.withdrawn && member.expires_ms.is_none_or(|end| !end.is_expired(now));
-        let others = members.into_iter().filter(|member| lives(member) && ![me, owner].contains(&member.user));
+        let me = self.me().user;
+        let members = crate::project::proven_members(&self.session, project).await?;
+        let others = members.into_iter().filter(|member| ![me, owner].contains(&member.user));
         let people: Vec<UserName> = others.map(|member| member.name).collect();
         if people.is_empty() {
             return Err(ClientError::refused(
                 "nobody_to_share_with",
-                "you see nobody else in that project; its managers see all its members, or name the people yourself",
+                "nobody else is in that project now; its managers add people, or name somebody",
             ));
         }
         Ok(people)
