@@ -45,7 +45,7 @@ fn a_team_its_people_and_what_they_hold() {
     admin.run(&["team", "manager", "Hearts", "ada", "--end"]).ok();
     ada.run(&["team", "remove", "Hearts", "eva"]).fails(3, "failed");
 
-    // Out of the last team: inactive, for that. What was shared before is read all the same by who knows the key.
+    // Out of the last team: inactive, for that.
     let removed = admin.json(&["team", "remove", "Hearts", "bob"]);
     assert_eq!(removed[0]["result"], "removed");
     assert!(removed[0]["message"].as_str().unwrap().contains("inactive"));
@@ -68,6 +68,14 @@ fn a_team_its_people_and_what_they_hold() {
     admin.run(&["team", "unassign", "Hearts", "deputy"]).ok();
     deputy.run(&["team", "show", "Hearts"]).fails(4, "no team");
 
+    // Who went to another team is seen no more, but found by whoever knows their key: what they signed has to be verified.
+    admin.run(&["team", "create", "Lung"]).ok();
+    admin.run(&["team", "add", "Lung", "eva"]).ok();
+    admin.run(&["team", "remove", "Hearts", "eva"]).ok();
+    assert_eq!(names(&ada), ["ada", "bob"]);
+    ada.run(&["users", "show", "eva"]).ok();
+    bob.run(&["users", "show", "eva"]).fails(4, "not found");
+
     // What they hold together is bounded; one makes room by deleting for good.
     admin.run(&["team", "quota", "Hearts", "--vault", "1K", "--cores", "none"]).ok();
     let shown = admin.json(&["team", "show", "Hearts"]);
@@ -82,5 +90,5 @@ fn a_team_its_people_and_what_they_hold() {
     admin.run(&["team", "delete", "Hearts"]).fails(3, "take its members out");
     admin.run(&["team", "create", "Empty"]).ok();
     admin.run(&["team", "delete", "Empty"]).ok();
-    assert_eq!(admin.json(&["team", "list"]).as_array().unwrap().len(), 1);
+    assert_eq!(admin.json(&["team", "list"]).as_array().unwrap().len(), 2);
 }
