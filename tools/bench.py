@@ -348,6 +348,8 @@ def report(figures, contenders, folder, options):
     print("decisions per second on one core: " + ", ".join(f"{what} {decide[what + '_per_s'] / 1e6:.1f} million" for what in ("open", "write", "list")))
     ticrypt = next(c for c in contenders if c.name == "ticrypt")
     within["logins"] = logins = inside("logins", "--home", ticrypt.home, "--passphrase-file", ticrypt.passphrase)
+    within["members"] = members = inside("members", "--home", ticrypt.home, "--passphrase-file", ticrypt.passphrase)
+    print(f"{members['people']} people: activated in bulk in {members['activated_s']:.1f} s, taken into a project in {members['added_s']:.1f} s, {members['added_per_s']:.0f}/s; one by one {members['alone_per_s']:.0f}/s")
     print(f"logins: {logins['logins_per_s']:.0f}/s on {logins['connections']} kept-alive connections, client and server on this machine; median {logins['median_ms']:.1f} ms, p99 {logins['p99_ms']:.1f} ms")
     within["second_command_s"] = second = statistics.median(elapsed([*ticrypt.program, "whoami"]) for _ in range(20))
     print(f"second command through the agent: {second * 1e3:.0f} ms")

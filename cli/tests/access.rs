@@ -76,4 +76,25 @@ fn every_reason_is_told_and_supposed_losses_are_weighed() {
     assert_eq!(told(&pi, &["explain", "/@groups/lab/us"]), ("member".into(), Some("locked".into()), None));
     assert_eq!(told(&pi, &["explain", "/@groups/lab/us", "ada"]), ("member".into(), Some("locked".into()), Some("locked".into())));
     ada.run(&["access", "who", "/@groups/lab/us"]).fails(3, "for its owner to see");
+
+    // What somebody holds a key to: what is shared with them, and the groups one owns.
+    let reached = pi.json(&["access", "reach", "ada"]);
+    let paths: Vec<&str> = reached.as_array().unwrap().iter().map(|one| one["path"].as_str().unwrap()).collect();
+    assert!(paths.len() == 2 && paths[0].starts_with("/@groups/lab~") && paths[1] == "/study", "{paths:?}");
+    pi.run(&["access", "reach", "ada"]).ok().says("requirement Training");
+    assert_eq!(pi.json(&["access", "reach", "bob"]).as_array().unwrap().len(), 0);
+
+    // What ends soon, for who looks after it and for whom it is.
+    pi.run(&["project", "add", "Federal", "bob", "--expires", "20d"]).ok();
+    let rows = |device: &Device, within: &str| -> Vec<(String, String, String)> {
+        let listed = device.json(&["access", "ending", "--within", within]);
+        let word = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+        listed.as_array().unwrap().iter().map(|row| (word(row, "person"), word(row, "what"), word(row, "of"))).collect()
+    };
+    let one = |person: &str, what: &str, of: &str| (person.to_owned(), what.to_owned(), of.to_owned());
+    assert_eq!(rows(&pi, "30d"), [one("bob", "membership", "Federal")]);
+    assert_eq!(rows(&pi, "400d"), [one("bob", "membership", "Federal"), one("pi", "certification", "Training")]);
+    assert_eq!(rows(&bob, "30d"), [one("bob", "membership", "Federal")]);
+    assert!(rows(&pi, "10d").is_empty() && rows(&ada, "400d").is_empty());
+    pi.run(&["access", "ending", "--within", "soon"]).fails(2, "is not a time");
 }

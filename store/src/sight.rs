@@ -23,7 +23,7 @@ const IN_CARE: &str = "id IN (SELECT m.user_id FROM team_assignments a JOIN team
 
 /// Members of a project that `$1` manages at `$2`.
 const IN_PROJECTS: &str = "id IN (SELECT o.user_id FROM members m JOIN members o ON o.project_id = m.project_id \
-                           WHERE m.user_id = $1 AND m.role = 'manager' AND (m.expires_ms = 0 OR m.expires_ms > $2))";
+                           WHERE m.user_id = $1 AND m.role = 'manager' AND m.withdrawn = FALSE AND (m.expires_ms = 0 OR m.expires_ms > $2))";
 
 const IN_NO_TEAM: &str = "NOT EXISTS (SELECT 1 FROM team_members m WHERE m.user_id = users.id)";
 

@@ -11,6 +11,7 @@ use ticrypt_types::{ProjectId, RequirementId, UserId, UserName};
 
 use crate::context::Context;
 use crate::vault::{complete, path};
+use crate::verbs::work::moment;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -25,6 +26,14 @@ pub enum Command {
     Who {
         #[arg(value_name = "PATH", value_parser = path, add = complete::vault_path())]
         path: VaultPath,
+    },
+    /// List what somebody has a key to, of what you share and of the groups you own
+    Reach { person: UserName },
+    /// List what ends by the clock: your memberships, certifications and shares, and those of the people you look after
+    Ending {
+        /// As `30d` or `2027-01-31`
+        #[arg(long, value_name = "WHEN", default_value = "30d")]
+        within: String,
     },
     /// The same as if people had lost a membership or a certification: who would lose what
     WhatIf {
@@ -52,6 +61,8 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
     let vault = Vault::new(Arc::new(context.session().await?));
     let projects = Projects::load(vault.session()).await?;
     let (path, person, lost) = match command {
+        Command::Reach { person } => return reach(&person, &vault, &projects, context).await,
+        Command::Ending { within } => return ending(&within, &vault, context).await,
         Command::Explain { path, person } => {
             let person = Some(person.unwrap_or_else(|| vault.session().me().name.clone()));
             (path, person, None)
@@ -69,7 +80,7 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
     if context.output.is_json() {
         return context.output.result(&reply, |_| Ok(()));
     }
-    let names = Names { projects: &projects, requirements: requirements(&vault, &reply).await? };
+    let names = Names { projects: &projects, requirements: requirements(&vault, reply.people.iter()).await? };
     if let (Some(_), [person]) = (&person, &reply.people[..])
         && lost.is_none()
     {
@@ -81,6 +92,35 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
         return what_if(&now, &reply, &names, lost, context);
     }
     who(&reply, &names, context)
+}
+
+async fn reach(name: &UserName, vault: &Vault, projects: &Projects, context: &Context) -> anyhow::Result<()> {
+    let user = vault.session().users.lookup(name).await?.user;
+    let reached = access::reach(vault, user, name).await?;
+    if reached.is_empty() {
+        context.output.hint(&format!("{name} has a key to nothing that you share, and is in no group that you own."));
+    }
+    let names = Names { projects, requirements: requirements(vault, reached.iter().map(|one| &one.access)).await? };
+    context.output.table(&reached, &["PATH", "KEY", "NOW", "WHEN AT WORK ON ITS TAGS", ""], |one| {
+        let missing = one.access.tags.iter().find_map(|tag| tag.why_not.as_ref().map(|why| names.advice(why)));
+        vec![
+            one.path.clone(),
+            held_by(one.access.held_by),
+            can(&one.access, |verdict| verdict.now.is_some()),
+            can(&one.access, |verdict| verdict.then.is_some()),
+            missing.unwrap_or_default(),
+        ]
+    })
+}
+
+async fn ending(within: &str, vault: &Vault, context: &Context) -> anyhow::Result<()> {
+    let endings = access::ending(vault, moment(within)?).await?;
+    if endings.is_empty() {
+        context.output.hint("Nothing ends until then that you could see.");
+    }
+    context.output.table(&endings, &["ENDS", "PERSON", "WHAT", "OF"], |one| {
+        vec![one.ends_ms.to_string(), one.person.to_string(), one.what.to_owned(), one.of.clone()]
+    })
 }
 
 impl Lost {
@@ -112,9 +152,9 @@ impl Names<'_> {
 }
 
 /// Those that people may see by name, if a reason names any.
-async fn requirements(vault: &Vault, reply: &AccessExplainReply) -> anyhow::Result<Vec<(RequirementId, String)>> {
-    let reasons = reply.people.iter().flat_map(|person| &person.tags).filter_map(|tag| tag.why_not.as_ref());
-    if !reasons.into_iter().any(|why| why.code == "uncertified") {
+async fn requirements(vault: &Vault, people: impl Iterator<Item = &PersonAccess>) -> anyhow::Result<Vec<(RequirementId, String)>> {
+    let mut reasons = people.flat_map(|person| &person.tags).filter_map(|tag| tag.why_not.as_ref());
+    if !reasons.any(|why| why.code == "uncertified") {
         return Ok(Vec::new());
     }
     let all = certification::requirements(vault.session()).await?;

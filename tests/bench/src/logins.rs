@@ -26,9 +26,9 @@ const CLIENT: &str = "make bench";
 pub(crate) struct Place {
     /// A home with one deployment and the key file of an administrator.
     #[arg(long)]
-    home: PathBuf,
+    pub(crate) home: PathBuf,
     #[arg(long)]
-    passphrase_file: PathBuf,
+    pub(crate) passphrase_file: PathBuf,
 }
 
 pub(crate) fn run(place: &Place, connections: usize, seconds: u64) -> Result<()> {
@@ -77,7 +77,7 @@ async fn log_in(place: &Place, connections: usize, during: Duration) -> Result<(
     Ok((all, start.elapsed()))
 }
 
-async fn administrator(home: &Home, deployment: &Deployment, passphrase_file: &Path) -> Result<Session> {
+pub(crate) async fn administrator(home: &Home, deployment: &Deployment, passphrase_file: &Path) -> Result<Session> {
     let passphrase = std::fs::read_to_string(passphrase_file)?;
     let file = KeyFile::read(KeyPaths::choose(home, deployment, None)?)?;
     let keys: Arc<dyn Keys> = Arc::new(file.unlock(&Secret::new(passphrase.trim_end().to_owned()))?);

@@ -3,6 +3,7 @@
 mod audit;
 mod decide;
 mod logins;
+mod members;
 mod seal;
 
 use std::path::PathBuf;
@@ -43,6 +44,13 @@ enum What {
         #[arg(long, default_value_t = 5_000_000)]
         rounds: u32,
     },
+    /// Activates thousands of people and takes them into a project, at a running server whose limits allow it.
+    Members {
+        #[command(flatten)]
+        place: logins::Place,
+        #[arg(long, default_value_t = 10_000)]
+        people: usize,
+    },
     /// Logs people in on kept-alive connections to a running server whose limits allow it.
     Logins {
         #[command(flatten)]
@@ -59,6 +67,7 @@ fn main() -> Result<()> {
         What::Seal { mib, threads } => seal::run(mib, threads),
         What::Audit { events, callers, dir } => audit::run(events, callers, &dir),
         What::Decide { rounds } => decide::run(rounds),
+        What::Members { place, people } => members::run(&place, people),
         What::Logins { place, connections, seconds } => logins::run(&place, connections, seconds),
     }
 }
