@@ -78,6 +78,7 @@ fn every_reason_is_told_and_supposed_losses_are_weighed() {
     ada.run(&["access", "who", "/@groups/lab/us"]).fails(3, "for its owner to see");
 
     // What somebody holds a key to: what is shared with them, and the groups one owns.
+    pi.run(&["work", "Federal"]).ok();
     let reached = pi.json(&["access", "reach", "ada"]);
     let paths: Vec<&str> = reached.as_array().unwrap().iter().map(|one| one["path"].as_str().unwrap()).collect();
     assert!(paths.len() == 2 && paths[0].starts_with("/@groups/lab~") && paths[1] == "/study", "{paths:?}");
