@@ -73,7 +73,8 @@ impl Rest {
         let denied = |denial| refuse(denial, call.now);
         let asked = match self.project_facts(&actor, project, call.now).await? {
             Ok(facts) => self.asked(facts, set, remove, call.now).await?,
-            Err(denial) => return Err(denied(denial)),
+            Err(denial) if head.is_none() => return Err(denied(denial)),
+            Err(denial) => return Err(refused(self.audit.as_ref(), event(call, &[project.to_bytes()], &[]), denied(denial)).await),
         };
         let Some(head) = head else {
             let refused = refused_changes(&actor, &asked.facts, &asked.changes, call.now).map_err(denied)?;
@@ -94,14 +95,9 @@ impl Rest {
         if (signed.counter, signed.previous.map(Digest::to_bytes)) != (stored.counter + 1, stored.head) {
             return Err(stale());
         }
-        let decided = match self.changed(&actor, &asked, &signed, call.now).await? {
-            Ok((permit, signer)) => Ok((permit, signer)),
-            Err(denial) => Err(denied(denial)),
-        };
-        let (permit, signer) = match (decided, rows.first()) {
-            (Ok(decided), _) => decided,
-            (Err(error), Some(row)) => return Err(refused(self.audit.as_ref(), row.clone(), error).await),
-            (Err(error), None) => return Err(error),
+        let (permit, signer) = match self.changed(&actor, &asked, &signed, call.now).await? {
+            Ok(decided) => decided,
+            Err(denial) => return Err(refused(self.audit.as_ref(), about_all(call, project, &asked), denied(denial)).await),
         };
 
         // act
@@ -250,6 +246,12 @@ fn rows(call: &Call, project: ProjectId, asked: &Asked, pi: Option<UserId>) -> V
         rows.push(event(call, &subjects, &[("step", "investigator".to_owned())]));
     }
     rows
+}
+
+/// The one row of a refusal, which is of all of it.
+fn about_all(call: &Call, project: ProjectId, asked: &Asked) -> Event {
+    let people = asked.changes.iter().map(|(member, _)| member.user.to_bytes());
+    event(call, &std::iter::once(project.to_bytes()).chain(people).collect::<Vec<_>>(), &[])
 }
 
 fn told((user, denial): (UserId, Denial)) -> MemberRefused {

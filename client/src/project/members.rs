@@ -294,6 +294,8 @@ impl State {
         request.remove.extend(gone);
         for user in &request.remove {
             self.entries.remove(user);
+            // The next head has nothing to take away for them.
+            self.withdrawn.remove(user);
         }
         self.pi = pi.or(self.pi).filter(|pi| self.entries.contains_key(pi) && !self.withdrawn.contains(pi));
         if let Some(pi) = pi
@@ -360,14 +362,12 @@ pub(super) async fn found(session: &Session, project: ProjectId, parent: Option<
 /// head. Gives those who were refused, and why.
 pub async fn take_out(session: &Session, view: &ProjectView, people: &[UserId], step: Step<'_>) -> Result<Vec<MemberRefused>> {
     let manages = view.own.as_ref().is_some_and(|own| own.manages);
-    let (signed, mut withdrawn): (Vec<UserId>, Vec<UserId>) = people.iter().partition(|user| manages && **user != session.user());
+    let (signed, withdrawn): (Vec<UserId>, Vec<UserId>) = people.iter().partition(|user| manages && **user != session.user());
     let mut refused = Vec::new();
     if !signed.is_empty() {
-        let count = signed.len();
         refused = change_members(session, view.project, Changes { remove: signed, ..Changes::default() }, step).await?;
-        step(count);
     }
-    for user in withdrawn.drain(..) {
+    for user in withdrawn {
         let parameters = [view.project.to_string(), user.to_string()];
         let out: Result<()> = session.call(Operation::MemberRemove, &parameters.each_ref().map(String::as_str), &()).await;
         match out {
