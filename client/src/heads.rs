@@ -11,6 +11,7 @@ use ticrypt_log::event::keys::{KeyEvent, KeyEventKind};
 use ticrypt_types::{DeploymentId, UserId};
 
 use crate::error::{ClientError, Result};
+use crate::keys::Batch;
 use crate::session::Session;
 
 /// A record that begins a new state of something that several people change.
@@ -21,10 +22,12 @@ pub(crate) trait Head: Payload {
     /// What it is about in the key log.
     fn subject(&self) -> [u8; 16];
     fn origin(&self) -> (DeploymentId, UserId, Digest);
+    /// To be signed alone.
+    fn into_batch(self) -> Batch;
 }
 
 macro_rules! heads {
-    ($($payload:ty: $of:literal $kind:ident $subject:ident;)+) => {$(
+    ($($payload:ty: $of:literal $kind:ident $batch:ident $subject:ident;)+) => {$(
         impl Head for $payload {
             const OF: &'static str = $of;
             const KIND: KeyEventKind = KeyEventKind::$kind;
@@ -36,14 +39,18 @@ macro_rules! heads {
             fn origin(&self) -> (DeploymentId, UserId, Digest) {
                 (self.deployment, self.writer, self.writer_bundle)
             }
+
+            fn into_batch(self) -> Batch {
+                Batch::$batch(vec![self])
+            }
         }
     )+};
 }
 
 heads! {
-    GroupHeadPayload: "the group" GroupHead group;
-    CompartmentHeadPayload: "the key of a tag in a group" CompartmentHead group;
-    ProjectHeadPayload: "the project" ProjectHead project;
+    GroupHeadPayload: "the group" GroupHead GroupHeads group;
+    CompartmentHeadPayload: "the key of a tag in a group" CompartmentHead CompartmentHeads group;
+    ProjectHeadPayload: "the project" ProjectHead ProjectHeads project;
 }
 
 /// What the server shows of something cannot be.
@@ -52,6 +59,15 @@ pub(crate) fn lie(of: &str, what: &str) -> ClientError {
 }
 
 impl Session {
+    /// One's own next head: what is sent, and the same read back.
+    pub(crate) async fn sign_head<T: Head>(&self, payload: T) -> Result<(Vec<u8>, Signed<T>)> {
+        let signed = self.keys.sign(payload.into_batch()).await?.pop();
+        let envelope = signed.ok_or_else(|| ClientError::broken(format!("a head of {} was not signed; nothing was sent", T::OF)))?;
+        let head = Envelope::parse(&envelope).and_then(|read| read.verify_as(self.me().signing_key()));
+        let head = head.map_err(|e| ClientError::broken("what was just signed does not verify; nothing was sent").because(e))?;
+        Ok((envelope, head))
+    }
+
     pub(crate) async fn verified_head<T: Head>(&self, bytes: &[u8], leaf: &KeyLeaf) -> Result<Signed<T>> {
         let bad = |e: SignatureError| lie(T::OF, "one of its heads does not verify").because(e);
         let envelope = Envelope::parse(bytes).map_err(bad)?;

@@ -30,6 +30,7 @@ pub mod keys;
 pub mod login;
 pub mod mirror;
 pub mod project;
+mod races;
 pub mod receipts;
 pub mod reset;
 pub mod session;

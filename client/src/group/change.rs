@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ticrypt_api::Blob;
 use ticrypt_api::grant::NewGrant;
 use ticrypt_api::group::{GroupChangeRequest, GroupCreateRequest, GroupRenameRequest, GroupReply, GroupView};
 use ticrypt_crypto::group::GroupHeadPayload;
-use ticrypt_crypto::{Digest, Envelope, Signed};
+use ticrypt_crypto::{Digest, Signed};
 use ticrypt_keyring::SystemRandom;
 use ticrypt_keyring::group::GroupSeed;
 use ticrypt_types::limits::GROUP_CHANGES_MAX;
@@ -17,14 +16,11 @@ use ticrypt_types::{Compartment, GroupChange, GroupId, GroupPermissions, GroupSt
 use super::Groups;
 use super::chain::Chain;
 use super::seals::Unsealed;
-use crate::error::{ClientError, Kind, Result};
-use crate::keys::Batch;
+use crate::error::{ClientError, Result};
+use crate::races::Races;
 use crate::users::Person;
 use crate::{clock, entropy};
 
-/// Lost races before a person is told.
-const RACES: u32 = 8;
-const PAUSE: Duration = Duration::from_millis(30);
 /// Members that get a new key together with its head. The others get it right after: that somebody is out waits for no one.
 pub(super) const FIRST_SEALS: usize = 64;
 
@@ -68,7 +64,7 @@ impl Groups {
             writer_bundle: me.hash(),
             at: clock::now(),
         };
-        let (envelope, head) = self.sign(payload).await?;
+        let (envelope, head) = self.session.sign_head(payload).await?;
         Ok(Founding { group, head, seed, envelope })
     }
 
@@ -94,14 +90,11 @@ impl Groups {
     pub async fn change(&self, group: GroupId, changes: Vec<GroupChange>) -> Result<Vec<Unsealed>> {
         bounded(&changes)?;
         let removes = changes.iter().any(|change| change.step == GroupStep::Remove);
-        let mut races = 0;
+        let mut races = Races::default();
         loop {
             match self.change_once(group, &changes, removes).await {
-                Err(error) if error.kind() == Kind::Stale && races < RACES => {
-                    races += 1;
-                    tokio::time::sleep(PAUSE * races + Duration::from_millis(entropy::below(30))).await;
-                }
-                other => return other,
+                Err(error) => races.again(error).await?,
+                done => return done,
             }
         }
     }
@@ -160,7 +153,7 @@ impl Groups {
             Some(seed) => self.seals(group.chain.group(), &Compartment::UNLOCKED, generation, seed, members).await?,
             None => (Vec::new(), Vec::new()),
         };
-        let (envelope, head) = self.sign(payload).await?;
+        let (envelope, head) = self.session.sign_head(payload).await?;
         let request = GroupChangeRequest { head: Blob(envelope), seals };
         let reply: GroupReply = self.session.call(Operation::GroupChange, &[&group.chain.group().to_string()], &request).await?;
         self.session.seen.check_and_raise(crate::state::SeenKind::Group, super::seen_id(head.group), head.counter, head.record_hash())?;
@@ -200,7 +193,7 @@ impl Groups {
         }
         let before = Before { group: view.group, counter: view.counter, head: Digest::new(view.head.0), generation: view.generation };
         let leaving = GroupChange { user: self.session.user(), step: GroupStep::Remove };
-        let (envelope, _) = self.sign(self.next_head(before, vec![leaving])).await?;
+        let (envelope, _) = self.session.sign_head(self.next_head(before, vec![leaving])).await?;
         let request = GroupChangeRequest { head: Blob(envelope), seals: Vec::new() };
         let _: GroupReply = self.session.call(Operation::GroupChange, &[&view.group.to_string()], &request).await?;
         Ok(())
@@ -215,14 +208,6 @@ impl Groups {
     /// Deletes a group with all that is in it.
     pub async fn delete(&self, group: GroupId) -> Result<()> {
         self.session.call(Operation::GroupDelete, &[&group.to_string()], &()).await
-    }
-
-    async fn sign(&self, payload: GroupHeadPayload) -> Result<(Vec<u8>, Signed<GroupHeadPayload>)> {
-        let signed = self.session.keys.sign(Batch::GroupHeads(vec![payload])).await?.pop();
-        let envelope = signed.ok_or_else(|| ClientError::broken("the head of a group was not signed"))?;
-        let head = Envelope::parse(&envelope).and_then(|read| read.verify_as(self.session.me().signing_key()));
-        let head = head.map_err(|e| ClientError::broken("what was just signed does not verify; nothing was sent").because(e))?;
-        Ok((envelope, head))
     }
 }
 

@@ -5,14 +5,12 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use ticrypt_api::Blob;
 use ticrypt_api::node::PageQuery;
 use ticrypt_api::project::{MemberListReply, MemberRefused, MemberSetReply, MemberSetRequest, MemberView, NewMember, ProjectView};
 use ticrypt_crypto::project::{ProjectHeadPayload, RosterEntry, roster};
 use ticrypt_crypto::record::Record;
-use ticrypt_crypto::{Envelope, Signed};
 use ticrypt_policy::Denial;
 use ticrypt_types::limits::ROSTER_CHANGES_MAX;
 use ticrypt_types::{MemberRole, Operation, ProjectId, Restrictions, Timestamp, UserId};
@@ -20,14 +18,11 @@ use ticrypt_types::{MemberRole, Operation, ProjectId, Restrictions, Timestamp, U
 use super::Projects;
 use super::roster::{Verified, entry, keep, lie, newest, unsigned};
 use crate::error::{ClientError, Kind, Result};
-use crate::keys::Batch;
+use crate::races::Races;
 use crate::session::Session;
 use crate::{clock, entropy};
 
 const PAGE: u32 = 1_000;
-/// Lost races before a person is told.
-const RACES: u32 = 8;
-const PAUSE: Duration = Duration::from_millis(30);
 
 /// The terms of a membership.
 #[derive(Clone, Copy, Debug)]
@@ -186,18 +181,14 @@ async fn in_one_head(
     pi: Option<UserId>,
     state: &mut Option<State>,
 ) -> Result<Vec<MemberRefused>> {
-    let mut races = 0;
+    let mut races = Races::default();
     loop {
         match once(session, project, changes, pi, state.take()).await {
             Ok((refused, after)) => {
                 *state = Some(after);
                 return Ok(refused);
             }
-            Err(error) if error.kind() == Kind::Stale && races < RACES => {
-                races += 1;
-                tokio::time::sleep(PAUSE * races + Duration::from_millis(entropy::below(30))).await;
-            }
-            Err(error) => return Err(error),
+            Err(error) => races.again(error).await?,
         }
     }
 }
@@ -230,7 +221,7 @@ async fn once(
         return Ok((refused, state));
     }
     state.apply(session, &mut request, pi)?;
-    let (envelope, head) = sign(session, state.next(session)?).await?;
+    let (envelope, head) = session.sign_head(state.next(session)?).await?;
     request.head = Some(Blob(envelope));
     let _: MemberSetReply = session.call(Operation::MemberSet, &[&project.to_string()], &request).await?;
     let head = Verified::new(head);
@@ -331,14 +322,6 @@ fn stale() -> ClientError {
     ClientError::new(Kind::Stale, "stale", "somebody else changed who is in the project meanwhile; try again")
 }
 
-async fn sign(session: &Session, payload: ProjectHeadPayload) -> Result<(Vec<u8>, Signed<ProjectHeadPayload>)> {
-    let signed = session.keys.sign(Batch::ProjectHeads(vec![payload])).await?.pop();
-    let envelope = signed.ok_or_else(|| ClientError::broken("the head of a project was not signed"))?;
-    let head = Envelope::parse(&envelope).and_then(|read| read.verify_as(session.me().signing_key()));
-    let head = head.map_err(|e| ClientError::broken("what was just signed does not verify; nothing was sent").because(e))?;
-    Ok((envelope, head))
-}
-
 /// A new project with its first head: oneself, a manager, and its principal investigator.
 pub(super) async fn found(session: &Session, project: ProjectId, parent: Option<ProjectId>) -> Result<(Blob, Blob)> {
     let me = session.user();
@@ -354,7 +337,7 @@ pub(super) async fn found(session: &Session, project: ProjectId, parent: Option<
     let bytes = entry.to_bytes();
     let entries = BTreeMap::from([(me, entry)]);
     let state = State { project, parent, pi: Some(me), head: None, entries, withdrawn: BTreeSet::new() };
-    let (head, _) = sign(session, state.next(session)?).await?;
+    let (head, _) = session.sign_head(state.next(session)?).await?;
     Ok((Blob(head), Blob(bytes)))
 }
 
