@@ -97,7 +97,10 @@ pub async fn follow(session: &Session, bulk: BulkId, step: &(dyn Fn(&BulkView) +
                 return Err(ClientError::new(
                     Kind::Unavailable,
                     STOPPED,
-                    format!("it stopped after {done} of {}; go on with `ticrypt bulk resume {bulk}`", view.items),
+                    format!(
+                        "it stopped after {done} of {}; go on with it under Bulk actions in the page, or by `ticrypt bulk resume {bulk}`",
+                        view.items
+                    ),
                 ));
             }
             BulkState::Running => tokio::time::sleep(pause).await,

@@ -21,8 +21,20 @@ pub fn size(bytes: u64) -> String {
     format!("{}.{} {shown}", tenths / 10, tenths % 10)
 }
 
-/// A size as people type it, `512`, `4K`, `1T`, in powers of 1024.
+/// A size in the largest unit that is whole, as [`parse_size`] reads it: `100 GiB`.
+pub fn exact_size(bytes: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let whole = units.into_iter().find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift);
+    whole.map_or_else(|| format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
+}
+
+/// A size as people type it, `512`, `4K`, `1T`, or as programs write it, `4 KiB`, in powers of 1024. `KB` is refused: it is 1000 to some and 1024 to others.
 pub fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let text = match text.strip_suffix("iB") {
+        Some(before) => Some(before).filter(|before| before.ends_with(|last: char| last.is_ascii_alphabetic()))?,
+        None => text.strip_suffix(" B").unwrap_or(text),
+    };
     let (digits, factor) = match text.char_indices().last()? {
         (at, unit) if unit.is_ascii_alphabetic() => {
             let power = u32::try_from("KMGT".find(unit.to_ascii_uppercase())?).ok()?;
@@ -30,6 +42,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
         }
         _ => (text, 1),
     };
+    let digits = digits.trim_end();
     if digits.starts_with('+') { None } else { digits.parse::<u64>().ok()?.checked_mul(factor) }
 }
 
@@ -70,6 +83,12 @@ mod tests {
             ("512", Some(512)),
             ("4k", Some(4_096)),
             ("1T", Some(1 << 40)),
+            ("100 GiB", Some(100 << 30)),
+            (" 4kiB ", Some(4_096)),
+            ("512 B", Some(512)),
+            ("4KB", None),
+            ("4iB", None),
+            ("GiB", None),
             ("", None),
             ("K", None),
             ("+1", None),
@@ -78,6 +97,10 @@ mod tests {
             ("99999999999T", None),
         ] {
             assert_eq!(parse_size(text), bytes, "{text}");
+        }
+        for (bytes, text) in [(0, "0 B"), (1_023, "1023 B"), (3 << 30, "3 GiB"), (1_536 << 20, "1536 MiB"), (2 << 50, "2048 TiB")] {
+            assert_eq!(exact_size(bytes), text);
+            assert_eq!(parse_size(text), Some(bytes), "{text}");
         }
         assert_eq!(time(Timestamp::from_millis(951_782_399_999)), "2000-02-28 23:59:59");
         assert_eq!(time(Timestamp::ABSENT), "-");

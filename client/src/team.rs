@@ -8,6 +8,7 @@ use ticrypt_api::team::{
 use ticrypt_types::name::Harmless;
 use ticrypt_types::{Operation, Quotas, TeamId, Timestamp, UserId};
 
+use crate::bulk::{self, Item, Step};
 use crate::entropy;
 use crate::error::{ClientError, Kind, Result};
 use crate::session::Session;
@@ -36,9 +37,13 @@ impl Teams {
         &self.0
     }
 
+    pub fn get(&self, team: TeamId) -> Option<&TeamView> {
+        self.0.iter().find(|view| view.team == team)
+    }
+
     /// By id or by name; a name that several have is refused.
     pub fn find(&self, text: &str) -> Result<&TeamView> {
-        if let Some(view) = text.parse().ok().and_then(|id: TeamId| self.0.iter().find(|view| view.team == id)) {
+        if let Some(view) = text.parse().ok().and_then(|id| self.get(id)) {
             return Ok(view);
         }
         let found: Vec<&TeamView> = self.0.iter().filter(|view| view.about.name.as_str() == text).collect();
@@ -102,14 +107,33 @@ pub async fn add(session: &Session, team: TeamId, user: UserId) -> Result<()> {
     session.call(Operation::TeamAdd, &[&team.to_string()], &TeamAddRequest { user }).await
 }
 
+/// Adds each of several people. Gives what came of each, in order.
+pub async fn add_all(session: &Session, team: TeamId, users: &[UserId], step: Step<'_>) -> Result<Vec<Result<()>>> {
+    let item = |user: &UserId| Item { parameters: vec![team.to_string()], request: TeamAddRequest { user: *user } };
+    bulk::run(session, Operation::TeamAdd, &users.iter().map(item).collect::<Vec<_>>(), step).await
+}
+
 /// Whether that ended their access: it was the last team of somebody active.
 pub async fn remove(session: &Session, team: TeamId, user: UserId) -> Result<bool> {
     let reply: TeamRemoveReply = session.call(Operation::TeamRemove, &[&team.to_string(), &user.to_string()], &()).await?;
     Ok(reply.ended)
 }
 
+/// Takes each of several people out. Gives what came of each, in order; whose access that ended is not told.
+pub async fn remove_all(session: &Session, team: TeamId, users: &[UserId], step: Step<'_>) -> Result<Vec<Result<()>>> {
+    let item = |user: &UserId| Item { parameters: vec![team.to_string(), user.to_string()], request: () };
+    bulk::run(session, Operation::TeamRemove, &users.iter().map(item).collect::<Vec<_>>(), step).await
+}
+
 pub async fn set_manager(session: &Session, team: TeamId, user: UserId, manager: bool) -> Result<()> {
     session.call(Operation::TeamManager, &[&team.to_string(), &user.to_string()], &TeamManagerRequest { manager }).await
+}
+
+/// The same for each of several members. Gives what came of each, in order.
+pub async fn set_managers(session: &Session, team: TeamId, users: &[UserId], manager: bool, step: Step<'_>) -> Result<Vec<Result<()>>> {
+    let request = TeamManagerRequest { manager };
+    let item = |user: &UserId| Item { parameters: vec![team.to_string(), user.to_string()], request: request.clone() };
+    bulk::run(session, Operation::TeamManager, &users.iter().map(item).collect::<Vec<_>>(), step).await
 }
 
 /// Puts a team in the care of a sub-admin; `None`: without end.
