@@ -96,9 +96,8 @@ pub fn place(notification: &Notification) -> String {
     let page = match notification.kind {
         NotificationKind::ShareGiven | NotificationKind::ShareEnded => "/shared",
         NotificationKind::GivenShareEnded => "/sharing",
-        NotificationKind::AccountActivated | NotificationKind::RankChanged | NotificationKind::TeamJoined | NotificationKind::TeamLeft => {
-            "/account"
-        }
+        NotificationKind::AccountActivated | NotificationKind::RankChanged => "/account",
+        NotificationKind::TeamJoined | NotificationKind::TeamLeft => "/teams",
         NotificationKind::RegistrationWaiting => "/people?f.state=pending",
         NotificationKind::GroupJoined | NotificationKind::GroupLeft | NotificationKind::GroupOwned => {
             return notification.group.map_or_else(|| "/groups".to_owned(), page_of);

@@ -66,6 +66,7 @@ const DATA: &[Place] = &[
     place("/sharing", "share", "Shared by me"),
     place("/groups", "users-group", "Groups"),
     place("/projects", "tag", "Projects"),
+    place("/teams", "home", "Teams"),
     place("/trash", "trash", "Trash"),
     place("/transfers", "arrows-transfer-up", "Transfers"),
 ];
@@ -73,6 +74,7 @@ const MINE: &[Place] = &[
     place("/account", "key", "My account"),
     place("/certifications", "certificate", "Certifications"),
     place("/sessions", "device-desktop", "Sessions"),
+    place("/bulk", "history", "Bulk actions"),
 ];
 const ADMINISTRATION: &[Place] = &[
     place("/people", "user-check", "People"),

@@ -411,7 +411,7 @@ on('notice', ({ text, unread }) => {
   }
   if (text) toast(text);
   // A list that shows such things is out of date now.
-  if (/^\/(shared|sharing|groups|people)/.test(location.pathname)) $('ticrypt-table')?.refresh({ unattended: true });
+  if (/^\/(shared|sharing|groups|people|teams)/.test(location.pathname)) $('ticrypt-table')?.refresh({ unattended: true });
 });
 
 // The tray: one card for each transfer under way.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use ticrypt_api::certification::{CertificationView, RequirementView};
 use ticrypt_client::certification::{self, Whose};
 use ticrypt_client::clock;
-use ticrypt_types::{Permission, RequirementId, Timestamp, UserName};
+use ticrypt_types::{Permission, RequirementId, Timestamp};
 
 use super::vault::{day, shown};
 use super::{Inside, Visit};
@@ -191,18 +191,9 @@ pub async fn give(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let session = office.session();
     let requirement: RequirementId = fields.parsed("requirement", "a requirement")?;
     let expires = until(&fields)?;
-    let (mut tally, mut whom) = (Tally::default(), Vec::new());
-    for word in super::members::people(fields.need("people")?) {
-        let found = async {
-            let name: UserName = word.parse().map_err(|_| ticrypt_client::ClientError::invalid("this is not a user name; check it"))?;
-            session.users.lookup(&name).await
-        };
-        match found.await {
-            Ok(person) => whom.push((shown(word), (requirement, person.user))),
-            Err(error) => tally.take::<()>(&shown(word), Err(error)),
-        }
-    }
-    let (names, whom): (Vec<String>, Vec<Whose>) = whom.into_iter().unzip();
+    let mut tally = Tally::default();
+    let (names, users) = super::members::look_up(session, fields.need("people")?, &mut tally).await;
+    let whom: Vec<Whose> = users.into_iter().map(|user| (requirement, user)).collect();
     tally.take_all(&names, certification::certify(session, &whom, expires, &|_| ()).await?);
     let toast =
         (tally.done > 0).then(|| format!("Certified {}; it counts from their next login.", ui::count(tally.done, "person", "people")));

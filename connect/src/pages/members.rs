@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 use ticrypt_api::project::{MemberRefused, MemberView};
 use ticrypt_client::project::{self, ALREADY_MEMBER, Admission, Changes, Projects, Terms};
+use ticrypt_client::{ClientError, Session};
 use ticrypt_types::{MemberRole, ProjectId, Restrictions, Timestamp, UserId, UserName};
 
 use super::vault::{day, shown};
@@ -212,6 +213,26 @@ pub fn people(text: &str) -> impl Iterator<Item = &str> {
     text.split(|letter: char| letter == ',' || letter == ';' || letter.is_whitespace()).filter(|word| !word.is_empty())
 }
 
+/// People by their names as somebody typed them: names, and who they are. Who is not found is told.
+pub async fn look_up(session: &Session, text: &str, tally: &mut Tally) -> (Vec<String>, Vec<UserId>) {
+    let (mut names, mut users) = (Vec::new(), Vec::new());
+    for word in people(text) {
+        let found = async {
+            let name: UserName = word.parse().map_err(|_| ClientError::invalid("this is not a user name; check it"))?;
+            session.users.lookup(&name).await
+        };
+        match found.await {
+            Ok(person) if users.contains(&person.user) => {}
+            Ok(person) => {
+                names.push(shown(word));
+                users.push(person.user);
+            }
+            Err(error) => tally.take::<()>(&shown(word), Err(error)),
+        }
+    }
+    (names, users)
+}
+
 /// `POST /projects/members/add`: each by itself; who could not be added is told.
 pub async fn add(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let session = office.session();
@@ -220,18 +241,10 @@ pub async fn add(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let (update, above) = (fields.get("there") == Some("update"), fields.is_set("above"));
     let terms = Terms { role, restrictions, expires_ms, update };
     let admission = Admission { project: id(&fields)?, terms, above };
-    let (mut found, mut notes): (Vec<(UserId, String)>, Vec<ui::Note>) = (Vec::new(), Vec::new());
-    for word in people(fields.need("people")?) {
-        let person = async {
-            let name: UserName = word.parse().map_err(|_| ticrypt_client::ClientError::invalid("this is not a user name; check it"))?;
-            session.users.lookup(&name).await
-        };
-        match person.await {
-            Ok(person) => found.push((person.user, shown(word))),
-            Err(error) => notes.push(format!("{}: {error}", shown(word)).into()),
-        }
-    }
-    let users: Vec<UserId> = found.iter().map(|(user, _)| *user).collect();
+    let mut tally = Tally::default();
+    let (names, users) = look_up(session, fields.need("people")?, &mut tally).await;
+    let found: Vec<(UserId, String)> = users.iter().copied().zip(names).collect();
+    let mut notes = tally.notes;
     let refused = project::admit(session, &projects, &admission, &users, &|_| ()).await?;
     let added = found.len() - refused.len();
     let (there, failed): (Vec<_>, Vec<_>) = refused.into_iter().partition(|one| one.code == ALREADY_MEMBER);

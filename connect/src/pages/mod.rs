@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod bulk;
 mod certifications;
 mod details;
 mod entry;
@@ -19,6 +20,8 @@ mod projects;
 mod sessions;
 mod share;
 mod shares;
+mod team;
+mod teams;
 mod transfers;
 mod trash;
 mod vault;
@@ -54,11 +57,14 @@ pub fn pages() -> Router<Shared> {
         .route("/projects/members", get(members::page))
         .route("/groups", get(groups::page))
         .route("/groups/group", get(group::page))
+        .route("/teams", get(teams::page))
+        .route("/teams/members", get(team::page))
         .route("/certifications", get(certifications::page))
         .route("/requirements", get(levels::requirements))
         .route("/levels", get(levels::levels))
         .route("/people", get(people::page))
         .route("/sessions", get(sessions::page))
+        .route("/bulk", get(bulk::page))
         .route("/audit", get(audit::page))
         .route("/account", get(account::page))
 }
@@ -141,6 +147,21 @@ pub fn actions() -> Router<Shared> {
         .route("/groups/permit", post(group::permit))
         .route("/groups/remove", post(group::remove))
         .route("/groups/seal", post(group::seal))
+        .route("/teams/new-dialog", post(teams::new_dialog))
+        .route("/teams/new", post(teams::new))
+        .route("/teams/change-dialog", post(teams::change_dialog))
+        .route("/teams/change", post(teams::change))
+        .route("/teams/quotas-dialog", post(teams::quotas_dialog))
+        .route("/teams/quotas", post(teams::set_quotas))
+        .route("/teams/delete", post(teams::delete))
+        .route("/teams/add-dialog", post(team::add_dialog))
+        .route("/teams/add", post(team::add))
+        .route("/teams/remove", post(team::remove))
+        .route("/teams/manager", post(team::manager))
+        .route("/teams/plain", post(team::plain))
+        .route("/teams/assign-dialog", post(team::assign_dialog))
+        .route("/teams/assign", post(team::assign))
+        .route("/teams/unassign", post(team::unassign))
         .route("/certifications/give-dialog", post(certifications::give_dialog))
         .route("/certifications/give", post(certifications::give))
         .route("/certifications/renew-dialog", post(certifications::renew_dialog))
@@ -163,6 +184,10 @@ pub fn actions() -> Router<Shared> {
         .route("/people/role", post(people::role))
         .route("/people/reset-dialog", post(people::reset_dialog))
         .route("/people/reset", post(people::reset))
+        .route("/bulk/details", post(bulk::details))
+        .route("/bulk/resume", post(bulk::resume))
+        .route("/bulk/again", post(bulk::again))
+        .route("/bulk/stop", post(bulk::stop))
         .route("/sessions/end", post(sessions::end))
         .route("/audit/verify", post(audit::verify))
         .route("/audit/row", post(audit::row))
