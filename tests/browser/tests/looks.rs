@@ -6,7 +6,7 @@ use thirtyfour::Key;
 use ticrypt_browser_tests::{Browser, Desk, System, in_the_vault, row};
 use ticrypt_e2e::system::Options;
 
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 18] = [
     "/vault",
     "/vault/details?at=/notes.txt",
     "/shared",
@@ -15,11 +15,13 @@ const PAGES: [&str; 16] = [
     "/trash",
     "/transfers",
     "/projects",
+    "/teams",
     "/certifications",
     "/requirements",
     "/levels",
     "/people",
     "/sessions",
+    "/bulk",
     "/audit",
     "/account",
     "/deployments",
