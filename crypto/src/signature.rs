@@ -97,9 +97,10 @@ impl Namespace {
     }
 }
 
-/// The bytes ECDSA signs for a batch with this root.
-pub fn message(namespace: Namespace, root: &Digest) -> Vec<u8> {
-    [b"ticrypt/v1", &[0][..], namespace.word().as_bytes(), &[0], root.as_bytes()].concat()
+/// The bytes ECDSA signs for a batch of so many records with this root. The count is signed too: one path may lead from one leaf to
+/// one root in trees of several sizes, and a record has one envelope.
+pub fn message(namespace: Namespace, count: u32, root: &Digest) -> Vec<u8> {
+    [b"ticrypt/v1", &[0][..], namespace.word().as_bytes(), &[0], &count.to_be_bytes(), root.as_bytes()].concat()
 }
 
 /// A record that is signed in a namespace of its own.
@@ -168,17 +169,16 @@ impl<'a> Envelope<'a> {
 
     /// Verifies the signature.
     pub fn verify(&self, namespace: Namespace, key: &PublicKey) -> Result<Verified<'a>, SignatureError> {
-        let root = self.root()?;
-        self.verify_root(namespace, key, &root)?;
+        self.verify_message(namespace, key, &self.message(namespace)?)?;
         Ok(self.verified(namespace))
     }
 
     /// Like [`Envelope::verify`]; a batch already verified costs only hashes.
     pub fn verify_cached(&self, namespace: Namespace, key: &PublicKey, cache: &mut VerifyCache) -> Result<Verified<'a>, SignatureError> {
-        let root = self.root()?;
-        let seen = VerifyCache::entry(namespace, key, &root, &self.signature);
+        let message = self.message(namespace)?;
+        let seen = VerifyCache::entry(key, &self.signature, &message);
         if !cache.contains(&seen) {
-            self.verify_root(namespace, key, &root)?;
+            self.verify_message(namespace, key, &message)?;
             cache.remember(seen);
         }
         Ok(self.verified(namespace))
@@ -194,8 +194,12 @@ impl<'a> Envelope<'a> {
         self.verify_cached(T::NAMESPACE, key, cache)?.read()
     }
 
-    fn verify_root(&self, namespace: Namespace, key: &PublicKey, root: &Digest) -> Result<(), SignatureError> {
-        if key.verify(&message(namespace, root), &self.signature) { Ok(()) } else { Err(SignatureError::NotSigned { namespace }) }
+    fn message(&self, namespace: Namespace) -> Result<Vec<u8>, SignatureError> {
+        Ok(message(namespace, self.count, &self.root()?))
+    }
+
+    fn verify_message(&self, namespace: Namespace, key: &PublicKey, message: &[u8]) -> Result<(), SignatureError> {
+        if key.verify(message, &self.signature) { Ok(()) } else { Err(SignatureError::NotSigned { namespace }) }
     }
 
     fn verified(&self, namespace: Namespace) -> Verified<'a> {

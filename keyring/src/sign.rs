@@ -82,7 +82,7 @@ impl SigningKey {
     /// Signs one payload.
     pub fn sign(&self, namespace: Namespace, payload: &[u8]) -> Result<EnvelopeBytes, SignError> {
         check_len(payload)?;
-        let signature = self.sign_message(&message(namespace, &batch::leaf(payload)))?;
+        let signature = self.sign_message(&message(namespace, 1, &batch::leaf(payload)))?;
         Ok(Envelope::assemble(payload, 0, 1, Vec::new(), signature))
     }
 
@@ -92,7 +92,7 @@ impl SigningKey {
         let count = count.ok_or(SignError::Batch(payloads.len()))?;
         payloads.iter().try_for_each(|payload| check_len(payload.as_ref()))?;
         let tree = batch::Tree::new(payloads.iter().map(|payload| batch::leaf(payload.as_ref())).collect());
-        let signature = self.sign_message(&message(namespace, &tree.root()))?;
+        let signature = self.sign_message(&message(namespace, count, &tree.root()))?;
         let envelope = |(index, payload): (u32, &P)| {
             let path = tree.path(index as usize).unwrap_or_default();
             Envelope::assemble(payload.as_ref(), index, count, path, signature)

@@ -196,7 +196,7 @@ def verify(data, namespace, key):
     """Returns the payload of an envelope signed by `key` (65 bytes) in a namespace."""
     parts = envelope_parts(data)
     root = root_from_path(sha256(b"\x00", parts["payload"]), parts["index"], parts["count"], parts["path"])
-    message = b"ticrypt/v1\x00" + namespace.encode() + b"\x00" + root
+    message = b"ticrypt/v1\x00" + namespace.encode() + b"\x00" + parts["count"].to_bytes(4, "big") + root
     r, s = (int.from_bytes(half, "big") for half in (parts["signature"][:32], parts["signature"][32:]))
     need(len(key) == 65 and key[0] == 4, "a public key has the wrong form")
     try:

@@ -72,7 +72,7 @@ impl Person {
     pub fn sign<T: Payload>(&self, record: &T) -> Blob {
         let payload = record.to_bytes();
         let root = batch::leaf(&payload);
-        Blob(Envelope::assemble(&payload, 0, 1, vec![], signature(&self.key, &message(T::NAMESPACE, &root))))
+        Blob(Envelope::assemble(&payload, 0, 1, vec![], signature(&self.key, &message(T::NAMESPACE, 1, &root))))
     }
 }
 
@@ -94,7 +94,7 @@ fn identity(deployment: DeploymentId, user: UserId, name: UserName) -> (EcdsaKey
     };
     let bytes = payload.to_bytes();
     let root = batch::leaf(&bytes);
-    let envelope = Envelope::assemble(&bytes, 0, 1, vec![], signature(&key, &message(BundlePayload::NAMESPACE, &root)));
+    let envelope = Envelope::assemble(&bytes, 0, 1, vec![], signature(&key, &message(BundlePayload::NAMESPACE, 1, &root)));
     let bundle = Bundle::parse_and_verify(&Bundle::assemble(envelope, vec![])).unwrap();
     (key, bundle)
 }
@@ -109,7 +109,7 @@ fn sign_all<T: Payload>(key: &EcdsaKeyPair, records: &[T]) -> Vec<Blob> {
     }
     let payloads: Vec<Vec<u8>> = records.iter().map(Record::to_bytes).collect();
     let tree = batch::Tree::new(payloads.iter().map(|p| batch::leaf(p)).collect());
-    let signature = signature(key, &message(T::NAMESPACE, &tree.root()));
+    let signature = signature(key, &message(T::NAMESPACE, payloads.len() as u32, &tree.root()));
     let count = u32::try_from(payloads.len()).unwrap();
     let envelopes = payloads
         .iter()

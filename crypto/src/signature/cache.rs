@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::{Namespace, PublicKey, SIGNATURE_LEN};
+use super::{PublicKey, SIGNATURE_LEN};
 use crate::Digest;
 
 /// A bounded memory of verified batches; the oldest is forgotten first. Forgetting costs time, never safety.
@@ -28,9 +28,9 @@ impl VerifyCache {
     }
 
     /// Binds all that was verified, the signature too: a broken copy beside a good one is still refused.
-    pub(super) fn entry(namespace: Namespace, key: &PublicKey, root: &Digest, signature: &[u8; SIGNATURE_LEN]) -> Digest {
-        // Every part but the word has a fixed length, and the word ends at its zero byte.
-        Digest::of_parts(&[namespace.word().as_bytes(), &[0], key.as_bytes(), root.as_bytes(), signature])
+    pub(super) fn entry(key: &PublicKey, signature: &[u8; SIGNATURE_LEN], message: &[u8]) -> Digest {
+        // Every part but the last has a fixed length.
+        Digest::of_parts(&[key.as_bytes(), signature, message])
     }
 
     pub(super) fn contains(&self, entry: &Digest) -> bool {

@@ -90,7 +90,7 @@ proptest! {
         let second: Vec<_> = (0..count).map(|i| [2, i as u8]).collect();
         let index = take.index(count as usize);
         let tree = batch::Tree::new(first.iter().map(|payload| batch::leaf(payload)).collect());
-        let signature = key.sign_message(&message(Namespace::Grant, &tree.root())).unwrap();
+        let signature = key.sign_message(&message(Namespace::Grant, count, &tree.root())).unwrap();
         // A record of the second batch in the place of one of the first.
         let path = tree.path(index).unwrap();
         let splice = Envelope::assemble(&second[index], index as u32, count, path, signature);

@@ -120,9 +120,9 @@ impl Signer {
         [r.to_repr().to_vec(), s.to_repr().to_vec()].concat()
     }
 
-    /// `"ticrypt/v1" 0 namespace 0 root`.
-    pub(super) fn message(namespace: &str, root: &Digest) -> Vec<u8> {
-        [b"ticrypt/v1\0", namespace.as_bytes(), b"\0", root.as_bytes()].concat()
+    /// `"ticrypt/v1" 0 namespace 0 count root`.
+    pub(super) fn message(namespace: &str, count: u32, root: &Digest) -> Vec<u8> {
+        [b"ticrypt/v1\0", namespace.as_bytes(), b"\0", &count.to_be_bytes(), root.as_bytes()].concat()
     }
 
     /// An envelope of one record.
@@ -131,7 +131,7 @@ impl Signer {
     }
 
     pub(super) fn envelope_record(&self, namespace: &str, payload: &[u8]) -> Vec<C> {
-        let signature = self.ecdsa(&Self::message(namespace, &batch::leaf(payload)));
+        let signature = self.ecdsa(&Self::message(namespace, 1, &batch::leaf(payload)));
         rec(vec![C::U(1), C::B(payload.to_vec()), C::U(0), C::U(1), C::A(vec![]), C::B(signature)])
     }
 
@@ -139,7 +139,7 @@ impl Signer {
     pub(super) fn batch(&self, namespace: &str, payloads: &[Vec<u8>], index: usize) -> Vec<C> {
         let tree = batch::Tree::new(payloads.iter().map(|payload| batch::leaf(payload)).collect());
         let path = tree.path(index).unwrap().iter().map(|hash| C::B(hash.to_bytes().to_vec())).collect();
-        let signature = self.ecdsa(&Self::message(namespace, &tree.root()));
+        let signature = self.ecdsa(&Self::message(namespace, payloads.len() as u32, &tree.root()));
         let (payload, count) = (payloads[index].clone(), payloads.len() as u64);
         rec(vec![C::U(1), C::B(payload), C::U(index as u64), C::U(count), C::A(path), C::B(signature)])
     }

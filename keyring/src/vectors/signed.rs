@@ -50,7 +50,7 @@ fn envelopes(files: &mut Files) {
     let mut fault = |name: &str, rule: &str, index: usize, item: C| {
         file.bad("envelope", name, rule, input(&with(&one, index, item), "grant", &signer, &payload));
     };
-    let signature = signer.ecdsa(&Signer::message("grant", &batch::leaf(&payload)));
+    let signature = signer.ecdsa(&Signer::message("grant", 1, &batch::leaf(&payload)));
     let order = [&[0xff; 4][..], &[0; 4], &[0xff; 8], &order_low()].concat();
     fault("an envelope of suite 0", "§0 suite 1", 1, C::U(0));
     fault("an envelope of suite 2", "§0 suite 1", 1, C::U(2));
@@ -80,9 +80,15 @@ fn envelopes(files: &mut Files) {
     let leaf = batch::leaf(&payload);
     signed("the payload signed directly", "§1 message", payload.clone());
     signed("the root signed without a namespace", "§1 message", leaf.as_bytes().to_vec());
-    signed("a message of another system", "§1 message begins with ticrypt/v1", [b"ticrypt/v2\0grant\0", &leaf.as_bytes()[..]].concat());
-    signed("a message without its zero bytes", "§1 message", [b"ticrypt/v1grant", &leaf.as_bytes()[..]].concat());
-    signed("a leaf without its prefix", "§1 leaf H(0x00 ‖ payload)", Signer::message("grant", &Digest::of(&payload)));
+    signed(
+        "a message of another system",
+        "§1 message begins with ticrypt/v1",
+        [b"ticrypt/v2\0grant\0", &[0, 0, 0, 1][..], leaf.as_bytes()].concat(),
+    );
+    signed("a message without its zero bytes", "§1 message", [b"ticrypt/v1grant", &[0, 0, 0, 1][..], leaf.as_bytes()].concat());
+    signed("the root signed without the count", "§1 message", [b"ticrypt/v1\0grant\0", &leaf.as_bytes()[..]].concat());
+    signed("the count as eight bytes", "§1 message", [b"ticrypt/v1\0grant\0", &1_u64.to_be_bytes()[..], leaf.as_bytes()].concat());
+    signed("a leaf without its prefix", "§1 leaf H(0x00 ‖ payload)", Signer::message("grant", 1, &Digest::of(&payload)));
     for (namespace, as_) in [
         ("statement", "grant"),
         ("revocation", "grant"),
@@ -123,10 +129,14 @@ fn envelopes(files: &mut Files) {
     fault("a path with one step more", "§1 the path has exactly its length", 5, C::A([&path[..], &[hash("x")]].concat()));
     fault("a batch of more than 2^20", "§1 count ≤ 2^20", 4, C::U((1 << 20) + 1));
     fault("a batch whose count asks for a longer path", "§1 the path has exactly its length", 4, C::U(9));
+    // Six and seven leaves have paths of one length to the first four, and the path of seven leads there with a count of six.
+    let seven: Vec<_> = (0..7_u8).map(|i| vec![i; 3]).collect();
+    let record = with(&signer.batch("manifest", &seven, 0), 4, C::U(6));
+    file.bad("envelope", "another count with the same path", "§1 the count is signed", input(&record, "manifest", &signer, &seven[0]));
     // An inner node passed off as a record: its hash lacks the leaf's prefix.
     let tree = batch::Tree::new(payloads[..2].iter().map(|p| batch::leaf(p)).collect());
     let inner = [&[1][..], batch::leaf(&payloads[0]).as_bytes(), batch::leaf(&payloads[1]).as_bytes()].concat();
-    let signature = signer.ecdsa(&Signer::message("manifest", &tree.root()));
+    let signature = signer.ecdsa(&Signer::message("manifest", 2, &tree.root()));
     let record = rec(vec![C::U(1), C::B(inner[1..].to_vec()), C::U(0), C::U(1), C::A(vec![]), C::B(signature)]);
     file.bad(
         "envelope",
