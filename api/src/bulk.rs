@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use ticrypt_types::bulk::{BulkItemState, BulkState};
-use ticrypt_types::{BulkId, Timestamp};
+use ticrypt_types::{BulkId, Timestamp, UserId};
 use utoipa::ToSchema;
 
 use crate::wire::Blob;
@@ -68,6 +68,9 @@ pub struct BulkReadQuery {
 pub struct BulkItemView {
     pub number: u64,
     pub parameters: Vec<String>,
+    /// Whom it is about, if its body says so; of what is done nothing is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserId>,
     pub state: BulkItemState,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

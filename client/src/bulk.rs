@@ -5,15 +5,20 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::IgnoredAny;
-use ticrypt_api::bulk::{BulkItem, BulkListReply, BulkReadQuery, BulkReadReply, BulkResumeRequest, BulkStartRequest, BulkView};
+use ticrypt_api::bulk::{
+    BulkItem, BulkItemView, BulkListReply, BulkReadQuery, BulkReadReply, BulkResumeRequest, BulkStartRequest, BulkView,
+};
 use ticrypt_api::{Blob, Endpoint, wire};
 use ticrypt_types::bulk::{BulkItemState, BulkState};
 use ticrypt_types::limits::BULK_ITEMS_MAX;
+use ticrypt_types::name::Harmless;
 use ticrypt_types::{BulkId, Operation};
 
 use crate::entropy;
 use crate::error::{ClientError, Kind, Result};
+use crate::project::Projects;
 use crate::session::Session;
+use crate::team::Teams;
 
 /// How long until it is looked at again: soon for a short list, seldom for a long one.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
@@ -127,6 +132,24 @@ pub async fn failures(session: &Session, view: &BulkView) -> Result<HashMap<u64,
             None => return Ok(failed),
         }
     }
+}
+
+/// Whom and what items are about, by the names one knows; what has none stays as it was sent.
+pub async fn about(session: &Session, items: &[BulkItemView]) -> Result<Vec<String>> {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (teams, projects) = (Teams::load(session).await?, Projects::load(session).await?);
+    let pins = session.users.pins().all()?;
+    let mut names: HashMap<String, String> = pins.iter().map(|(user, pin)| (user.to_string(), pin.name.to_string())).collect();
+    names.extend(teams.all().iter().map(|view| (view.team.to_string(), view.about.name.to_string())));
+    names.extend(projects.in_order().into_iter().map(|(_, view)| (view.project.to_string(), projects.path(view))));
+    let named = |text: &String| names.get(text).cloned().unwrap_or_else(|| Harmless(text).to_string());
+    let about = |item: &BulkItemView| {
+        let user = item.user.map(|user| named(&user.to_string()));
+        user.into_iter().chain(item.parameters.iter().map(named)).collect::<Vec<_>>().join(", ")
+    };
+    Ok(items.iter().map(about).collect())
 }
 
 /// Goes on with what is open of it; `failed`: with what failed as well.

@@ -12,14 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::http::{HeaderMap, Uri};
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
+use serde::Deserialize;
 use ticrypt_api::bulk::{BulkItemView, BulkListReply, BulkReadQuery, BulkReadReply, BulkResumeRequest, BulkStartRequest, BulkView};
-use ticrypt_api::{ApiError, Endpoint};
+use ticrypt_api::{ApiError, Endpoint, wire};
 use ticrypt_policy::Denial;
 use ticrypt_policy::bulk::{may_read_bulk, may_resume_bulk, may_start_bulk, may_stop_bulk};
 use ticrypt_store::bulk::{Bulk, BulkItem, BulkNew, BulkResult};
 use ticrypt_types::bulk::BulkItemState;
 use ticrypt_types::limits::{BULK_BODY_MAX_BYTES, BULK_ITEMS_MAX};
-use ticrypt_types::{BulkId, Operation, RequestId};
+use ticrypt_types::{BulkId, Operation, RequestId, UserId};
 
 use super::Rest;
 use super::call::{Answer, Call};
@@ -122,7 +123,10 @@ impl Rest {
         let limit = u64::from(limit.unwrap_or(ITEMS_MAX).min(ITEMS_MAX));
         let items = self.store.bulk_items(bulk.id, from, state, limit).await.map_err(|error| store_failed(error, call.now))?;
         let next = items.last().filter(|_| items.len() as u64 == limit).map(|last| last.number + 1);
-        Answer::of(call, &BulkReadReply { view: view(bulk), items: items.into_iter().map(item_view).collect(), next })
+        Answer::of(
+            call,
+            &BulkReadReply { items: items.into_iter().map(|item| item_view(bulk.operation, item)).collect(), view: view(bulk), next },
+        )
     }
 
     pub(super) async fn resume_bulk(self: &Arc<Self>, call: &Call) -> Result<Answer, ApiError> {
@@ -239,7 +243,14 @@ fn view(bulk: Bulk) -> BulkView {
     }
 }
 
-fn item_view(item: BulkItem) -> BulkItemView {
-    let BulkItem { number, parameters, state, code, message, .. } = item;
-    BulkItemView { number, parameters, state, code, message }
+/// The person whom a request of any kind names.
+#[derive(Deserialize)]
+struct Whom {
+    user: UserId,
+}
+
+fn item_view(operation: Operation, item: BulkItem) -> BulkItemView {
+    let BulkItem { number, parameters, state, code, message, body } = item;
+    let whom = Endpoint::of(operation).and_then(|endpoint| wire::decode::<Whom>(endpoint.codec, &body).ok());
+    BulkItemView { number, parameters, user: whom.map(|whom| whom.user), state, code, message }
 }

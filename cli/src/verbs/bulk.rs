@@ -87,9 +87,8 @@ async fn show(id: BulkId, session: &Session, context: &Context) -> anyhow::Resul
         ("failed", view.failed.to_string()),
         ("started", view.started_ms.to_string()),
     ];
-    for item in &failures {
-        let (about, why) = (item.parameters.join(" "), item.message.clone().unwrap_or_default());
-        fields.push(("failed item", format!("{} {about}: {why}", item.number)));
+    for (item, about) in failures.iter().zip(bulk::about(session, &failures).await?) {
+        fields.push(("failed", format!("{about}: {}", item.message.clone().unwrap_or_default())));
     }
     context.output.record(&Shown { view: &view, failures: &failures }, &fields)?;
     if view.failed > 0 {

@@ -7,9 +7,9 @@ use askama::Template;
 use axum::response::Response;
 use serde::Serialize;
 use ticrypt_api::bulk::{BulkItemView, BulkReadQuery, BulkReadReply, BulkView};
-use ticrypt_client::{Session, bulk, show};
+use ticrypt_client::{bulk, show};
 use ticrypt_types::bulk::{BulkItemState, BulkState};
-use ticrypt_types::{BulkId, Operation, Timestamp, UserId};
+use ticrypt_types::{BulkId, Operation, Timestamp};
 
 use super::vault::shown;
 use super::{Inside, Visit};
@@ -170,7 +170,6 @@ async fn selected(office: &Office, fields: &Fields) -> Result<Vec<BulkId>> {
 
 /// One request that failed.
 struct Failure {
-    number: u64,
     about: String,
     message: String,
 }
@@ -185,25 +184,15 @@ struct Details {
     more: u64,
 }
 
-/// People among the parameters by their names, as far as their keys were seen on this device.
-fn about(session: &Session, item: &BulkItemView) -> String {
-    let pins = session.users.pins().all().unwrap_or_default();
-    let named = |text: &String| {
-        let pin = text.parse::<UserId>().ok().and_then(|user| pins.get(&user));
-        pin.map_or_else(|| shown(text), |pin| pin.name.to_string())
-    };
-    item.parameters.iter().map(named).collect::<Vec<_>>().join(" ")
-}
-
 /// `POST /bulk/details`: how far it is, and what failed.
 pub async fn details(Inside(office): Inside, fields: Fields) -> Result<Response> {
     let chosen = selected(&office, &fields).await?;
     let [id] = chosen.as_slice() else { return Err(Trouble::invalid("choose one bulk action for this")) };
     let query = BulkReadQuery { from: 0, state: Some(BulkItemState::Failed), limit: Some(TOLD) };
     let BulkReadReply { view, items, .. } = bulk::read(office.session(), *id, &query).await?;
-    let failure = |item: &BulkItemView| Failure {
-        number: item.number,
-        about: about(office.session(), item),
+    let about = bulk::about(office.session(), &items).await?;
+    let failure = |(item, about): (&BulkItemView, String)| Failure {
+        about,
         message: shown(item.message.as_deref().or(item.code.as_deref()).unwrap_or_default()),
     };
     let mut facts = vec![
@@ -219,7 +208,7 @@ pub async fn details(Inside(office): Inside, fields: Fields) -> Result<Response>
         title: words(&view.operation),
         facts,
         more: view.failed.saturating_sub(items.len() as u64),
-        failures: items.iter().map(failure).collect(),
+        failures: items.iter().zip(about).map(failure).collect(),
     })
 }
 

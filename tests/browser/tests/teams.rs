@@ -118,6 +118,7 @@ async fn a_team_is_assigned_to_a_sub_admin() {
     // Anew, with nothing selected.
     browser.go("/people").await.unwrap();
     browser.with_row("dora", "Change rank").await.unwrap();
+    browser.see("dialog #rank").await.unwrap();
     browser.run("document.querySelector('dialog #rank').value = 'sub-admin'").await.unwrap();
     browser.click("dialog button[type=submit]").await.unwrap();
     browser.read("sub-admin now").await.unwrap();
@@ -163,6 +164,7 @@ async fn what_failed_of_many_is_told_later_too() {
     look(&browser, "bulk").await;
     browser.with_row(key, "Details").await.unwrap();
     browser.read("they are a member already").await.unwrap();
+    browser.read("ada, Heart").await.unwrap();
     look(&browser, "bulk-details").await;
     browser.click("dialog [data-close]").await.unwrap();
 
