@@ -42,6 +42,10 @@ impl Boundaries {
         self.lock().get(&entry.child).filter(|own| own.epoch == entry.child_epoch).cloned()
     }
 
+    pub(super) fn forget(&self, node: NodeId) {
+        self.lock().remove(&node);
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, Own>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -98,6 +98,7 @@ impl Vault {
         for step in steps.iter().chain([path]) {
             let found = self.resolve(step).await?;
             match found.parent() {
+                Some((_, member)) if member.is_locked() => report.notes.push(left_locked(&found.path)),
                 Some((directory, member)) if member.view.keys_stale => {
                     progress.begin(&found.path.to_string());
                     self.roll_members(Arc::clone(directory), &[member.id()]).await?;

@@ -108,12 +108,15 @@ impl Vault {
             return Err(lie("the server shows a grant by somebody who is not the owner's to give it"));
         }
         self.trust.verify_chain_to(grant, held.tree())?;
-        let mut step = Some(grant.record_hash());
-        while let Some(hash) = step {
-            if self.session.seen.is_ended(&hash) {
+        // A re-seal gives nothing: what counts is the authority of the share that first gave those terms, not of who made new keys since.
+        let mut step = Some(grant.clone());
+        while let Some(at) = step {
+            if self.session.seen.is_ended(&at.record_hash()) {
                 return Err(lie("the server counts a share among the living that was ended on this device"));
             }
-            step = self.trust.grant(&hash).and_then(|grant| grant.authority);
+            let known = |hash: Option<Digest>| hash.and_then(|hash| self.trust.grant(&hash));
+            let next = known(at.predecessor).filter(|before| at.is_reseal_of(before)).or_else(|| known(at.authority));
+            step = next.map(|next| Signed::clone(&next));
         }
         let long_ago = Timestamp::from_millis(now.as_millis().saturating_sub(EXPIRED_MS));
         if grant.expires.is_expired(long_ago) {

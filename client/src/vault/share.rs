@@ -229,8 +229,8 @@ impl Vault {
             NewKeys::Whole => self.rekey(path, progress, cancel).await?,
             NewKeys::NodeOnly => self.rekey_node(path, progress).await?,
         };
-        // The root of somebody else's share gets its new keys from whoever holds the directory above it.
-        let is_ours_to_roll = found.parent().is_some() || found.held.root.is_home;
+        // The root of somebody else's share gets its new keys from whoever holds the directory above it; what is locked, when it is not.
+        let is_ours_to_roll = found.parent().map_or(found.held.root.is_home, |(_, member)| !member.is_locked());
         if !ended.is_empty() && is_ours_to_roll && self.resolve(path).await?.held.epoch <= found.held.epoch {
             return Err(lie("the server said that a share was ended, and did not end it"));
         }

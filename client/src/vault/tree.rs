@@ -29,7 +29,7 @@ use ticrypt_keyring::wrap::ManifestPlace;
 use ticrypt_keyring::{NodeKeys, TreeKey, entry as sealed_entry};
 use ticrypt_types::{DeploymentId, NodeId, NodeKind, NodeName, ProjectId, UserId, UserName, Verbs};
 
-use super::boundary::Boundaries;
+use super::boundary::{Boundaries, locked};
 use super::trust::{Lineage, Tree, Trust, lie};
 use crate::error::{ClientError, Kind, Result};
 use crate::group::{Chain, CompartmentKey};
@@ -320,6 +320,11 @@ impl Directory {
 
     /// A child with its keys; those of what is tagged itself have been opened before.
     pub fn descend(&self, deployment: DeploymentId, member: &Member, boundaries: &Boundaries) -> Result<Held> {
+        if member.is_locked() {
+            // What was opened before the server withheld it is not used any more either.
+            boundaries.forget(member.id());
+            return Err(locked());
+        }
         let mut held = self.held.child(deployment, &member.entry, boundaries)?;
         held.lineage = held.lineage.tagged(&member.tags);
         Ok(held)

@@ -7,7 +7,9 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
+use ticrypt_client::Session;
 use ticrypt_client::vault::VaultPath;
 
 pub use people::{People, Person};
@@ -83,6 +85,11 @@ impl System {
     /// Where the server keeps everything.
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
+    }
+
+    /// The super-admin's session, once there is somebody else.
+    pub fn admin(&self) -> Arc<Session> {
+        self.people.admin()
     }
 
     /// Somebody new, activated; the first person is the super-admin.
