@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use clap::Subcommand;
-use ticrypt_api::access::{AccessExplainReply, HeldBy, PersonAccess, SupposedLoss, Verdict, Why};
+use ticrypt_api::access::{AccessExplainReply, PersonAccess, SupposedLoss, Why};
+use ticrypt_client::access::words::{Names, can_now, can_then, held_by, losing, reading};
 use ticrypt_client::project::Projects;
 use ticrypt_client::vault::{Vault, VaultPath};
 use ticrypt_client::{access, certification};
-use ticrypt_types::{ProjectId, RequirementId, UserId, UserName};
+use ticrypt_types::{UserId, UserName};
 
 use crate::context::Context;
 use crate::vault::{complete, path};
@@ -71,8 +72,7 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
         Command::WhatIf { path, person, lost } => (path, person, Some(lost.supposed(&vault, &projects).await?)),
     };
     let about: Vec<UserId> = match &person {
-        Some(name) if *name == vault.session().me().name => vec![vault.session().user()],
-        Some(name) => vec![vault.session().users.lookup(name).await?.user],
+        Some(name) => vec![access::subject(vault.session(), name).await?],
         None => Vec::new(),
     };
     let node = vault.locate(&path).await?;
@@ -80,7 +80,7 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
     if context.output.is_json() {
         return context.output.result(&reply, |_| Ok(()));
     }
-    let names = Names { projects: &projects, requirements: requirements(&vault, reply.people.iter()).await? };
+    let names = Names::load(vault.session(), &projects, &reply.people.iter().collect::<Vec<_>>(), lost).await?;
     if let (Some(_), [person]) = (&person, &reply.people[..])
         && lost.is_none()
     {
@@ -95,21 +95,16 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
 }
 
 async fn reach(name: &UserName, vault: &Vault, projects: &Projects, context: &Context) -> anyhow::Result<()> {
-    let user = vault.session().users.lookup(name).await?.user;
+    let user = access::subject(vault.session(), name).await?;
     let reached = access::reach(vault, user, name).await?;
     if reached.is_empty() {
         context.output.hint(&format!("{name} has a key to nothing that you share, and is in no group that you own."));
     }
-    let names = Names { projects, requirements: requirements(vault, reached.iter().map(|one| &one.access)).await? };
+    let people: Vec<&PersonAccess> = reached.iter().map(|one| &one.access).collect();
+    let names = Names::load(vault.session(), projects, &people, None).await?;
     context.output.table(&reached, &["PATH", "KEY", "NOW", "WHEN AT WORK ON ITS TAGS", ""], |one| {
-        let missing = one.access.tags.iter().find_map(|tag| tag.why_not.as_ref().map(|why| names.advice(why)));
-        vec![
-            one.path.clone(),
-            held_by(one.access.held_by),
-            can(&one.access, |verdict| verdict.now.is_some()),
-            can(&one.access, |verdict| verdict.then.is_some()),
-            missing.unwrap_or_default(),
-        ]
+        let access = &one.access;
+        vec![one.path.clone(), held_by(access.held_by), can_now(access), can_then(access), names.missing(access).unwrap_or_default()]
     })
 }
 
@@ -135,61 +130,8 @@ impl Lost {
     }
 }
 
-/// What people call the things that reasons name by their ids.
-struct Names<'a> {
-    projects: &'a Projects,
-    requirements: Vec<(RequirementId, String)>,
-}
-
-impl Names<'_> {
-    fn project(&self, project: ProjectId) -> String {
-        self.projects.get(project).map_or_else(|| project.to_string(), |view| self.projects.path(view))
-    }
-
-    fn advice(&self, why: &Why) -> String {
-        self.requirements.iter().fold(why.advice.clone(), |text, (id, name)| text.replace(&id.to_string(), name))
-    }
-}
-
-/// Those that people may see by name, if a reason names any.
-async fn requirements(vault: &Vault, people: impl Iterator<Item = &PersonAccess>) -> anyhow::Result<Vec<(RequirementId, String)>> {
-    let mut reasons = people.flat_map(|person| &person.tags).filter_map(|tag| tag.why_not.as_ref());
-    if !reasons.any(|why| why.code == "uncertified") {
-        return Ok(Vec::new());
-    }
-    let all = certification::requirements(vault.session()).await?;
-    Ok(all.into_iter().map(|one| (one.requirement, one.about.name.to_string())).collect())
-}
-
-fn held_by(held_by: HeldBy) -> String {
-    match held_by {
-        HeldBy::Owner => "as its owner".to_owned(),
-        HeldBy::Share(verbs) => format!("by a share: {}", verbs.words().join(" ")),
-        HeldBy::Member(permissions) if permissions.words().is_empty() => "as a member of its group: read-only".to_owned(),
-        HeldBy::Member(permissions) => format!("as a member of its group: {}", permissions.words().join(" ")),
-        HeldBy::NameOnly => "to its name only: what is shared is above a tag; share the tagged thing itself".to_owned(),
-        HeldBy::Nothing => "none: it is neither theirs nor shared with them, and they are in no group that has it".to_owned(),
-    }
-}
-
-fn verdict<'a>(person: &'a PersonAccess, asked: &str) -> Option<&'a Verdict> {
-    person.verdicts.iter().find(|verdict| verdict.asked == asked)
-}
-
-/// What they can do, of those that may come to be or are.
-fn can(person: &PersonAccess, why_not: impl Fn(&Verdict) -> bool) -> String {
-    let words: Vec<&str> = person.verdicts.iter().filter(|verdict| !why_not(verdict)).map(|verdict| verdict.asked.as_str()).collect();
-    if words.is_empty() { "nothing".to_owned() } else { words.join(" ") }
-}
-
 fn explain(person: &PersonAccess, names: &Names<'_>, context: &Context) -> anyhow::Result<()> {
-    let read = verdict(person, "read");
-    let said = match read {
-        Some(Verdict { now: None, .. }) => format!("yes: {} reads it", person.name),
-        Some(Verdict { then: None, .. }) => format!("not now: {} logs in again where that is new, and works on its tags", person.name),
-        _ => format!("no: {} does not read it, whatever they do themselves", person.name),
-    };
-    let mut fields = vec![("reads it", said), ("key", held_by(person.held_by))];
+    let mut fields = vec![("reads it", reading(person)), ("key", held_by(person.held_by))];
     for tag in &person.tags {
         let why = match (&tag.why_not, tag.is_active) {
             (Some(why), _) => names.advice(why),
@@ -210,14 +152,7 @@ fn who(reply: &AccessExplainReply, names: &Names<'_>, context: &Context) -> anyh
         context.output.warn("more people than these have a key to it");
     }
     context.output.table(&reply.people, &["PERSON", "KEY", "NOW", "WHEN AT WORK ON ITS TAGS", ""], |person| {
-        let missing = person.tags.iter().find_map(|tag| tag.why_not.as_ref().map(|why| names.advice(why)));
-        vec![
-            person.name.to_string(),
-            held_by(person.held_by),
-            can(person, |verdict| verdict.now.is_some()),
-            can(person, |verdict| verdict.then.is_some()),
-            missing.unwrap_or_default(),
-        ]
+        vec![person.name.to_string(), held_by(person.held_by), can_now(person), can_then(person), names.missing(person).unwrap_or_default()]
     })
 }
 
@@ -229,24 +164,19 @@ fn what_if(
     lost: SupposedLoss,
     context: &Context,
 ) -> anyhow::Result<()> {
-    let loses = |person: &&PersonAccess| now.people.iter().any(|before| before.user == person.user && before.verdicts != person.verdicts);
-    let losing: Vec<&PersonAccess> = then.people.iter().filter(loses).collect();
+    let losing = losing(now, then);
     if losing.is_empty() {
-        let what = match lost {
-            SupposedLoss::Membership(project) => format!("membership of {}", names.project(project)),
-            SupposedLoss::Certification(_) => "that certification".to_owned(),
-        };
-        context.output.hint(&format!("Nobody loses anything here by losing {what}."));
+        context.output.hint(&format!("Nobody loses anything here by losing {}.", names.loss(lost)));
         return Ok(());
     }
-    context.output.table(&losing, &["PERSON", "COULD", "COULD THEN", ""], |person| {
-        let before = now.people.iter().find(|before| before.user == person.user);
-        let missing = person.tags.iter().find_map(|tag| tag.why_not.as_ref().map(|why| names.advice(why)));
+    let people: Vec<&PersonAccess> = losing.iter().map(|(_, person)| *person).collect();
+    context.output.table(&people, &["PERSON", "COULD", "COULD THEN", ""], |person| {
+        let before = losing.iter().find(|(before, _)| before.user == person.user);
         vec![
             person.name.to_string(),
-            before.map(|before| can(before, |verdict| verdict.then.is_some())).unwrap_or_default(),
-            can(person, |verdict| verdict.then.is_some()),
-            missing.unwrap_or_default(),
+            before.map(|(before, _)| can_then(before)).unwrap_or_default(),
+            can_then(person),
+            names.missing(person).unwrap_or_default(),
         ]
     })
 }
