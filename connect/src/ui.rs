@@ -73,6 +73,7 @@ const DATA: &[Place] = &[
 const MINE: &[Place] = &[
     place("/account", "key", "My account"),
     place("/certifications", "certificate", "Certifications"),
+    place("/ending", "clock", "Ends soon"),
     place("/sessions", "device-desktop", "Sessions"),
     place("/bulk", "history", "Bulk actions"),
 ];

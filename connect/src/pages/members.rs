@@ -101,6 +101,7 @@ impl Row for Member {
 
 const MANAGING: &[Action] = &[
     Action { title: "Change…", icon: "pencil", dialog: "/projects/members/change-dialog", key: "F2", first: true, ..Action::NONE },
+    Action { title: "What they reach", icon: "list-tree", act: "/reach/open", one: true, ..Action::NONE },
     Action {
         title: "Take out",
         icon: "user-off",

@@ -1,10 +1,12 @@
 //! Pages, one file for each noun: what is shown, the dialogs over it, and what its buttons do.
 
+mod access;
 mod account;
 mod audit;
 mod bulk;
 mod certifications;
 mod details;
+mod ending;
 mod entry;
 mod folder;
 mod frame;
@@ -17,6 +19,7 @@ mod members;
 mod notices;
 mod people;
 mod projects;
+mod reach;
 mod sessions;
 mod share;
 mod shares;
@@ -25,9 +28,11 @@ mod teams;
 mod transfers;
 mod trash;
 mod vault;
+mod what_if;
 mod work;
 
 pub use groups::page_of as page_of_group;
+pub use vault::address;
 
 use std::sync::Arc;
 
@@ -49,6 +54,11 @@ pub fn pages() -> Router<Shared> {
         .route("/deployments", get(entry::deployments))
         .route("/vault", get(vault::page))
         .route("/vault/details", get(details::page))
+        .route("/vault/access", get(access::page))
+        .route("/vault/access/person", get(access::person))
+        .route("/vault/access/what-if", get(what_if::page))
+        .route("/reach", get(reach::page))
+        .route("/ending", get(ending::page))
         .route("/shared", get(shares::with_me))
         .route("/sharing", get(shares::by_me))
         .route("/trash", get(trash::page))
@@ -109,6 +119,11 @@ pub fn actions() -> Router<Shared> {
         .route("/vault/preview", post(details::preview))
         .route("/vault/version/restore", post(details::restore_version))
         .route("/vault/version/download", post(details::download_version))
+        .route("/vault/access/open", post(access::open))
+        .route("/vault/access/ask", post(access::ask))
+        .route("/vault/access/suppose", post(what_if::suppose))
+        .route("/reach/open", post(reach::open))
+        .route("/reach/ask", post(reach::ask))
         .route("/share/dialog", post(share::dialog))
         .route("/share", post(share::share))
         .route("/share/end", post(share::end))

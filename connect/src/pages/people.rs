@@ -146,6 +146,7 @@ const ACTIONS: &[Action] = &[
     Action { title: "Disable for a time…", icon: "clock", dialog: "/people/disable-dialog", needs: "active", ..Action::NONE },
     Action { title: "Enable again", icon: "user-check", act: "/people/enable", needs: "disabled", ..Action::NONE },
     Action { title: "Accept new keys…", icon: "key", dialog: "/people/reset-dialog", one: true, needs: "active", ..Action::NONE },
+    Action { title: "What they reach", icon: "list-tree", act: "/reach/open", one: true, ..Action::NONE },
     Action { title: "Deactivate…", icon: "user-off", dialog: "/people/deactivate-dialog", danger: true, ..Action::NONE },
 ];
 

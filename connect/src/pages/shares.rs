@@ -200,15 +200,18 @@ pub async fn with_me(Visit(office): Visit) -> Result<Response> {
 pub async fn by_me(Visit(office): Visit) -> Result<Response> {
     let standing = office.vault.shares_by_me().await?;
     let rows: Vec<_> = standing.into_iter().map(ByMe).collect();
-    const ACTIONS: &[Action] = &[Action {
-        title: "End",
-        icon: "ban",
-        act: "/shares/end",
-        confirm: "{n} shares will end. What people copied while they had access stays with them.",
-        key: "Delete",
-        danger: true,
-        ..Action::NONE
-    }];
+    const ACTIONS: &[Action] = &[
+        Action { title: "What they reach", icon: "list-tree", act: "/reach/open", one: true, ..Action::NONE },
+        Action {
+            title: "End",
+            icon: "ban",
+            act: "/shares/end",
+            confirm: "{n} shares will end. What people copied while they had access stays with them.",
+            key: "Delete",
+            danger: true,
+            ..Action::NONE
+        },
+    ];
     let look = Look {
         one: "share",
         many: "shares",

@@ -178,6 +178,7 @@ const ACTIONS: &[Action] = &[
     Action { title: "Download", icon: "download", act: "/vault/download", one: true, needs: "file open", ..Action::NONE },
     Action { title: "Save to…", icon: "folder-symlink", dialog: "/vault/get-dialog", needs: "open", ..Action::NONE },
     Action { title: "Share…", icon: "share", dialog: "/share/dialog", one: true, needs: "open share", ..Action::NONE },
+    Action { title: "Who can open it", icon: "eye", act: "/vault/access/open", one: true, ..Action::NONE },
     Action { title: "Tag…", icon: "tag", dialog: "/vault/tag-dialog", one: true, needs: "open tag", ..Action::NONE },
     Action {
         title: "Rename…", icon: "pencil", dialog: "/vault/rename-dialog", one: true, needs: "open rename", key: "F2", ..Action::NONE
