@@ -6,17 +6,22 @@ use thirtyfour::Key;
 use ticrypt_browser_tests::{Browser, Desk, System, in_the_vault, row};
 use ticrypt_e2e::system::Options;
 
-const PAGES: [&str; 18] = [
+const PAGES: [&str; 23] = [
     "/vault",
     "/vault/details?at=/notes.txt",
+    "/vault/access?at=/notes.txt",
+    "/vault/access/person?at=/notes.txt&person=admin",
     "/shared",
     "/sharing",
+    "/reach",
+    "/reach?person=admin",
     "/groups",
     "/trash",
     "/transfers",
     "/projects",
     "/teams",
     "/certifications",
+    "/ending",
     "/requirements",
     "/levels",
     "/people",
@@ -58,7 +63,7 @@ async fn no_page_has_serious_findings_light_or_dark_wide_or_narrow() {
                 .until("rows are there", "const t = document.querySelector('ticrypt-table'); return !t || t.known === true")
                 .await
                 .unwrap();
-            let name = format!("{}-{theme}-{width}", page.trim_start_matches('/').replace(['/', '?', '=', '.'], "-"));
+            let name = format!("{}-{theme}-{width}", page.trim_start_matches('/').replace(['/', '?', '&', '=', '.'], "-"));
             look(&name).await;
             browser.picture(&name).await.unwrap();
             let wider = browser.run("return document.documentElement.scrollWidth - innerWidth").await.unwrap();
