@@ -98,4 +98,12 @@ fn every_reason_is_told_and_supposed_losses_are_weighed() {
     assert_eq!(rows(&bob, "30d"), [one("bob", "membership", "Federal")]);
     assert!(rows(&pi, "10d").is_empty() && rows(&ada, "400d").is_empty());
     pi.run(&["access", "ending", "--within", "soon"]).fails(2, "is not a time");
+
+    // What was shared on in somebody else's tree is for its owner to ask about: it is left out, and nothing fails.
+    pi.run(&["work", "--none"]).ok();
+    ada.run(&["work", "--none"]).ok();
+    pi.run(&["mkdir", "/open"]).ok();
+    pi.run(&["share", "/open", "ada", "--reshare"]).ok();
+    ada.run(&["share", "/@shared/pi/open", "bob"]).ok();
+    assert_eq!(ada.json(&["access", "reach", "bob"]).as_array().unwrap().len(), 0);
 }

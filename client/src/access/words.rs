@@ -44,7 +44,7 @@ impl<'a> Names<'a> {
 
     /// The same; of who may be in all of them, why they do not read it.
     pub fn refusal(&self, person: &PersonAccess) -> Option<String> {
-        let read = || verdict(person, READ).and_then(|verdict| verdict.then.as_ref().or(verdict.now.as_ref()));
+        let read = || verdict(person, READ).and_then(|verdict| verdict.now.as_ref().map(|now| verdict.then.as_ref().unwrap_or(now)));
         self.missing(person).or_else(|| read().map(|why| self.advice(why)))
     }
 

@@ -217,7 +217,7 @@ async fn reasons(
     }
     let verdicts = access.verdicts.iter().map(|verdict| {
         let answer = Answer::of(verdict);
-        let why = verdict.then.as_ref().or(verdict.now.as_ref()).filter(|_| answer != Answer::Yes);
+        let why = verdict.now.as_ref().map(|now| verdict.then.as_ref().unwrap_or(now));
         Ability { what: verdict.asked.clone(), tone: tone(answer), answer: answer.word(), why: why.map(told).unwrap_or_default() }
     });
     let is_self = access.user == office.session().user();
