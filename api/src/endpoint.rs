@@ -104,6 +104,10 @@ endpoints! {
     CertificationList Get   "/v1/certifications" Json;
     CertificationSet Post   "/v1/certifications" Json;
     CertificationExpire Post "/v1/certifications/expire" Json;
+    JoinAsk          Post   "/v1/projects/{project}/joins" Json;
+    JoinWithdraw     Delete "/v1/projects/{project}/joins" Json;
+    JoinRefuse       Post   "/v1/projects/{project}/joins/{user}" Json;
+    JoinList         Get    "/v1/joins" Json;
     WorkingSet       Post   "/v1/self/working" Json;
 
     TeamList         Get    "/v1/teams" Json;

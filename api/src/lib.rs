@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod error;
 pub mod grant;
 pub mod group;
+pub mod join;
 pub mod log;
 pub mod node;
 pub mod notification;

@@ -1,7 +1,7 @@
 //! What people are told: listed, marked as read, and as a stream of events. Ids only: what they name is looked up like anything else.
 
 use serde::{Deserialize, Serialize};
-use ticrypt_types::{GrantId, GroupId, NodeId, TeamId, Timestamp, UserId};
+use ticrypt_types::{GrantId, GroupId, NodeId, ProjectId, RequirementId, TeamId, Timestamp, UserId};
 use utoipa::ToSchema;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema, utoipa::IntoParams)]
@@ -19,7 +19,8 @@ pub struct NotificationView {
     /// Counts a person's notifications from 1 on, without gaps; the `id` of the event.
     pub sequence: u64,
     /// `share-given`, `share-ended`, `given-share-ended`, `account-activated`, `rank-changed`, `registration-waiting`,
-    /// `group-joined`, `group-left`, `group-owned`, `team-joined`, `team-left`; there may be more in time. The name of the event.
+    /// `group-joined`, `group-left`, `group-owned`, `team-joined`, `team-left`, `join-asked`, `join-refused`, `join-granted`,
+    /// `membership-ending`, `certification-ending`, `share-ending`, `given-share-ending`; there may be more in time. The name of the event.
     pub kind: String,
     #[serde(flatten)]
     pub about: EventData,
@@ -36,7 +37,14 @@ pub struct EventData {
     pub group: Option<GroupId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<TeamId>,
-    /// The other side of the share, who acted, or who waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requirement: Option<RequirementId>,
+    /// Of what ends soon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_ms: Option<Timestamp>,
+    /// The other side of the share, who acted, who waits, or whose membership ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
     pub at_ms: Timestamp,

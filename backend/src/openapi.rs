@@ -5,8 +5,8 @@
 use serde_json::Value;
 use ticrypt_api::endpoint::{BINDING_HEADER, Codec, ENDPOINTS, LAST_EVENT_HEADER, Method, TICKET_HEADER};
 use ticrypt_api::{
-    Endpoint, Problem, access, bulk, certification, deployment, grant, group, log, node, notification, project, session, team, upload,
-    user, version,
+    Endpoint, Problem, access, bulk, certification, deployment, grant, group, join, log, node, notification, project, session, team,
+    upload, user, version,
 };
 use ticrypt_types::Operation;
 use ticrypt_types::operation::{Caller, Effect};
@@ -105,7 +105,10 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::GrantRevoke => (shape::<grant::GrantRevokeRequest>(), shape::<grant::GrantEndReply>()),
         O::GrantLeave => (shape::<grant::GrantLeaveRequest>(), shape::<grant::GrantEndReply>()),
         O::GrantList => (shape::<grant::GrantListRequest>(), shape::<grant::GrantListReply>()),
-        O::GrantExpire | O::GroupDelete => (None, None),
+        O::GrantExpire | O::ReminderSend | O::GroupDelete | O::JoinWithdraw => (None, None),
+        O::JoinAsk => (shape::<join::JoinAskRequest>(), None),
+        O::JoinRefuse => (shape::<join::JoinRefuseRequest>(), None),
+        O::JoinList => (None, shape::<join::JoinListReply>()),
         O::GroupList => (None, shape::<group::GroupListReply>()),
         O::GroupRead => (None, shape::<group::GroupReadReply>()),
         O::GroupCreate => (shape::<group::GroupCreateRequest>(), shape::<group::GroupReply>()),
@@ -133,6 +136,7 @@ fn queries(operation: Operation) -> Vec<Parameter> {
             query::<node::PageQuery>()
         }
         Operation::CertificationList => query::<certification::CertificationListQuery>(),
+        Operation::JoinList => query::<join::JoinListQuery>(),
         Operation::TrashList => query::<node::TrashQuery>(),
         Operation::GroupRead => query::<group::GroupReadQuery>(),
         Operation::NotificationList => query::<notification::NotificationListQuery>(),

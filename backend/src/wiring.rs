@@ -13,7 +13,7 @@ use std::time::Duration;
 use ticrypt_api::deployment::DeploymentFile;
 use ticrypt_log::{Options as LogOptions, VerifierKey};
 use ticrypt_store::{Options as StoreOptions, Store, StoreError};
-use ticrypt_types::Secret;
+use ticrypt_types::{Secret, Timestamp};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,8 @@ use crate::{backup, deployment, links, listener, tls};
 const LEASE: Duration = Duration::from_millis(250);
 /// How long a share past its time may keep its node open; nobody is let in by it.
 const EXPIRE: Duration = Duration::from_secs(1);
+/// How often it is looked what ends soon, in the server's time: people are reminded days before, and it is a walk over all of it.
+const REMIND_MS: u64 = 3_600_000;
 const KEEP_CLOCK: Duration = Duration::from_secs(10);
 const KEEP_MARK: Duration = Duration::from_secs(10);
 /// How often the index over the audit log follows it without being asked.
@@ -370,10 +372,10 @@ impl Running {
             }
         });
         let (stop, vaults, clock) = (self.stop_background.clone(), self.vaults.clone(), self.clock.clone());
-        let (losses, store) = (Arc::clone(&self.losses), self.store.clone());
+        let (losses, store, rest) = (Arc::clone(&self.losses), self.store.clone(), Arc::clone(&self.rest));
         let mut expire = every(EXPIRE);
         self.background.spawn(async move {
-            let mut looked = clock.now();
+            let (mut looked, mut reminded) = (clock.now(), Timestamp::ABSENT);
             while stop.run_until_cancelled(expire.tick()).await.is_some() {
                 let now = clock.now();
                 match store.people_losing(looked, now).await {
@@ -385,6 +387,12 @@ impl Running {
                 }
                 if let Err(error) = vaults.expire_grants(clock.now()).await {
                     tracing::warn!(code = error.code, "shares past their time were not ended");
+                }
+                if now.millis_since(reminded) >= REMIND_MS {
+                    match rest.remind(now).await {
+                        Ok(_) => reminded = now,
+                        Err(error) => tracing::warn!(code = error.code, "people were not reminded of what ends soon"),
+                    }
                 }
             }
         });

@@ -16,7 +16,7 @@ use ticrypt_api::notification::{
     EventData, NotificationListQuery, NotificationListReply, NotificationReadReply, NotificationReadRequest, NotificationView,
 };
 use ticrypt_api::sse::{Block, Parser};
-use ticrypt_types::{GrantId, GroupId, NodeId, NotificationKind, Operation, TeamId, Timestamp, UserId};
+use ticrypt_types::{GrantId, GroupId, NodeId, NotificationKind, Operation, ProjectId, RequirementId, TeamId, Timestamp, UserId};
 
 use crate::error::{ClientError, Kind, Result};
 use crate::transport::{BodyStream, Transport};
@@ -33,8 +33,12 @@ pub struct Notification {
     pub grant: Option<GrantId>,
     pub group: Option<GroupId>,
     pub team: Option<TeamId>,
+    pub project: Option<ProjectId>,
+    pub requirement: Option<RequirementId>,
     pub node: Option<NodeId>,
-    /// The other side of the share, the administrator who acted, or who waits.
+    /// Of what ends soon.
+    pub ends_ms: Option<Timestamp>,
+    /// The other side of the share, the administrator who acted, who waits, or whose membership ends.
     pub user: Option<UserId>,
     pub at_ms: Timestamp,
 }
@@ -171,8 +175,8 @@ fn known(sequence: u64, kind: &str, about: EventData) -> Option<Notification> {
 }
 
 fn notification(sequence: u64, kind: NotificationKind, about: EventData) -> Notification {
-    let EventData { grant, node, group, team, user, at_ms } = about;
-    Notification { sequence, kind, grant, group, team, node, user, at_ms }
+    let EventData { grant, node, group, team, project, requirement, ends_ms, user, at_ms } = about;
+    Notification { sequence, kind, grant, group, team, project, requirement, node, ends_ms, user, at_ms }
 }
 
 fn untrusted(what: &str) -> ClientError {

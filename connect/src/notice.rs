@@ -88,14 +88,27 @@ pub fn words(session: &Session, notification: &Notification, groups: &HashMap<Gr
         NotificationKind::GroupOwned => format!("{who} made you the owner of {}.", of_group()),
         NotificationKind::TeamJoined => "You were added to a team.".to_owned(),
         NotificationKind::TeamLeft => "You were taken out of a team.".to_owned(),
+        NotificationKind::JoinAsked => format!("{who} asks to join a project."),
+        NotificationKind::JoinRefused => "Your request to join a project was refused.".to_owned(),
+        NotificationKind::JoinGranted => "You are in the project you asked for; log in again to work in it.".to_owned(),
+        NotificationKind::MembershipEnding if notification.user.is_none() => "Your membership of a project ends soon.".to_owned(),
+        NotificationKind::MembershipEnding => format!("{who} will soon be in a project no longer."),
+        NotificationKind::CertificationEnding => "A certification of yours ends soon.".to_owned(),
+        NotificationKind::ShareEnding => format!("What {who} shares with you ends soon."),
+        NotificationKind::GivenShareEnding => format!("What you share with {who} ends soon."),
     }
 }
 
 /// Where a notification leads.
 pub fn place(notification: &Notification) -> String {
     let page = match notification.kind {
-        NotificationKind::ShareGiven | NotificationKind::ShareEnded => "/shared",
-        NotificationKind::GivenShareEnded => "/sharing",
+        NotificationKind::ShareGiven | NotificationKind::ShareEnded | NotificationKind::ShareEnding => "/shared",
+        NotificationKind::GivenShareEnded | NotificationKind::GivenShareEnding => "/sharing",
+        NotificationKind::JoinAsked
+        | NotificationKind::JoinRefused
+        | NotificationKind::JoinGranted
+        | NotificationKind::MembershipEnding => "/projects",
+        NotificationKind::CertificationEnding => "/certifications",
         NotificationKind::AccountActivated | NotificationKind::RankChanged => "/account",
         NotificationKind::TeamJoined | NotificationKind::TeamLeft => "/teams",
         NotificationKind::RegistrationWaiting => "/people?f.state=pending",

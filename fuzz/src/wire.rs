@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use ticrypt_api::deployment::DeploymentFile;
 use ticrypt_api::wire::{decode, encode};
 use ticrypt_api::sse::{Block, Parser};
-use ticrypt_api::{Codec, Problem, access, bulk, grant, group, log, node, notification, project, session, team, upload, user, version};
+use ticrypt_api::{Codec, Problem, access, bulk, grant, group, join, log, node, notification, project, session, team, upload, user, version};
 
 use crate::Target;
 
@@ -27,6 +27,8 @@ pub const TARGETS: &[Target] = &[
         body::<team::TeamQuotaRequest>(Codec::Json, data);
         body::<team::TeamAddRequest>(Codec::Json, data);
         body::<team::TeamAssignRequest>(Codec::Json, data);
+        body::<join::JoinAskRequest>(Codec::Json, data);
+        body::<join::JoinRefuseRequest>(Codec::Json, data);
     }),
     ("cbor_requests", |data| {
         body::<node::HomeCreateRequest>(Codec::Cbor, data);
@@ -63,6 +65,7 @@ pub const TARGETS: &[Target] = &[
         body::<access::AccessExplainReply>(Codec::Json, data);
         body::<team::TeamListReply>(Codec::Json, data);
         body::<team::TeamMembersReply>(Codec::Json, data);
+        body::<join::JoinListReply>(Codec::Json, data);
         body::<version::OpenReply>(Codec::Cbor, data);
         body::<version::VersionListReply>(Codec::Cbor, data);
         body::<grant::GrantListReply>(Codec::Cbor, data);

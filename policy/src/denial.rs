@@ -82,6 +82,14 @@ denials! {
     LifespanBeyondMaximum { until: Timestamp } "lifespan_beyond_maximum" "that is beyond the requirement's maximum; choose a date up to {until}";
     NoLongerCertified "no_longer_certified" "they hold no certification for this; nothing to do";
 
+    // requests to join
+    JoinedAlready "joined_already" "you are a member of that project already; nothing to ask for";
+    JoinOpen "join_open" "you have asked already, and nobody has answered yet; wait, or withdraw that request first";
+    JoinNotOpen "join_not_open" "there is no open request like that; nothing to do";
+    JoinAgain { until: Timestamp } "join_again" "you asked for that project not long ago; ask again after {until}, or talk to one of its managers";
+    TooManyJoins "too_many_joins" "at most 50 requests of yours are kept, those closed in the last 30 days included; withdraw some, or wait";
+    ProjectJoinsFull "project_joins_full" "too many requests wait for that project; talk to one of its managers";
+
     // teams
     NotTeamManager "not_team_manager" "this is for the team's managers, or a sub-admin it is assigned to; ask one";
     OwnQuotas "own_quotas" "a sub-admin does not set the quotas of a team assigned to them; ask an administrator";

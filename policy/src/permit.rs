@@ -140,6 +140,10 @@ verbs! {
     BulkResume on BulkId = BulkResume;
     BulkStop on BulkId = BulkStop;
     MemberRemove on MemberOn = MemberRemove;
+    /// The permit's revision is that of the request before, 0 for none.
+    JoinAsk on MemberOn = JoinAsk;
+    JoinWithdraw on MemberOn = JoinWithdraw;
+    JoinRefuse on MemberOn = JoinRefuse;
     CertificationSet on CertificationOn = CertificationSet;
     CertificationExpire on CertificationOn = CertificationExpire;
     WorkingSet on UserId = WorkingSet;

@@ -39,7 +39,7 @@ impl ProjectFacts {
     }
 
     /// Its managers alone, with the permission.
-    fn is_managed_by(&self, actor: &Actor, permission: Permission, now: Timestamp) -> Result<(), Denial> {
+    pub(crate) fn is_managed_by(&self, actor: &Actor, permission: Permission, now: Timestamp) -> Result<(), Denial> {
         self.visible(actor)?;
         if !self.line.manages(now, now) {
             return Err(Denial::NotManager);
@@ -146,4 +146,4 @@ pub fn may_set_working(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -23,6 +23,8 @@
 //! | [`session`] | `session`, `session_by_token`, `sessions`, `login_facts` | `begin_session`, `fail_login`, `touch_session`, `end_session` |
 //! | [`project`] | `project`, `projects`, `project_facts`, `members`, `member`, `member_facts`, `standing`, `working_set`, `active_set`, `actor` | `create_project`, `change_project`, `delete_project`, `set_member`, `remove_member`, `set_working_set` |
 //! | [`team`] | `team`, `teams`, `team_facts`, `team_members`, `team_member_facts`, `team_assignments`, `charged`, `vault_bytes` | `create_team`, `change_team`, `set_quotas`, `delete_team`, `add_team_member`, `remove_team_member`, `set_team_manager`, `assign_team`, `unassign_team` |
+//! | [`join`] | `join_facts`, `joins_of`, `open_joins`, `answerers` | `ask_to_join`, `withdraw_join`, `refuse_join` |
+//! | [`reminder`] | `endings` | `remind` |
 //! | [`sight`] | `sees`, `is_in_care` | |
 //! | [`certification`] | `requirement`, `requirements`, `levels`, `level_facts`, `requirement_facts`, `certifications`, `certification` | `set_requirement`, `delete_requirement`, `set_level`, `delete_level`, `certify`, `expire_certification` |
 //! | [`node`] | `node`, `node_facts`, `home`, `lost_homes`, `list_entries`, `directory_leaves`, `trash_of`, `subtree` | `create_home`, `create_nodes`, `rename`, `move_nodes`, `trash`, `restore`, `delete`, `rekey` |
@@ -47,10 +49,12 @@ mod error;
 pub mod grant;
 pub mod group;
 pub mod hold;
+pub mod join;
 mod migrations;
 pub mod node;
 pub mod notification;
 pub mod project;
+pub mod reminder;
 mod retired;
 pub mod session;
 pub mod setting;

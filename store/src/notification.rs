@@ -14,7 +14,7 @@ use sea_orm::{FromQueryResult, Value};
 use ticrypt_policy::Permit;
 use ticrypt_policy::permit::NotificationRead;
 use ticrypt_types::limits::NOTIFICATIONS_KEPT;
-use ticrypt_types::{GrantId, GroupId, NodeId, NotificationKind, TeamId, Timestamp, UserId};
+use ticrypt_types::{GrantId, GroupId, NodeId, NotificationKind, ProjectId, RequirementId, TeamId, Timestamp, UserId};
 use tokio::sync::watch;
 
 use crate::column::{bytes, count, id, id_or_none, number, placeholders, time};
@@ -35,7 +35,11 @@ pub struct Notification {
     pub node: Option<NodeId>,
     pub group: Option<GroupId>,
     pub team: Option<TeamId>,
-    /// The other side of a share, the administrator or member who acted, or who waits.
+    pub project: Option<ProjectId>,
+    pub requirement: Option<RequirementId>,
+    /// Of what ends soon.
+    pub ends: Option<Timestamp>,
+    /// The other side of a share, the administrator or member who acted, who waits, or whose membership ends.
     pub other: Option<UserId>,
     pub at: Timestamp,
 }
@@ -60,14 +64,18 @@ pub(crate) struct Notice {
     node: Option<NodeId>,
     group: Option<GroupId>,
     team: Option<TeamId>,
-    other: UserId,
+    project: Option<ProjectId>,
+    requirement: Option<RequirementId>,
+    ends: Option<Timestamp>,
+    other: Option<UserId>,
     at: Timestamp,
 }
 
 impl Notice {
     /// About nothing yet.
-    fn to(to: UserId, kind: NotificationKind, other: UserId, at: Timestamp) -> Self {
-        Self { to, kind, grant: None, node: None, group: None, team: None, other, at }
+    fn to(to: UserId, kind: NotificationKind, other: impl Into<Option<UserId>>, at: Timestamp) -> Self {
+        let other = other.into();
+        Self { to, kind, grant: None, node: None, group: None, team: None, project: None, requirement: None, ends: None, other, at }
     }
 
     pub(crate) fn about_account(to: UserId, kind: NotificationKind, other: UserId, at: Timestamp) -> Self {
@@ -80,6 +88,29 @@ impl Notice {
 
     pub(crate) fn about_team(to: UserId, kind: NotificationKind, team: TeamId, other: UserId, at: Timestamp) -> Self {
         Self { team: Some(team), ..Self::to(to, kind, other, at) }
+    }
+
+    /// Who asks, or nobody: whoever is answered is not told by whom.
+    pub(crate) fn about_join(to: UserId, kind: NotificationKind, project: ProjectId, other: Option<UserId>, at: Timestamp) -> Self {
+        Self { project: Some(project), ..Self::to(to, kind, other, at) }
+    }
+
+    /// To whoever is in the project, or to somebody who may add them again.
+    pub(crate) fn membership_ending(to: UserId, project: ProjectId, whose: UserId, ends: Timestamp, at: Timestamp) -> Self {
+        let other = (whose != to).then_some(whose);
+        Self { project: Some(project), ends: Some(ends), ..Self::to(to, NotificationKind::MembershipEnding, other, at) }
+    }
+
+    pub(crate) fn certification_ending(to: UserId, requirement: RequirementId, ends: Timestamp, at: Timestamp) -> Self {
+        Self { requirement: Some(requirement), ends: Some(ends), ..Self::to(to, NotificationKind::CertificationEnding, None, at) }
+    }
+
+    /// To both sides of a share that ends soon.
+    pub(crate) fn share_ending(share: &Sharing, ends: Timestamp, at: Timestamp) -> impl Iterator<Item = Self> {
+        let Sharing { grant, node, sealer, recipient } = *share;
+        let to = |to, kind, other| Self { grant: Some(grant), node: Some(node), ends: Some(ends), ..Self::to(to, kind, other, at) };
+        let both = [to(recipient, NotificationKind::ShareEnding, sealer), to(sealer, NotificationKind::GivenShareEnding, recipient)];
+        both.into_iter().take(if recipient == sealer { 1 } else { 2 })
     }
 
     /// To the recipient of a new share.
@@ -97,6 +128,15 @@ impl Notice {
     }
 }
 
+/// A share and its two sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sharing {
+    pub grant: GrantId,
+    pub node: NodeId,
+    pub sealer: UserId,
+    pub recipient: UserId,
+}
+
 impl TryFrom<notifications::Model> for Notification {
     type Error = StoreError;
     fn try_from(row: notifications::Model) -> Result<Self, StoreError> {
@@ -107,6 +147,9 @@ impl TryFrom<notifications::Model> for Notification {
             node: id_or_none("notifications.node_id", row.node_id.as_ref())?,
             group: id_or_none("notifications.group_id", row.group_id.as_ref())?,
             team: id_or_none("notifications.team_id", row.team_id.as_ref())?,
+            project: id_or_none("notifications.project_id", row.project_id.as_ref())?,
+            requirement: id_or_none("notifications.requirement_id", row.requirement_id.as_ref())?,
+            ends: row.ends_ms.map(time),
             other: id_or_none("notifications.other_id", row.other_id.as_ref())?,
             at: time(row.at_ms),
         })
@@ -199,7 +242,10 @@ impl Tx {
                 node_id: notice.node.map(|node| node.as_bytes().to_vec()),
                 group_id: notice.group.map(|group| group.as_bytes().to_vec()),
                 team_id: notice.team.map(|team| team.as_bytes().to_vec()),
-                other_id: Some(notice.other.as_bytes().to_vec()),
+                project_id: notice.project.map(|project| project.as_bytes().to_vec()),
+                requirement_id: notice.requirement.map(|requirement| requirement.as_bytes().to_vec()),
+                ends_ms: notice.ends.map(Timestamp::to_i64),
+                other_id: notice.other.map(|other| other.as_bytes().to_vec()),
                 at_ms: notice.at.to_i64(),
             });
         }

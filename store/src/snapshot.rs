@@ -26,9 +26,11 @@ use crate::table::bulk::{bulk_items, bulks};
 use crate::table::certification::{certifications, level_requirements, levels, requirements};
 use crate::table::grant::grants;
 use crate::table::group::{compartment_heads, compartment_seals, compartments, group_heads, group_members, group_seals, groups};
+use crate::table::join::joins;
 use crate::table::node::{node_tags, nodes, retired};
 use crate::table::notification::{notification_reads, notifications};
 use crate::table::project::{members, project_heads, project_levels, projects, working_sets};
+use crate::table::reminder::reminders;
 use crate::table::session::sessions;
 use crate::table::setting::settings;
 use crate::table::team::{team_assignments, team_members, teams};
@@ -86,6 +88,8 @@ tables!(
     teams,
     team_members,
     team_assignments,
+    joins,
+    reminders,
 );
 
 #[derive(FromQueryResult)]

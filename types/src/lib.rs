@@ -7,6 +7,7 @@ pub mod bulk;
 pub mod compartment;
 pub mod group;
 pub mod id;
+pub mod join;
 pub mod limits;
 pub mod name;
 pub mod notification;
@@ -25,6 +26,7 @@ pub use group::{GroupChange, GroupPermissions, GroupStep};
 pub use id::{
     BulkId, DeploymentId, GrantId, GroupId, LevelId, NodeId, ProjectId, RequestId, RequirementId, SessionId, TeamId, UserId, VersionId,
 };
+pub use join::{EndingKind, JoinState};
 pub use name::{NodeName, UserName};
 pub use notification::NotificationKind;
 pub use operation::Operation;

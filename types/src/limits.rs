@@ -64,6 +64,20 @@ pub const QUOTA_MAX: u64 = i64::MAX as u64;
 /// Chunks of one version: 8 TiB.
 pub const CHUNKS_MAX: u64 = 1 << 20;
 
+/// What somebody writes who asks to join a project.
+pub const JOIN_MESSAGE_MAX_BYTES: usize = 500;
+/// Requests to join of one person: those open, and those closed not long ago.
+pub const JOINS_OF_PERSON_MAX: u64 = 50;
+/// Open requests to join one project.
+pub const JOINS_OF_PROJECT_MAX: u64 = 1_000;
+/// Between two requests of one person to join the same project.
+pub const JOIN_AGAIN_MS: u64 = 24 * 3_600_000;
+/// How long a closed request is kept for its asker to read.
+pub const JOIN_KEPT_MS: u64 = 30 * 24 * 3_600_000;
+
+/// How long before the end of something people are reminded of it, the nearest first.
+pub const REMINDERS_DAYS: [u64; 2] = [7, 30];
+
 /// Notifications kept for each person, the newest.
 pub const NOTIFICATIONS_KEPT: u64 = 1_000;
 

@@ -26,6 +26,19 @@ words! {
         TeamJoined = 9 "team-joined",
         /// Somebody took the person out of a team.
         TeamLeft = 10 "team-left",
+        /// For those who may add people to a project: somebody asks to join it.
+        JoinAsked = 11 "join-asked",
+        /// Somebody who may add people refused the person's request; the reason stands in the request.
+        JoinRefused = 12 "join-refused",
+        /// The person is in the project they asked to join.
+        JoinGranted = 13 "join-granted",
+        /// A membership of a project ends soon: the person's own, or that of somebody whom they may add again.
+        MembershipEnding = 14 "membership-ending",
+        CertificationEnding = 15 "certification-ending",
+        /// A share with the person ends soon.
+        ShareEnding = 16 "share-ending",
+        /// A share that the person gave ends soon.
+        GivenShareEnding = 17 "given-share-ending",
     }
 }
 

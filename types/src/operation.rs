@@ -99,6 +99,12 @@ operations! {
     /// Gives or renews one.
     CertificationSet "certification.set" Changes Session;
     CertificationExpire "certification.expire" Changes Session;
+    /// Somebody asks to be taken into a project.
+    JoinAsk "join.ask" Changes Session;
+    JoinWithdraw "join.withdraw" Changes Session;
+    /// By who may add people; granting one is a head of the project.
+    JoinRefuse "join.refuse" Changes Session;
+    JoinList "join.list" Reads Session;
     /// The projects a person works in, in all sessions.
     WorkingSet "working.set" Changes Session;
 
@@ -187,6 +193,8 @@ operations! {
     NotificationList "notification.list" Reads Session;
     /// Up to where one has read them.
     NotificationRead "notification.read" Changes Session;
+    /// People are told of what ends soon.
+    ReminderSend "reminder.send" Changes System;
     /// The same as they come, for as long as the session lasts.
     EventFollow "event.follow" Reads Session;
 

@@ -59,7 +59,17 @@ impl Rest {
 
 /// As it is shown; one of a kind that only a newer program knows is not.
 pub(super) fn view(row: &Notification) -> Option<NotificationView> {
-    let about = EventData { grant: row.grant, node: row.node, group: row.group, team: row.team, user: row.other, at_ms: row.at };
+    let about = EventData {
+        grant: row.grant,
+        node: row.node,
+        group: row.group,
+        team: row.team,
+        project: row.project,
+        requirement: row.requirement,
+        ends_ms: row.ends,
+        user: row.other,
+        at_ms: row.at,
+    };
     Some(NotificationView { sequence: row.sequence, kind: row.kind?.word().to_owned(), about })
 }
 

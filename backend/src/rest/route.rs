@@ -268,6 +268,10 @@ impl Rest {
             Operation::CertificationList => self.list_certifications(call).await,
             Operation::CertificationSet => self.certify(call).await,
             Operation::CertificationExpire => self.expire_certification(call).await,
+            Operation::JoinAsk => self.ask_to_join(call).await,
+            Operation::JoinWithdraw => self.withdraw_join(call).await,
+            Operation::JoinRefuse => self.refuse_join(call).await,
+            Operation::JoinList => self.list_joins(call).await,
             Operation::WorkingSet => self.set_working_set(call).await,
 
             Operation::BulkStart => self.start_bulk(call).await,
@@ -334,7 +338,7 @@ impl Rest {
             Operation::LogTile => self.read_tile(call).await,
             Operation::AuditEntries => self.read_entries(call).await,
             Operation::KeyLeaves => self.read_key_leaves(call).await,
-            Operation::GrantExpire => Err(ApiError::not_found()),
+            Operation::GrantExpire | Operation::ReminderSend => Err(ApiError::not_found()),
         }
     }
 }

@@ -14,6 +14,7 @@ use ticrypt_api::group::{
     CompartmentReadRequest, CompartmentRenewRequest, CompartmentSealRequest, GroupChangeRequest, GroupRenameRequest, GroupReply,
     GroupSealRequest,
 };
+use ticrypt_api::join::{JoinAskRequest, JoinRefuseRequest};
 use ticrypt_api::log::EntriesRequest;
 use ticrypt_api::node::*;
 use ticrypt_api::notification::NotificationReadRequest;
@@ -408,6 +409,7 @@ impl World {
             | Operation::LevelList
             | Operation::ProjectList
             | Operation::TeamList
+            | Operation::JoinList
             | Operation::CertificationList => page(),
             Operation::UserPermissions => {
                 let target = Person::new(self.server.deployment(), &name);
@@ -480,6 +482,27 @@ impl World {
                 let request = certification(self.requirement, self.friend.user);
                 let _: CertificationSetReply = self.subjects[OWNER].wire.ask(Operation::CertificationSet, &[], &request).await.unwrap();
                 body(page(), operation, &CertificationExpireRequest { requirement: self.requirement, user: self.friend.user })
+            }
+            Operation::JoinAsk => body(to(&self.project), operation, &JoinAskRequest::default()),
+            // Of a project that does not exist, which makes no difference.
+            Operation::JoinWithdraw => {
+                let project = ProjectId::from_random(records::random());
+                if subject > INACTIVE {
+                    let wire = &mut self.subjects[subject].wire;
+                    let () = wire.ask(Operation::JoinAsk, &[&project.to_string()], &JoinAskRequest::default()).await.unwrap();
+                }
+                to(&project)
+            }
+            Operation::JoinRefuse => {
+                let asker = Person::new(self.server.deployment(), &name);
+                register(&mut self.server.wire().await, &asker, None).await;
+                let Subject { person: root, wire, .. } = &mut self.subjects[ROOT];
+                change(&self.server, wire, root, &asker, Action::Activate).await;
+                let (mut wire, _) = log_in(&self.server, &asker).await;
+                let project = self.project.to_string();
+                let () = wire.ask(Operation::JoinAsk, &[&project], &JoinAskRequest::default()).await.unwrap();
+                let attempt = Attempt { parameters: vec![project, asker.user.to_string()], ..page() };
+                body(attempt, operation, &JoinRefuseRequest { reason: "no room".to_owned() })
             }
             // Who is a member became one after logging in: nobody's working set changes, and the answer tells who could.
             Operation::WorkingSet => {
@@ -689,7 +712,7 @@ impl World {
             Operation::NotificationRead => body(page(), operation, &NotificationReadRequest { up_to: 1 }),
             Operation::LogCheckpoint => to(&"audit"),
             Operation::LogTile => Attempt { query: "?path=tile/0/000.p/1", ..to(&"audit") },
-            Operation::GrantExpire => panic!("nobody can ask for it"),
+            Operation::GrantExpire | Operation::ReminderSend => panic!("nobody can ask for it"),
             Operation::AuditEntries | Operation::KeyLeaves => body(page(), operation, &EntriesRequest { start: 0, count: 5 }),
         }
     }

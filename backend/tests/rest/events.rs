@@ -115,6 +115,9 @@ async fn a_share_is_heard_within_a_second_by_whom_it_is_for() {
         node: Some(docs.node),
         group: None,
         team: None,
+        project: None,
+        requirement: None,
+        ends_ms: None,
         user: Some(user),
         at_ms,
     };

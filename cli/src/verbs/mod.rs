@@ -9,6 +9,7 @@ pub mod completion;
 pub mod deployment;
 mod each;
 pub mod group;
+mod join;
 pub mod key;
 pub mod level;
 pub mod lock;

@@ -96,7 +96,7 @@ fn row(shown: &Shown) -> Vec<String> {
         if *unread { "*" } else { " " }.to_owned(),
         notification.sequence.to_string(),
         notification.at_ms.to_string(),
-        words(notification.kind).to_owned(),
+        words(notification).to_owned(),
         who.unwrap_or_else(absent),
         notification.node.map_or_else(absent, |node| node.to_string()),
     ]
@@ -106,8 +106,9 @@ fn print(shown: &Shown, context: &Context) -> anyhow::Result<()> {
     context.output.line(shown, |out| writeln!(out, "{}", Harmless(row(shown).join("  ").trim_end())))
 }
 
-fn words(kind: NotificationKind) -> &'static str {
-    match kind {
+fn words(notification: &Notification) -> &'static str {
+    let is_own = notification.user.is_none();
+    match notification.kind {
         NotificationKind::ShareGiven => "shared with you",
         NotificationKind::ShareEnded => "a share with you ended",
         NotificationKind::GivenShareEnded => "a share you gave ended",
@@ -119,5 +120,13 @@ fn words(kind: NotificationKind) -> &'static str {
         NotificationKind::GroupOwned => "you own a group now",
         NotificationKind::TeamJoined => "added you to a team",
         NotificationKind::TeamLeft => "took you out of a team",
+        NotificationKind::JoinAsked => "asks to join a project; see `ticrypt project requests`",
+        NotificationKind::JoinRefused => "your request to join was refused; see `ticrypt project requests --mine`",
+        NotificationKind::JoinGranted => "you are in the project you asked for; log in again to work in it",
+        NotificationKind::MembershipEnding if is_own => "your membership of a project ends soon; ask one of its managers",
+        NotificationKind::MembershipEnding => "their membership of a project ends soon; see `ticrypt access ending`",
+        NotificationKind::CertificationEnding => "a certification of yours ends soon; see `ticrypt access ending`",
+        NotificationKind::ShareEnding => "a share with you ends soon",
+        NotificationKind::GivenShareEnding => "a share you gave ends soon; see `ticrypt access ending`",
     }
 }

@@ -9,6 +9,7 @@ use ticrypt_types::{Colour, MemberRole, Restrictions, Tag, Timestamp, Title, Use
 
 use crate::context::Context;
 use crate::verbs::each::{Done, look_up, outcome, report, users};
+use crate::verbs::join;
 use crate::verbs::work::moment;
 
 /// What a tag is coloured like if nobody says.
@@ -39,6 +40,16 @@ pub enum Command {
         #[arg(required = true, value_name = "PERSON")]
         people: Vec<UserName>,
     },
+    /// Ask to be taken into a project
+    ///
+    /// Its managers answer. Whether there is a project with that id is not told: one that does not exist never answers.
+    Join(join::Join),
+    /// List who asks to join the projects to which you may add people; or with --mine what you asked for
+    Requests(join::List),
+    /// Take in people who asked to join, on the terms you choose; or with --refuse say why not
+    ///
+    /// The same as `ticrypt project add` for who asked: they can work in it after their next login.
+    Answer(join::Answer),
 }
 
 #[derive(Debug, Args)]
@@ -87,6 +98,19 @@ pub struct Add {
     project: String,
     #[arg(required = true, value_name = "PERSON")]
     people: Vec<UserName>,
+    #[command(flatten)]
+    terms: OnTerms,
+    /// Change the terms of those who are members already, instead of leaving them as they are
+    #[arg(long)]
+    update: bool,
+    /// Add them to the projects above as well, where they are no members
+    #[arg(long)]
+    above: bool,
+}
+
+/// The terms of a membership.
+#[derive(Debug, Args)]
+pub(super) struct OnTerms {
     /// They add and remove members, and may declassify
     #[arg(long)]
     manager: bool,
@@ -96,12 +120,18 @@ pub struct Add {
     /// When the membership ends by itself, as `30d` or `2027-01-31`
     #[arg(long, value_name = "WHEN")]
     expires: Option<String>,
-    /// Change the terms of those who are members already, instead of leaving them as they are
-    #[arg(long)]
-    update: bool,
-    /// Add them to the projects above as well, where they are no members
-    #[arg(long)]
-    above: bool,
+}
+
+impl OnTerms {
+    /// Who is a member already keeps theirs.
+    pub(super) fn read(&self) -> Result<Terms, ClientError> {
+        Ok(Terms {
+            role: if self.manager { MemberRole::Manager } else { MemberRole::User },
+            restrictions: self.restrict.iter().copied().fold(Restrictions::NONE, Restrictions::and),
+            expires_ms: self.expires.as_deref().map(moment).transpose()?,
+            update: false,
+        })
+    }
 }
 
 fn restriction(word: &str) -> Result<Restrictions, &'static str> {
@@ -132,6 +162,9 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
         }
         Command::Add(add) => self::add(add, &session, context).await,
         Command::Remove { project, people } => remove(&project, people, &session, context).await,
+        Command::Join(join) => join::ask(join, &session, context).await,
+        Command::Requests(list) => join::list(list, &session, context).await,
+        Command::Answer(answer) => join::answer(answer, &session, context).await,
     }
 }
 
@@ -252,10 +285,7 @@ fn members(members: &[MemberView], context: &Context) -> anyhow::Result<()> {
 async fn add(add: Add, session: &Session, context: &Context) -> anyhow::Result<()> {
     let projects = Projects::load(session).await?;
     let view = projects.find(&add.project)?;
-    let expires_ms = add.expires.as_deref().map(moment).transpose()?;
-    let role = if add.manager { MemberRole::Manager } else { MemberRole::User };
-    let restrictions = add.restrict.iter().copied().fold(Restrictions::NONE, Restrictions::and);
-    let terms = Terms { role, restrictions, expires_ms, update: add.update };
+    let terms = Terms { update: add.update, ..add.terms.read()? };
     let admission = Admission { project: view.project, terms, above: add.above };
     let found = look_up(session, add.people).await;
     let people = users(&found);
@@ -279,7 +309,7 @@ async fn remove(text: &str, people: Vec<UserName>, session: &Session, context: &
 }
 
 /// What came of one of them.
-fn told(person: UserName, found: Result<UserId, ClientError>, refused: &[MemberRefused], word: &'static str) -> Done {
+pub(super) fn told(person: UserName, found: Result<UserId, ClientError>, refused: &[MemberRefused], word: &'static str) -> Done {
     let result = found.and_then(|user| match refused.iter().find(|one| one.user == user) {
         None => Ok(()),
         Some(one) => Err(ClientError::refused(&one.code, one.message.clone())),

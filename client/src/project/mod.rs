@@ -1,5 +1,6 @@
 //! Projects, their members, and the projects one works in, as the server keeps them.
 
+pub mod join;
 mod members;
 pub(crate) mod roster;
 

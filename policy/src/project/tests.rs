@@ -4,20 +4,20 @@ use crate::active::{Membership, Standing};
 use crate::actor::tests::{actor, id};
 use ticrypt_types::{MemberRole, Permissions, Rank, Restrictions, Span};
 
-pub(super) const NOW: Timestamp = Timestamp::from_millis(1_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_000);
 const EVER: Span = Span { since: Timestamp::ABSENT, until: Timestamp::ABSENT };
 
 fn project(n: u8) -> ProjectId {
     ProjectId::from_random([n; 16])
 }
 
-pub(super) fn standing(n: u8, role: Option<MemberRole>) -> Standing {
+pub(crate) fn standing(n: u8, role: Option<MemberRole>) -> Standing {
     let membership = role.map(|role| Membership { span: EVER, role, restrictions: Restrictions::NONE });
     Standing { project: project(n), membership, is_pi: false, demands: vec![] }
 }
 
 /// Project 2 below project 1, with the actor's roles in both.
-pub(super) fn facts(above: Option<MemberRole>, own: Option<MemberRole>) -> ProjectFacts {
+pub(crate) fn facts(above: Option<MemberRole>, own: Option<MemberRole>) -> ProjectFacts {
     ProjectFacts {
         project: project(2),
         revision: 3,
@@ -28,12 +28,12 @@ pub(super) fn facts(above: Option<MemberRole>, own: Option<MemberRole>) -> Proje
     }
 }
 
-pub(super) fn with(permissions: &[Permission]) -> Actor {
+pub(crate) fn with(permissions: &[Permission]) -> Actor {
     Actor { permissions: permissions.iter().copied().collect::<Permissions>(), ..actor(1, Rank::User) }
 }
 
-pub(super) const USER: Option<MemberRole> = Some(MemberRole::User);
-pub(super) const MANAGER: Option<MemberRole> = Some(MemberRole::Manager);
+pub(crate) const USER: Option<MemberRole> = Some(MemberRole::User);
+pub(crate) const MANAGER: Option<MemberRole> = Some(MemberRole::Manager);
 
 #[test]
 fn a_project_is_run_by_its_managers_with_the_permission_or_by_administrators_of_projects() {

@@ -13,6 +13,7 @@ mod m0008_compartments;
 mod m0009_rosters;
 mod m0010_teams;
 mod m0011_bulks;
+mod m0013_joins;
 
 use sea_orm_migration::prelude::*;
 
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_rosters::Step),
             Box::new(m0010_teams::Step),
             Box::new(m0011_bulks::Step),
+            Box::new(m0013_joins::Step),
         ]
     }
 }

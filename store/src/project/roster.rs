@@ -150,7 +150,8 @@ impl Tx {
         };
         let rows = set.iter().map(row).collect();
         self.drop_members(project, &people).await?;
-        insert_all::<members::Entity, members::ActiveModel>(&self.conn, rows).await
+        insert_all::<members::Entity, members::ActiveModel>(&self.conn, rows).await?;
+        self.grant_joins(project, &people, at).await
     }
 
     async fn drop_members(&self, project: ProjectId, people: &[UserId]) -> Result<(), StoreError> {

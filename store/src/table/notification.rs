@@ -10,6 +10,9 @@ super::table!(notifications "notifications" {
     node_id: Option<Vec<u8>>,
     group_id: Option<Vec<u8>>,
     team_id: Option<Vec<u8>>,
+    project_id: Option<Vec<u8>>,
+    requirement_id: Option<Vec<u8>>,
+    ends_ms: Option<i64>,
     other_id: Option<Vec<u8>>,
     at_ms: i64,
 });

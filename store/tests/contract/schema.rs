@@ -52,6 +52,8 @@ pub async fn an_older_schema_is_named_and_migrated_with_its_data(db: Db) {
     // Back to what the first step made, as a deployment of that day would have it.
     let conn = raw(&db.url).await;
     for table in [
+        "reminders",
+        "joins",
         "bulk_items",
         "bulks",
         "team_assignments",

@@ -30,7 +30,19 @@ async fn kinds(lab: &Lab, user: UserId) -> Vec<Kind> {
 
 fn one(sequence: u64, kind: Kind, share: Option<(GrantId, NodeId)>, other: UserId, at: Timestamp) -> Notification {
     let (grant, node) = share.unzip();
-    Notification { sequence, kind: Some(kind), grant, node, group: None, team: None, other: Some(other), at }
+    Notification {
+        sequence,
+        kind: Some(kind),
+        grant,
+        node,
+        group: None,
+        team: None,
+        project: None,
+        requirement: None,
+        ends: None,
+        other: Some(other),
+        at,
+    }
 }
 
 pub async fn both_sides_of_a_share_are_told_but_not_who_acts(db: Db) {
