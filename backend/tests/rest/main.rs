@@ -17,6 +17,7 @@ mod bulk;
 mod clock;
 mod crash;
 mod events;
+mod joins;
 mod logs;
 mod projects;
 mod sessions;

@@ -25,7 +25,7 @@ fn about(name: &str, level: Option<LevelId>) -> ProjectAbout {
     ProjectAbout { name: title, tag, colour: "#1f77b4".parse().unwrap(), description: String::new(), level }
 }
 
-async fn make(by: &mut Person, parent: Option<ProjectId>, name: &str, level: Option<LevelId>) -> Result<ProjectId, Problem> {
+pub(crate) async fn make(by: &mut Person, parent: Option<ProjectId>, name: &str, level: Option<LevelId>) -> Result<ProjectId, Problem> {
     let project = ProjectId::from_random(random());
     let roster = Roster::founded(by.deployment, project, parent, by.id());
     let head = signed(by, &roster.head(by.id(), by.bundle.hash(), by.now));
@@ -45,7 +45,12 @@ async fn roster(by: &mut Person, project: ProjectId) -> Result<Roster, Problem> 
     Ok(Roster::read(by.deployment, project, &members, &heads))
 }
 
-async fn change(by: &mut Person, project: ProjectId, set: Vec<NewMember>, remove: Vec<UserId>) -> Result<MemberSetReply, Problem> {
+pub(crate) async fn change(
+    by: &mut Person,
+    project: ProjectId,
+    set: Vec<NewMember>,
+    remove: Vec<UserId>,
+) -> Result<MemberSetReply, Problem> {
     change_as(by, project, set, remove, |_| ()).await
 }
 
@@ -66,7 +71,7 @@ async fn change_as(
     by.ask(Operation::MemberSet, &[&project.to_string()], &request).await
 }
 
-async fn join(by: &mut Person, project: ProjectId, user: UserId, expires_ms: Option<Timestamp>) -> Result<(), Problem> {
+pub(crate) async fn join(by: &mut Person, project: ProjectId, user: UserId, expires_ms: Option<Timestamp>) -> Result<(), Problem> {
     change(by, project, vec![NewMember { expires_ms, ..member(user) }], vec![]).await.map(drop)
 }
 
@@ -122,7 +127,7 @@ async fn missing(by: &mut Person, of: ProjectId) -> Option<String> {
 }
 
 /// Root, and a principal investigator who may run projects.
-async fn investigator(server: &Server) -> (Person, Person) {
+pub(crate) async fn investigator(server: &Server) -> (Person, Person) {
     let mut root = server.root().await;
     let mut pi = server.member(&mut root, "pi").await;
     let given = [Permission::ProjectCreate, Permission::ProjectChild, Permission::ProjectManage, Permission::ProjectCertify];

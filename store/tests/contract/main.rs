@@ -10,6 +10,7 @@ mod compartments;
 mod contents;
 mod copies;
 mod groups;
+mod joins;
 mod lab;
 mod nodes;
 mod people;
@@ -78,6 +79,7 @@ cases! {
     bulks: a_list_is_over_when_nothing_is_open, lists_are_stopped_and_the_oldest_go;
     teams: a_team_from_its_making_to_its_end, out_of_the_last_team, who_sees_whom_by_teams, teams_in_the_care_of_sub_admins,
         what_a_teams_trees_hold;
+    joins: a_request_from_asking_to_a_head, what_is_asked_of_what_is_not_there, who_is_away_waits_and_what_is_decided_goes_stale, reminders_once_for_each_end;
     groups: a_group_and_its_directory, a_group_is_founded_whole_or_not_at_all, who_is_in_a_group_follows_its_heads, decisions_about_groups_go_stale,
         a_lost_key_closes_the_directory, the_newest_key_is_sealed_once_to_each, a_deleted_group_leaves_nothing;
     together: a_failed_write_undoes_itself_only, a_panic_undoes_itself_only, two_creates_with_one_name, two_publishes,

@@ -108,7 +108,7 @@ impl Lab {
         RosterChanged { head, previous: before.head, set: vec![], removed: vec![], pi: Some(pi), at }
     }
 
-    async fn requirement(&self, by: UserId, name: &str) -> RequirementId {
+    pub async fn requirement(&self, by: UserId, name: &str) -> RequirementId {
         let id = RequirementId::from_random(self.draw());
         let lifespan = Lifespan { must_expire: false, default_ms: Some(5), maximum_ms: None };
         let facts = RequirementFacts { requirement: id, revision: 0, lifespan, manages_asking: false, in_use: false };
@@ -125,7 +125,7 @@ impl Lab {
         self.store.set_level(permit, level, now).await.unwrap();
     }
 
-    async fn certify(&self, by: UserId, requirement: RequirementId, user: UserId, expires: Timestamp, now: Timestamp) {
+    pub async fn certify(&self, by: UserId, requirement: RequirementId, user: UserId, expires: Timestamp, now: Timestamp) {
         let facts = self.store.requirement_facts(by, requirement, now).await.unwrap().unwrap();
         let holder = HolderFacts { user, is_active: true, is_certified: false };
         let (permit, until) = may_certify(&self.able(by).await, &facts, &holder, expires, now).unwrap();
