@@ -102,6 +102,12 @@ pub fn may_list_joins(actor: &Actor, project: &ProjectFacts, now: Timestamp) -> 
     project.is_managed_by(actor, Permission::ProjectManage, now)
 }
 
+/// One's own requests are for oneself.
+pub fn may_list_own_joins(actor: &Actor, now: Timestamp) -> Result<UserId, Denial> {
+    actor.check(now)?;
+    Ok(actor.user)
+}
+
 /// Whether somebody may add people to the project at the end of the line, and so is told of requests for it and of members whose time ends.
 pub fn answers(actor: &Actor, line: &StandingLine, now: Timestamp) -> bool {
     actor.check(now).is_ok() && line.manages(now, now) && actor.may(Permission::ProjectManage).is_ok()
@@ -161,6 +167,8 @@ mod tests {
         assert_eq!((permit.on(), permit.revision()), (MemberOn { project: none().project, user: id(1) }, 4));
         let lost = Actor { state: UserState::Inactive, ..with(&[]) };
         assert_eq!(may_ask_to_join(&lost, &none(), NOW), Err(Denial::Inactive));
+        assert_eq!(may_list_own_joins(&lost, NOW), Err(Denial::Inactive));
+        assert_eq!(may_list_own_joins(&with(&[]), NOW), Ok(id(1)));
     }
 
     #[test]

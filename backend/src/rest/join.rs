@@ -7,7 +7,7 @@
 use ticrypt_api::join::{JoinAskRequest, JoinListQuery, JoinListReply, JoinRefuseRequest, JoinView};
 use ticrypt_api::{ApiError, Hash};
 use ticrypt_policy::Denial;
-use ticrypt_policy::join::{answers, may_ask_to_join, may_list_joins, may_refuse_join, may_withdraw_join};
+use ticrypt_policy::join::{answers, may_ask_to_join, may_list_joins, may_list_own_joins, may_refuse_join, may_withdraw_join};
 use ticrypt_policy::{Actor, Scope};
 use ticrypt_store::join::{Join, JoinPlace};
 use ticrypt_types::{ProjectId, Timestamp, UserId, limits};
@@ -66,13 +66,13 @@ impl Rest {
     /// One's own, or those that wait for an answer which one may give.
     pub(super) async fn list_joins(&self, call: &Call) -> Result<Answer, ApiError> {
         let query: JoinListQuery = call.query()?;
-        let (actor, user) = self.actor(call.session()?, call.now).await?;
-        actor.check(call.now).map_err(|denial| refuse(denial, call.now))?;
+        let (actor, _) = self.actor(call.session()?, call.now).await?;
+        let user = may_list_own_joins(&actor, call.now).map_err(|denial| refuse(denial, call.now))?;
         let after = page::start(query.page.as_deref())?.map(|place| read_place(&place)).transpose()?;
         let limit = page::limit(query.limit);
         let failed = |error| store_failed(error, call.now);
         let mut rows = if query.own {
-            self.store.joins_of(user.id, query.project, call.now, after, limit as u64 + 1).await.map_err(failed)?
+            self.store.joins_of(user, query.project, call.now, after, limit as u64 + 1).await.map_err(failed)?
         } else {
             let projects = self.answered(&actor, query.project, call.now).await?;
             self.store.open_joins(&projects, after, limit as u64 + 1).await.map_err(failed)?

@@ -13,6 +13,7 @@ mod records;
 mod rosters;
 #[path = "../support/mod.rs"]
 mod support;
+mod things;
 mod world;
 
 use ticrypt_api::endpoint::ENDPOINTS;

@@ -3,11 +3,8 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use ticrypt_api::access::AccessExplainRequest;
-use ticrypt_api::bulk::{BulkItem, BulkReadReply, BulkResumeRequest, BulkStartRequest, BulkView};
-use ticrypt_api::certification::{
-    CertificationExpireRequest, CertificationSetReply, CertificationSetRequest, LevelAbout, LevelSetRequest, RequirementAbout,
-    RequirementSetRequest,
-};
+use ticrypt_api::bulk::{BulkReadReply, BulkResumeRequest, BulkView};
+use ticrypt_api::certification::{CertificationExpireRequest, CertificationSetReply};
 use ticrypt_api::endpoint::Codec;
 use ticrypt_api::grant::{GrantCreateRequest, GrantFilter, GrantLeaveRequest, GrantListRequest, GrantRevokeRequest, NewGrant};
 use ticrypt_api::group::{
@@ -18,14 +15,10 @@ use ticrypt_api::join::{JoinAskRequest, JoinRefuseRequest};
 use ticrypt_api::log::EntriesRequest;
 use ticrypt_api::node::*;
 use ticrypt_api::notification::NotificationReadRequest;
-use ticrypt_api::project::{
-    MemberSetReply, MemberSetRequest, NewMember, ProjectAbout, ProjectChangeRequest, ProjectCreateRequest, ProjectListReply,
-    WorkingSetRequest,
-};
+use ticrypt_api::project::{MemberSetReply, ProjectChangeRequest, ProjectCreateRequest, ProjectListReply, WorkingSetRequest};
 use ticrypt_api::session::{ChallengeReply, ChallengeRequest};
 use ticrypt_api::team::{
-    TeamAbout, TeamAddRequest, TeamAssignRequest, TeamChangeRequest, TeamCreateRequest, TeamListReply, TeamManagerRequest,
-    TeamQuotaRequest, TeamRemoveReply,
+    TeamAddRequest, TeamAssignRequest, TeamChangeRequest, TeamListReply, TeamManagerRequest, TeamQuotaRequest, TeamRemoveReply,
 };
 use ticrypt_api::upload::{NewUpload, UploadBeginReply, UploadBeginRequest};
 use ticrypt_api::user::{BundleRotateRequest, PermissionsRequest, PinReportRequest, UserStateRequest};
@@ -38,17 +31,17 @@ use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_crypto::{Digest, Envelope};
 use ticrypt_types::bulk::BulkState;
 use ticrypt_types::{
-    BulkId, Compartment, DeploymentId, GroupPermissions, LevelId, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Quotas,
-    Rank, RequirementId, SessionId, TeamId, Timestamp, UserId, Verbs, VersionId,
+    BulkId, Compartment, GroupPermissions, LevelId, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Quotas, Rank,
+    RequirementId, SessionId, TeamId, Timestamp, UserId, Verbs, VersionId,
 };
 
 use crate::people::{change, log_in, register, registration, statement, try_log_in};
 use crate::records::{
     self, Content, Directory, Person, grant, hash_of, new_directory, new_node, new_version, random_vec, revocation, sealed, small_file,
 };
-use crate::rosters::{Roster, member};
 use crate::support::eventually;
 use crate::support::{Server, Wire};
+use crate::things::{about, certification, founding, joining, new_level, new_requirement, new_team, pointless, roster};
 
 pub const SUBJECTS: [&str; 8] = ["nobody", "pending", "inactive", "stranger", "grantee (view)", "owner", "admin", "super-admin"];
 const NOBODY: usize = 0;
@@ -740,63 +733,6 @@ impl World {
         let version = Envelope::parse(manifest).unwrap().claimed::<ticrypt_crypto::manifest::ManifestPayload>().unwrap().version;
         (version, opened.files[0].ticket.as_ref().unwrap().ticket.clone())
     }
-}
-
-fn about(level: Option<LevelId>) -> ProjectAbout {
-    let (name, tag, colour) = ("A project".parse().unwrap(), "project".parse().unwrap(), "#1f77b4".parse().unwrap());
-    ProjectAbout { name, tag, colour, description: String::new(), level }
-}
-
-/// A list of one request that is refused to everybody.
-fn pointless(bulk: BulkId) -> BulkStartRequest {
-    let item = BulkItem { parameters: vec![LevelId::from_random(records::random()).to_string()], body: Blob(vec![]) };
-    BulkStartRequest { bulk, operation: Operation::LevelDelete.name().to_owned(), items: vec![item] }
-}
-
-/// A project of somebody's own.
-fn founding(by: &Person, project: ProjectId, at: Timestamp) -> ProjectCreateRequest {
-    let roster = Roster::founded(by.deployment, project, None, by.user);
-    let head = by.sign(&roster.head(by.user, by.bundle.hash(), at));
-    ProjectCreateRequest { project, parent: None, about: about(None), head, entry: roster.entry(by.user) }
-}
-
-/// The members of a project, by the wire of who sees them.
-async fn roster(wire: &mut Wire, project: ProjectId, deployment: DeploymentId) -> Roster {
-    let path = project.to_string();
-    let members = wire.ask(Operation::MemberList, &[&path], &()).await.unwrap();
-    let heads = wire.ask(Operation::ProjectHeads, &[&path], &()).await.unwrap();
-    Roster::read(deployment, project, &members, &heads)
-}
-
-/// Somebody comes into the project by a head that `by` signs.
-fn joining(mut roster: Roster, by: &Person, user: UserId, at: Timestamp) -> MemberSetRequest {
-    let new = NewMember { update: true, ..member(user) };
-    roster.set(&new);
-    let head = by.sign(&roster.head(by.user, by.bundle.hash(), at));
-    MemberSetRequest { head: Some(head), set: vec![new], remove: vec![] }
-}
-
-fn new_team(team: TeamId) -> TeamCreateRequest {
-    TeamCreateRequest { team, about: TeamAbout { name: "A team".parse().unwrap(), description: String::new() } }
-}
-
-fn new_requirement() -> RequirementSetRequest {
-    let about = RequirementAbout {
-        name: "Training".parse().unwrap(),
-        description: String::new(),
-        must_expire: false,
-        default_lifespan_ms: None,
-        maximum_lifespan_ms: None,
-    };
-    RequirementSetRequest { revision: 0, about }
-}
-
-fn new_level(requirements: Vec<RequirementId>) -> LevelSetRequest {
-    LevelSetRequest { revision: 0, about: LevelAbout { name: "Level".parse().unwrap(), description: String::new(), requirements } }
-}
-
-fn certification(requirement: RequirementId, user: UserId) -> CertificationSetRequest {
-    CertificationSetRequest { requirement, user, expires_ms: None }
 }
 
 fn body<T: Serialize>(attempt: Attempt, operation: Operation, request: &T) -> Attempt {
