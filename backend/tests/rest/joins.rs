@@ -116,7 +116,8 @@ async fn a_request_is_answered_by_who_may_add_people() {
     assert_eq!(ask(&mut ada, federal, "").await.unwrap_err().code, "joined_already");
     withdraw(&mut ada, nothing).await.unwrap();
     assert_eq!(withdraw(&mut ada, nothing).await.unwrap_err().code, "join_not_open");
-    assert_eq!(ask(&mut ada, nothing, "").await.unwrap(), (), "asked more than a day ago");
+    // That one was made more than a day ago.
+    ask(&mut ada, nothing, "").await.unwrap();
 }
 
 #[tokio::test]
@@ -214,5 +215,5 @@ async fn people_are_reminded_of_what_ends_once_for_each_day_and_end() {
     let last = told(&mut ada).await.pop().unwrap();
     assert_eq!((last.kind.as_str(), last.about.ends_ms), ("membership-ending", renewed));
     pi.login(&server).await;
-    assert_eq!(told(&mut pi).await.len(), 4, "of her, of him twice, of her again");
+    assert_eq!(told(&mut pi).await.len(), 3, "of her, of him, of her again");
 }
