@@ -104,10 +104,8 @@ pub fn place(notification: &Notification) -> String {
     let page = match notification.kind {
         NotificationKind::ShareGiven | NotificationKind::ShareEnded | NotificationKind::ShareEnding => "/shared",
         NotificationKind::GivenShareEnded | NotificationKind::GivenShareEnding => "/sharing",
-        NotificationKind::JoinAsked
-        | NotificationKind::JoinRefused
-        | NotificationKind::JoinGranted
-        | NotificationKind::MembershipEnding => "/projects",
+        NotificationKind::JoinAsked | NotificationKind::JoinRefused => "/requests",
+        NotificationKind::JoinGranted | NotificationKind::MembershipEnding => "/projects",
         NotificationKind::CertificationEnding => "/certifications",
         NotificationKind::AccountActivated | NotificationKind::RankChanged => "/account",
         NotificationKind::TeamJoined | NotificationKind::TeamLeft => "/teams",

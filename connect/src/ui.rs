@@ -74,6 +74,7 @@ const MINE: &[Place] = &[
     place("/account", "key", "My account"),
     place("/certifications", "certificate", "Certifications"),
     place("/ending", "clock", "Ends soon"),
+    place("/requests", "user-plus", "Requests"),
     place("/sessions", "device-desktop", "Sessions"),
     place("/bulk", "history", "Bulk actions"),
 ];

@@ -137,7 +137,7 @@ impl History {
     }
 
     /// From a file to another name, half the time beside it.
-    async fn from_to(&mut self, who: Who) -> (VaultPath, VaultPath) {
+    async fn two_names(&mut self, who: Who) -> (VaultPath, VaultPath) {
         let place = self.place(who);
         self.suit(who, &place.child(&NodeName::parse("any").unwrap())).await;
         let (from, to) = (self.file_in(who, &place).await, self.file(who));
@@ -239,7 +239,7 @@ impl History {
 
     async fn copy(&mut self) -> bool {
         let who = self.someone();
-        let (from, to) = self.from_to(who).await;
+        let (from, to) = self.two_names(who).await;
         println!("{} copies {} to {}", NAMES[who], from.text(), to.text());
         let vault = &self.people[who].vault;
         let Some(source) = done(vault.locate(&from).await) else { return false };
@@ -253,7 +253,7 @@ impl History {
 
     async fn rename(&mut self) -> bool {
         let who = self.someone();
-        let (from, to) = self.from_to(who).await;
+        let (from, to) = self.two_names(who).await;
         println!("{} moves {} to {}", NAMES[who], from.text(), to.text());
         done(self.people[who].vault.mv(&from, &to, &Quiet, &Cancel::new()).await).is_some()
     }
@@ -430,7 +430,7 @@ impl History {
     /// At the end: everybody's reads, and what their keys open of all that the server ever had.
     pub async fn end(&mut self) -> Vec<usize> {
         let (mut opened, shape) = (Vec::new(), self.stored.look().await);
-        for who in 0..NAMES.len() {
+        for (who, name) in NAMES.into_iter().enumerate() {
             self.reads(who).await;
             let opens = attacker::opens(self.people[who].keys.secret(), &self.stored);
             let could = self.model.could_open.get(&who).cloned().unwrap_or_default();
@@ -439,7 +439,7 @@ impl History {
                 let (of_group, label) = (shape.owner(*file) == self.model.group, shape.label(*file));
                 println!("{version} in {file}, of the group: {of_group}, content {:?}, {label:?}", self.model.contents.get(file));
             }
-            assert!(more.is_empty(), "{} opens {} contents that were never theirs: {more:?}", NAMES[who], more.len());
+            assert!(more.is_empty(), "{name} opens {} contents that were never theirs: {more:?}", more.len());
             opened.push(opens.len());
         }
         opened

@@ -103,12 +103,15 @@ async fn keys_of_ones_own_that_are_not() {
     let act = async || ann.fresh_view().list(&path("/study/fl")).await;
     world.refuses(&all, act, |_| {}).await;
 
+    ann.vault.list(&path("/study/fl")).await.unwrap();
     // Keys from before the present ones: as if somebody had changed them meanwhile, and for ever.
     world.liar.tell(&[own(fl, move |view| *view = older.clone())]);
     assert!(act().await.is_err());
     // What is withheld is locked, and nothing worse.
     world.liar.tell(&[entry(fl, |view| view.own_keys = None)]);
     assert_eq!(act().await.unwrap_err().code(), LOCKED);
+    // So it is for a view that has opened it before: what was withheld since is not read with remembered keys.
+    assert_eq!(ann.vault.list(&path("/study/fl")).await.unwrap_err().code(), LOCKED);
     let listed = ann.fresh_view().list(&path("/study")).await.unwrap();
     assert!(listed.iter().any(|one| one.node == fl && one.locked && one.sha256.is_none()));
     world.liar.be_honest();

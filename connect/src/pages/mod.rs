@@ -20,6 +20,7 @@ mod notices;
 mod people;
 mod projects;
 mod reach;
+mod requests;
 mod sessions;
 mod share;
 mod shares;
@@ -59,6 +60,7 @@ pub fn pages() -> Router<Shared> {
         .route("/vault/access/what-if", get(what_if::page))
         .route("/reach", get(reach::page))
         .route("/ending", get(ending::page))
+        .route("/requests", get(requests::page))
         .route("/shared", get(shares::with_me))
         .route("/sharing", get(shares::by_me))
         .route("/trash", get(trash::page))
@@ -146,6 +148,12 @@ pub fn actions() -> Router<Shared> {
         .route("/projects/members/change-dialog", post(members::change_dialog))
         .route("/projects/members/change", post(members::change))
         .route("/projects/members/remove", post(members::remove))
+        .route("/requests/ask-dialog", post(requests::ask_dialog))
+        .route("/requests/ask", post(requests::ask))
+        .route("/requests/refuse-dialog", post(requests::refuse_dialog))
+        .route("/requests/refuse", post(requests::refuse))
+        .route("/requests/accept", post(requests::accept))
+        .route("/requests/withdraw", post(requests::withdraw))
         .route("/groups/new-dialog", post(groups::new_dialog))
         .route("/groups/new", post(groups::new))
         .route("/groups/open", post(groups::open))

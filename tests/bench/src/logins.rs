@@ -53,7 +53,7 @@ async fn log_in(place: &Place, connections: usize, during: Duration) -> Result<(
     let administrator = administrator(&home, &deployment, &place.passphrase_file).await?;
     let mut people = Vec::new();
     for number in 0..connections {
-        people.push(person(number, &deployment, &administrator).await?);
+        people.push(person("bench", number, &deployment, &administrator).await?);
     }
 
     let (start, mut tasks) = (Instant::now(), tokio::task::JoinSet::new());
@@ -87,8 +87,8 @@ pub(crate) async fn administrator(home: &Home, deployment: &Deployment, passphra
 }
 
 /// Somebody new, registered and active, whose keys are never written down.
-async fn person(number: usize, deployment: &Deployment, administrator: &Session) -> Result<Unlocked> {
-    let name = format!("bench-{number}").parse()?;
+pub(crate) async fn person(called: &str, number: usize, deployment: &Deployment, administrator: &Session) -> Result<Unlocked> {
+    let name = format!("{called}-{number}").parse()?;
     let identity = Identity::generate(&SystemRandom::new(), deployment.id(), UserId::from_random(entropy::bytes()?), name)?;
     let bundle = identity.bundle(clock::now())?;
     let fingerprint = Fingerprint(bundle.hash());

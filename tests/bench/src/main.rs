@@ -2,6 +2,7 @@
 
 mod audit;
 mod decide;
+mod groups;
 mod logins;
 mod members;
 mod seal;
@@ -51,6 +52,16 @@ enum What {
         #[arg(long, default_value_t = 10_000)]
         people: usize,
     },
+    /// Changes the members of a group with a large tree, at a running server whose limits allow it.
+    Groups {
+        #[command(flatten)]
+        place: logins::Place,
+        #[arg(long, default_value_t = 100_000)]
+        files: usize,
+        /// In the directory that is opened again.
+        #[arg(long, default_value_t = 10_000)]
+        entries: usize,
+    },
     /// Logs people in on kept-alive connections to a running server whose limits allow it.
     Logins {
         #[command(flatten)]
@@ -68,6 +79,7 @@ fn main() -> Result<()> {
         What::Audit { events, callers, dir } => audit::run(events, callers, &dir),
         What::Decide { rounds } => decide::run(rounds),
         What::Members { place, people } => members::run(&place, people),
+        What::Groups { place, files, entries } => groups::run(&place, files, entries),
         What::Logins { place, connections, seconds } => logins::run(&place, connections, seconds),
     }
 }

@@ -72,9 +72,9 @@ async fn timed(place: &Place, people: usize) -> Result<[f64; 3]> {
     Ok([activated, added, start.elapsed().as_secs_f64()])
 }
 
-async fn begun(session: &Session, name: &str) -> Result<ProjectId> {
-    let (title, tag) = (name.parse()?, name.parse()?);
-    let about = ProjectAbout { name: title, tag, colour: "#1f77b4".parse()?, description: String::new(), level: None };
+pub(crate) async fn begun(session: &Session, name: &str) -> Result<ProjectId> {
+    let name = name.parse()?;
+    let about = ProjectAbout { tag: project::tag_of(&name)?, name, colour: "#1f77b4".parse()?, description: String::new(), level: None };
     Ok(project::create(session, None, about).await?)
 }
 

@@ -9,6 +9,7 @@
 //!   tests/people.rs     fingerprints, keys that were lost              Person, on a command line
 //!   tests/groups.rs     members, permissions, a folder of several      two desks, two browsers
 //!   tests/access.rs     who can open a thing, what somebody reaches, what ends soon
+//!   tests/requests.rs   who asks to be in a project, and who answers
 //!   tests/teams.rs      members, quotas, who looks after one; bulk actions
 //!   tests/looks.rs      every page: axe, keyboard, pictures            Browser::axe, Browser::picture
 //! ```

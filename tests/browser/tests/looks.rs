@@ -6,7 +6,7 @@ use thirtyfour::Key;
 use ticrypt_browser_tests::{Browser, Desk, System, in_the_vault, row};
 use ticrypt_e2e::system::Options;
 
-const PAGES: [&str; 23] = [
+const PAGES: [&str; 24] = [
     "/vault",
     "/vault/details?at=/notes.txt",
     "/vault/access?at=/notes.txt",
@@ -22,6 +22,7 @@ const PAGES: [&str; 23] = [
     "/teams",
     "/certifications",
     "/ending",
+    "/requests",
     "/requirements",
     "/levels",
     "/people",
