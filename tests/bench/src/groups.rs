@@ -13,7 +13,7 @@ use ticrypt_client::vault::plan::IfExists;
 use ticrypt_client::vault::progress::{Cancel, Quiet};
 use ticrypt_client::vault::put::PutOptions;
 use ticrypt_client::{Deployment, Home, Keys};
-use ticrypt_types::{GroupChange, GroupPermissions, GroupStep, NodeName};
+use ticrypt_types::{GroupChange, GroupPermissions, GroupStep, NodeName, ProjectId};
 
 use crate::logins::{self, Place};
 use crate::members;
@@ -36,6 +36,9 @@ pub(crate) fn run(place: &Place, files: usize, entries: usize) -> Result<()> {
 async fn timed(place: &Place, files: usize, entries: usize) -> Result<serde_json::Value> {
     let home = Home::open(&place.home)?;
     let deployment = Deployment::choose(&home, None)?;
+    let session = logins::administrator(&home, &deployment, &place.passphrase_file).await?;
+    let projects = [members::begun(&session, "Mixed one").await?, members::begun(&session, "Mixed two").await?];
+    // What is new counts from the next login.
     let session = Arc::new(logins::administrator(&home, &deployment, &place.passphrase_file).await?);
     let mut people = Vec::new();
     for number in 0..=MEMBERS {
@@ -67,7 +70,7 @@ async fn timed(place: &Place, files: usize, entries: usize) -> Result<serde_json
     vault.rekey(&root, &Quiet, &Cancel::new()).await?;
     let rekeyed = start.elapsed();
 
-    let opened = mixed(&vault, &root, entries).await?;
+    let opened = mixed(&vault, &root, projects, entries).await?;
     Ok(serde_json::json!({
         "files": files, "members": MEMBERS + 1, "added_ms": ms(added), "removed_ms": ms(removed), "first_write_ms": ms(written),
         "rekeyed_s": rekeyed.as_secs_f64(), "entries": entries, "tagged": 2 * TAGGED, "opened_ms": opened,
@@ -95,9 +98,8 @@ async fn put(vault: &Vault, into: &VaultPath, name: &str, files: usize) -> Resul
 }
 
 /// The median of opening it again, of a directory in which some files carry the tag one works in and some another.
-async fn mixed(vault: &Vault, root: &VaultPath, entries: usize) -> Result<f64> {
+async fn mixed(vault: &Vault, root: &VaultPath, projects: [ProjectId; 2], entries: usize) -> Result<f64> {
     let session = vault.session();
-    let projects = [members::begun(session, "Mixed one").await?, members::begun(session, "Mixed two").await?];
     put(vault, root, "mixed", entries).await?;
     let directory = root.child(&name("mixed")?);
     for (number, project) in projects.into_iter().enumerate() {
