@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
+use ticrypt_e2e::person::Person;
 use ticrypt_e2e::process::Process;
 
 use crate::desk::{PASSPHRASE, System};
@@ -224,6 +225,22 @@ impl Browser {
         Ok(found.filter_map(|one| one.as_str().map(str::to_owned)).collect())
     }
 
+    /// The page in both colours, wide and narrow: pictures of it, and an error for what is wrong with it.
+    pub async fn look(&self, name: &str) -> Result<()> {
+        for (theme, width) in [("light", 1280), ("dark", 1280), ("light", 400)] {
+            self.resize(width, 860).await?;
+            self.run(&format!("setTheme('{theme}')")).await?;
+            self.until("colours have changed", "return document.getAnimations().length === 0").await?;
+            self.picture(&format!("{name}-{theme}-{width}")).await?;
+            let mut findings = self.axe().await?;
+            let wider = self.run("return document.documentElement.scrollWidth - innerWidth").await?.as_i64();
+            findings.extend(wider.filter(|wider| *wider > 0).map(|wider| format!("wider than the window by {wider}")));
+            ensure!(findings.is_empty(), "{name}, {theme}, {width}: {findings:?}");
+        }
+        self.resize(1280, 860).await?;
+        self.run("setTheme('light')").await.map(drop)
+    }
+
     pub async fn resize(&self, width: u32, height: u32) -> Result<()> {
         let tools = self.driver.cdp();
         let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
@@ -300,6 +317,16 @@ impl Browser {
         self.click("dialog input[name=compared]").await?;
         self.click("dialog button[type=submit]").await?;
         self.read(&format!("{name} is active")).await
+    }
+
+    /// People with devices of their own, registered and activated; an administrator's page.
+    pub async fn enrol(&self, system: &System, names: &[&str]) -> Result<Vec<Person>> {
+        let mut people = Vec::with_capacity(names.len());
+        for name in names {
+            people.push(Person::register(system, name, "another passphrase", None)?);
+            self.activate(name).await?;
+        }
+        Ok(people)
     }
 
     /// Has what a row stands for written into a folder of this machine.

@@ -4,28 +4,6 @@
 use ticrypt_browser_tests::{Browser, Desk, System, in_the_vault, row};
 use ticrypt_e2e::person::Person;
 
-/// Serious findings in both colours, wide and narrow; and pictures.
-async fn look(browser: &Browser, name: &str) {
-    for (theme, width) in [("light", 1280), ("dark", 1280), ("light", 400)] {
-        browser.resize(width, 860).await.unwrap();
-        browser.run(&format!("setTheme('{theme}')")).await.unwrap();
-        browser.until("colours have changed", "return document.getAnimations().length === 0").await.unwrap();
-        browser.picture(&format!("{name}-{theme}-{width}")).await.unwrap();
-        assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new(), "{name} {theme} {width}");
-        let wider = browser.run("return document.documentElement.scrollWidth - innerWidth").await.unwrap();
-        assert!(wider.as_i64().unwrap() <= 0, "{name} is wider than the window by {wider}");
-    }
-    browser.resize(1280, 860).await.unwrap();
-    browser.run("setTheme('light')").await.unwrap();
-}
-
-async fn people(system: &System, browser: &Browser, names: &[&str]) {
-    for name in names {
-        Person::register(system, name, "another passphrase", None).unwrap();
-        browser.activate(name).await.unwrap();
-    }
-}
-
 /// Somebody with a machine and a browser of their own, active and in their vault.
 async fn newcomer(system: &System, admin: &Browser, name: &str) -> (Desk, Browser) {
     let desk = Desk::new().await.unwrap();
@@ -59,7 +37,7 @@ async fn study(desk: &Desk, browser: &Browser) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_is_told_who_opens_a_thing_and_who_would_not() {
     let (system, desk, browser) = in_the_vault().await.unwrap();
-    people(&system, &browser, &["ada", "ben"]).await;
+    browser.enrol(&system, &["ada", "ben"]).await.unwrap();
     study(&desk, &browser).await;
     desk.run(&["share", "/study", "ada"]).unwrap();
 
@@ -71,20 +49,20 @@ async fn an_owner_is_told_who_opens_a_thing_and_who_would_not() {
     browser.see(&row("ada", " .bg-red-lt")).await.unwrap();
     browser.gone(&row("ben", "")).await.unwrap();
     browser.read("no member of that project").await.unwrap();
-    look(&browser, "access").await;
+    browser.look("access").await.unwrap();
 
     // One person, with every reason: a name leads there, and so does the form, for somebody without a key too.
     browser.click(&row("ada", " .cell-name a")).await.unwrap();
     browser.read("ada does not read it, whatever they do themselves").await.unwrap();
     browser.read("by a share").await.unwrap();
     browser.read("Federal: you are no member of that project").await.unwrap();
-    look(&browser, "access-person").await;
+    browser.look("access-person").await.unwrap();
     browser.click(".crumbs a[href^='/vault/access?']").await.unwrap();
     browser.fill("#person", "nobody").await.unwrap();
     let ask = "form[data-send='/vault/access/ask'] button[type=submit]";
     let refused = browser.refused(ask).await.unwrap();
     assert!(!refused.is_empty());
-    look(&browser, "access-refused").await;
+    browser.look("access-refused").await.unwrap();
     browser.fill("#person", "ben").await.unwrap();
     browser.click(ask).await.unwrap();
     browser.read("neither theirs nor shared with them").await.unwrap();
@@ -103,7 +81,7 @@ async fn an_owner_is_told_who_opens_a_thing_and_who_would_not() {
     browser.read("had lost the certification Training").await.unwrap();
     browser.see(&row("ada", "")).await.unwrap();
     browser.see(&row("admin", "")).await.unwrap();
-    look(&browser, "what-if").await;
+    browser.look("what-if").await.unwrap();
     browser.click(".crumbs a[href^='/vault/access?']").await.unwrap();
     let suppose = "form[data-send='/vault/access/suppose'] button[type=submit]";
     browser.fill("#whom", "Not A Name").await.unwrap();
@@ -112,7 +90,7 @@ async fn an_owner_is_told_who_opens_a_thing_and_who_would_not() {
     browser.click(suppose).await.unwrap();
     browser.read("As if ben had lost membership of Federal").await.unwrap();
     browser.read("Nobody loses anything here").await.unwrap();
-    look(&browser, "what-if-empty").await;
+    browser.look("what-if-empty").await.unwrap();
 
     // What carries no tag depends on keys alone.
     desk.run(&["work", "--none"]).unwrap();
@@ -140,7 +118,7 @@ async fn who_does_not_own_it_is_told_about_themselves() {
     ada.read("ada reads it").await.unwrap();
     ada.read("the share does not let you download").await.unwrap();
     ada.gone("form[data-send='/vault/access/ask']").await.unwrap();
-    look(&ada, "access-not-owner").await;
+    ada.look("access-not-owner").await.unwrap();
     ada.close().await.unwrap();
     admin.close().await.unwrap();
 }
@@ -148,7 +126,7 @@ async fn who_does_not_own_it_is_told_about_themselves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_reaches_is_listed_from_where_they_are() {
     let (system, desk, browser) = in_the_vault().await.unwrap();
-    people(&system, &browser, &["ada", "ben"]).await;
+    browser.enrol(&system, &["ada", "ben"]).await.unwrap();
     for folder in ["/plain", "/other"] {
         desk.run(&["mkdir", folder]).unwrap();
         desk.run(&["share", folder, "ada"]).unwrap();
@@ -159,7 +137,7 @@ async fn what_somebody_reaches_is_listed_from_where_they_are() {
     browser.see(&row("/plain", " .bg-green-lt")).await.unwrap();
     browser.see(&row("/other", "")).await.unwrap();
     browser.read("that is all your device can see").await.unwrap();
-    look(&browser, "reach").await;
+    browser.look("reach").await.unwrap();
     browser.click(&row("/plain", " .cell-name a")).await.unwrap();
     browser.read("ada reads it").await.unwrap();
     browser.click("a.btn[href='/reach?person=ada']").await.unwrap();
@@ -172,24 +150,24 @@ async fn what_somebody_reaches_is_listed_from_where_they_are() {
     browser.go("/sharing").await.unwrap();
     browser.click("a.btn[href='/reach']").await.unwrap();
     browser.read("What somebody reaches").await.unwrap();
-    look(&browser, "reach-ask").await;
+    browser.look("reach-ask").await.unwrap();
     let show = "form[data-send='/reach/ask'] button[type=submit]";
     browser.fill("#person", "nobody").await.unwrap();
     assert!(!browser.refused(show).await.unwrap().is_empty());
     browser.fill("#person", "ben").await.unwrap();
     browser.click(show).await.unwrap();
     browser.read("Nothing of yours").await.unwrap();
-    look(&browser, "reach-empty").await;
+    browser.look("reach-empty").await.unwrap();
     browser.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_soon_is_seen_in_time() {
     let (system, desk, browser) = in_the_vault().await.unwrap();
-    people(&system, &browser, &["ada", "ben"]).await;
+    browser.enrol(&system, &["ada", "ben"]).await.unwrap();
     browser.go("/ending").await.unwrap();
     browser.read("Nothing ends in this time").await.unwrap();
-    look(&browser, "ending-empty").await;
+    browser.look("ending-empty").await.unwrap();
 
     desk.run(&["requirement", "create", "Training", "--default", "365d"]).unwrap();
     desk.run(&["certification", "give", "Training", "ada", "--expires", "20d"]).unwrap();
@@ -211,7 +189,7 @@ async fn what_ends_soon_is_seen_in_time() {
     browser.click("a[href='/ending?within=90']").await.unwrap();
     browser.read("3 ends").await.unwrap();
     browser.see("a[href='/ending?within=90'][aria-current=page]").await.unwrap();
-    look(&browser, "ending").await;
+    browser.look("ending").await.unwrap();
     browser.click("a[href='/ending?within=7']").await.unwrap();
     browser.read("1 end").await.unwrap();
     browser.gone("tr[data-key^='certification ada']").await.unwrap();

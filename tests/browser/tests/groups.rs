@@ -36,21 +36,6 @@ fn check(key: &str, permission: &str, state: &str) -> String {
     row(key, &format!(" [data-column='{permission}']{state}"))
 }
 
-/// Serious findings in both colours, wide and narrow; and pictures.
-async fn look(browser: &Browser, name: &str) {
-    for (theme, width) in [("light", 1280), ("dark", 1280), ("light", 400)] {
-        browser.resize(width, 860).await.unwrap();
-        browser.run(&format!("setTheme('{theme}')")).await.unwrap();
-        browser.until("colours have changed", "return document.getAnimations().length === 0").await.unwrap();
-        browser.picture(&format!("{name}-{theme}-{width}")).await.unwrap();
-        assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new(), "{name} {theme} {width}");
-        let wider = browser.run("return document.documentElement.scrollWidth - innerWidth").await.unwrap();
-        assert!(wider.as_i64().unwrap() <= 0, "{name} is wider than the window by {wider}");
-    }
-    browser.resize(1280, 860).await.unwrap();
-    browser.run("setTheme('light')").await.unwrap();
-}
-
 /// Waits for the end of the download that was begun last.
 fn downloaded(desk: &Desk) {
     await_until("the download is done", PATIENCE, || {
@@ -69,11 +54,11 @@ async fn a_group_is_made_filled_read_and_over_for_who_is_removed() {
     // Nothing yet: the page says what a group is, and offers to make one.
     admin.go("/groups").await.unwrap();
     admin.read("You are in no group").await.unwrap();
-    look(&admin, "groups-empty").await;
+    admin.look("groups-empty").await.unwrap();
     admin.click("[data-dialog='/groups/new-dialog']").await.unwrap();
     admin.fill("#group-name", "Genomics").await.unwrap();
     admin.fill("#people", "ben nobody").await.unwrap();
-    look(&admin, "group-new").await;
+    admin.look("group-new").await.unwrap();
     let refused = admin.refused("dialog button[type=submit]").await.unwrap();
     assert!(refused.starts_with("Nobody: ") || refused.starts_with("nobody: "), "{refused}");
     admin.fill("#people", "").await.unwrap();
@@ -84,7 +69,7 @@ async fn a_group_is_made_filled_read_and_over_for_who_is_removed() {
     // Several at once, with a result for each.
     admin.click("[data-dialog='/groups/add-dialog']").await.unwrap();
     admin.fill("#people", "ben, nobody").await.unwrap();
-    look(&admin, "group-add").await;
+    admin.look("group-add").await.unwrap();
     admin.click("dialog button[type=submit]").await.unwrap();
     admin.read("Added ben.").await.unwrap();
     admin.read("nobody: ").await.unwrap();
@@ -102,7 +87,7 @@ async fn a_group_is_made_filled_read_and_over_for_who_is_removed() {
     ben.read("change-permissions").await.unwrap();
     ben.see(&check(&mine, "remove-entries", ":checked")).await.unwrap();
     assert_eq!(ben.driver.find_all(thirtyfour::By::Css("[data-dialog='/groups/add-dialog']")).await.unwrap().len(), 0);
-    look(&ben, "group-user").await;
+    ben.look("group-user").await.unwrap();
 
     // A permission by a click, and another by keys alone.
     for _ in 0..3 {
@@ -124,11 +109,11 @@ async fn a_group_is_made_filled_read_and_over_for_who_is_removed() {
     admin.see(&check(&bens_key, "remove-entries", ":checked")).await.unwrap();
     assert_eq!(admin.run(focused).await.unwrap(), json!("ben may remove files"));
     admin.see(&check(&mine, "add-members", "[aria-disabled=true]")).await.unwrap();
-    look(&admin, "group").await;
+    admin.look("group").await.unwrap();
     // Both at once, by a form.
     admin.with_row(&bens_key, "Permissions").await.unwrap();
     admin.see("dialog input[value='remove-entries']:checked").await.unwrap();
-    look(&admin, "group-permissions").await;
+    admin.look("group-permissions").await.unwrap();
     admin.click("dialog [data-check*='add-members']").await.unwrap();
     admin.click("dialog button[type=submit]").await.unwrap();
     admin.see(&check(&bens_key, "change-permissions", ":checked")).await.unwrap();
@@ -149,7 +134,7 @@ async fn a_group_is_made_filled_read_and_over_for_who_is_removed() {
     let offered = admin.see(".tbl-bulk").await.unwrap().text().await.unwrap();
     assert!(["Rename", "Move to trash", "Tag"].into_iter().all(|action| offered.contains(action)), "{offered}");
     assert!(!offered.contains("Share"), "{offered}");
-    look(&admin, "group-folder").await;
+    admin.look("group-folder").await.unwrap();
 
     // and out of it by the other.
     ben.go("/groups").await.unwrap();
@@ -177,7 +162,7 @@ async fn a_group_is_made_filled_read_and_over_for_who_is_removed() {
     ben.gone(&row("/@groups/Genomics/runs", "")).await.unwrap();
     ben.click("a[href^='/trash?at=']").await.unwrap();
     let trashed = key_of(&ben, "runs").await;
-    look(&ben, "group-trash").await;
+    ben.look("group-trash").await.unwrap();
     ben.with_row(&trashed, "Restore").await.unwrap();
     ben.gone(&row(&trashed, "")).await.unwrap();
     ben.go("/vault/details?at=/@groups/Genomics/counts.csv").await.unwrap();
@@ -192,19 +177,19 @@ async fn a_group_is_made_filled_read_and_over_for_who_is_removed() {
     admin.read("Removed ben; the group has a new key.").await.unwrap();
     admin.gone(&row(&bens_key, "")).await.unwrap();
     admin.read("You removed ben and made generation 2 of the key").await.unwrap();
-    look(&admin, "group-removed").await;
+    admin.look("group-removed").await.unwrap();
     ben.go(&format!("/groups/group?group={group}")).await.unwrap();
     ben.read("You are not in this group").await.unwrap();
-    look(&ben, "group-gone").await;
+    ben.look("group-gone").await.unwrap();
     ben.go("/groups").await.unwrap();
     ben.read("You are in no group").await.unwrap();
 
     // The end of it says what is lost.
     admin.go("/groups").await.unwrap();
-    look(&admin, "groups").await;
+    admin.look("groups").await.unwrap();
     admin.with_row(&group, "Delete").await.unwrap();
     admin.read("In the folder: 1 file, 1 folder, 8 B. Nobody else is in it.").await.unwrap();
-    look(&admin, "group-delete").await;
+    admin.look("group-delete").await.unwrap();
     admin.click("dialog button[type=submit]").await.unwrap();
     admin.read("Deleted 1 group.").await.unwrap();
     admin.read("You are in no group").await.unwrap();
@@ -277,7 +262,7 @@ async fn who_waits_for_the_key_gets_it_by_a_button() {
     let cem = key_of(&admin, "cem").await;
     // Somebody who lost access holds the key: the page says so, and makes another on demand.
     admin.read("Somebody who lost access holds the present key").await.unwrap();
-    look(&admin, "group-closed").await;
+    admin.look("group-closed").await.unwrap();
     admin.with_row(&cem, "Remove").await.unwrap();
     admin.click("dialog button[value=yes]").await.unwrap();
     admin.read("Removed cem; the group has a new key.").await.unwrap();
@@ -288,7 +273,7 @@ async fn who_waits_for_the_key_gets_it_by_a_button() {
     admin.read("ben waits for the group's key.").await.unwrap();
     let ben = key_of(&admin, "ben").await;
     admin.see(&row(&ben, " .bg-yellow-lt")).await.unwrap();
-    look(&admin, "group-waiting").await;
+    admin.look("group-waiting").await.unwrap();
     admin.click("[data-act='/groups/seal']").await.unwrap();
     admin.read("Sealed the key to 1 member.").await.unwrap();
     admin.see(&row(&ben, " .bg-green-lt")).await.unwrap();

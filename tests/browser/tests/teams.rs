@@ -4,28 +4,6 @@
 use ticrypt_browser_tests::{Browser, System, in_the_vault, row};
 use ticrypt_e2e::person::Person;
 
-/// Serious findings in both colours, wide and narrow; and pictures.
-async fn look(browser: &Browser, name: &str) {
-    for (theme, width) in [("light", 1280), ("dark", 1280), ("light", 400)] {
-        browser.resize(width, 860).await.unwrap();
-        browser.run(&format!("setTheme('{theme}')")).await.unwrap();
-        browser.until("colours have changed", "return document.getAnimations().length === 0").await.unwrap();
-        browser.picture(&format!("{name}-{theme}-{width}")).await.unwrap();
-        assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new(), "{name} {theme} {width}");
-        let wider = browser.run("return document.documentElement.scrollWidth - innerWidth").await.unwrap();
-        assert!(wider.as_i64().unwrap() <= 0, "{name} is wider than the window by {wider}");
-    }
-    browser.resize(1280, 860).await.unwrap();
-    browser.run("setTheme('light')").await.unwrap();
-}
-
-async fn people(system: &System, browser: &Browser, names: &[&str]) {
-    for name in names {
-        Person::register(system, name, "another passphrase", None).unwrap();
-        browser.activate(name).await.unwrap();
-    }
-}
-
 /// Makes a team, whose page is shown then, and gives its id.
 async fn team(browser: &Browser, name: &str) -> String {
     browser.go("/teams").await.unwrap();
@@ -45,12 +23,12 @@ async fn add(browser: &Browser, names: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_team_is_made_filled_given_quotas_and_emptied() {
     let (system, desk, browser) = in_the_vault().await.unwrap();
-    people(&system, &browser, &["ada", "ben"]).await;
+    browser.enrol(&system, &["ada", "ben"]).await.unwrap();
     browser.go("/teams").await.unwrap();
     browser.read("No teams").await.unwrap();
-    look(&browser, "teams-empty").await;
+    browser.look("teams-empty").await.unwrap();
     browser.click("[data-dialog='/teams/new-dialog']").await.unwrap();
-    look(&browser, "team-new").await;
+    browser.look("team-new").await.unwrap();
     browser.click("dialog [data-close]").await.unwrap();
     let heart = team(&browser, "Heart").await;
 
@@ -60,7 +38,7 @@ async fn a_team_is_made_filled_given_quotas_and_emptied() {
     browser.read("nobody: ").await.unwrap();
     browser.see(&row("ben", "")).await.unwrap();
     browser.read("of 100.0 GiB").await.unwrap();
-    look(&browser, "team").await;
+    browser.look("team").await.unwrap();
     browser.with_row("ada", "Make manager").await.unwrap();
     browser.read("Made 1 manager.").await.unwrap();
     browser.see(&row("ada", " .bg-primary-lt")).await.unwrap();
@@ -75,11 +53,11 @@ async fn a_team_is_made_filled_given_quotas_and_emptied() {
     assert!(refused.contains("like 100 GiB"), "{refused}");
     browser.fill("#quota-vault", "2 TiB").await.unwrap();
     browser.run("document.querySelector('#quota-cores').value = ''").await.unwrap();
-    look(&browser, "team-quotas").await;
+    browser.look("team-quotas").await.unwrap();
     browser.click("dialog button[type=submit]").await.unwrap();
     browser.read("Changed. What is stored stays").await.unwrap();
     browser.read("2.0 TiB").await.unwrap();
-    look(&browser, "teams").await;
+    browser.look("teams").await.unwrap();
     // The command line shows the same, and what was not touched is as it was.
     let shown = desk.run(&["--json", "team", "show", "Heart"]).unwrap().json().unwrap();
     assert_eq!(shown["quotas"]["vault_bytes"].as_u64(), Some(2 << 40), "{shown}");
@@ -114,7 +92,7 @@ async fn a_team_is_made_filled_given_quotas_and_emptied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_team_is_assigned_to_a_sub_admin() {
     let (system, _desk, browser) = in_the_vault().await.unwrap();
-    people(&system, &browser, &["dora", "ada"]).await;
+    browser.enrol(&system, &["dora", "ada"]).await.unwrap();
     // Anew, with nothing selected.
     browser.go("/people").await.unwrap();
     browser.with_row("dora", "Change rank").await.unwrap();
@@ -127,12 +105,12 @@ async fn a_team_is_assigned_to_a_sub_admin() {
     browser.click("[data-dialog='/teams/assign-dialog']").await.unwrap();
     browser.fill("#people", "dora ada").await.unwrap();
     browser.run("document.querySelector('#until').value = '2099-01-31'").await.unwrap();
-    look(&browser, "team-assign").await;
+    browser.look("team-assign").await.unwrap();
     browser.click("dialog button[type=submit]").await.unwrap();
     browser.read("Assigned to 1 sub-admin.").await.unwrap();
     browser.read("only sub-admins have teams assigned to them").await.unwrap();
     browser.read("dora, until 2099-01-31").await.unwrap();
-    look(&browser, "team-assigned").await;
+    browser.look("team-assigned").await.unwrap();
     browser.click("[data-act='/teams/unassign']").await.unwrap();
     browser.click("dialog button[value=yes]").await.unwrap();
     browser.read("Ended.").await.unwrap();
@@ -143,10 +121,10 @@ async fn a_team_is_assigned_to_a_sub_admin() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_failed_of_many_is_told_later_too() {
     let (system, _desk, browser) = in_the_vault().await.unwrap();
-    people(&system, &browser, &["ada", "ben"]).await;
+    browser.enrol(&system, &["ada", "ben"]).await.unwrap();
     browser.go("/bulk").await.unwrap();
     browser.read("No bulk actions").await.unwrap();
-    look(&browser, "bulk-empty").await;
+    browser.look("bulk-empty").await.unwrap();
     let heart = team(&browser, "Heart").await;
     // One is no list.
     add(&browser, "ada").await;
@@ -161,11 +139,11 @@ async fn what_failed_of_many_is_told_later_too() {
     let [key] = keys.as_array().unwrap().as_slice() else { panic!("{keys}") };
     let key = key.as_str().unwrap();
     browser.see(&row(key, " .bg-red-lt")).await.unwrap();
-    look(&browser, "bulk").await;
+    browser.look("bulk").await.unwrap();
     browser.with_row(key, "Details").await.unwrap();
     browser.read("they are a member already").await.unwrap();
     browser.read("ada, Heart").await.unwrap();
-    look(&browser, "bulk-details").await;
+    browser.look("bulk-details").await.unwrap();
     browser.click("dialog [data-close]").await.unwrap();
 
     // What was in the way is gone: it is tried again.
