@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use ticrypt_browser_tests::{Browser, Desk, System, in_the_vault, row};
-use ticrypt_e2e::person::Person;
 
 /// Somebody with a machine and a browser of their own, active and in their vault.
 async fn newcomer(system: &System, admin: &Browser, name: &str) -> (Desk, Browser) {

@@ -1,8 +1,7 @@
 //! Teams, as who looks after one meets them on the page; and what was done to many at once.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use ticrypt_browser_tests::{Browser, System, in_the_vault, row};
-use ticrypt_e2e::person::Person;
+use ticrypt_browser_tests::{Browser, in_the_vault, row};
 
 /// Makes a team, whose page is shown then, and gives its id.
 async fn team(browser: &Browser, name: &str) -> String {
