@@ -5,6 +5,7 @@ use std::future::Future;
 use futures::future::try_join_all;
 use ticrypt_api::role::{Audit, Event, Opened, Outcome, Reply};
 use ticrypt_api::{ApiError, ErrorKind};
+use ticrypt_types::{Operation, RequestId, Timestamp};
 
 /// How a failed piece of work stands in its closing row.
 pub fn outcome_of(error: &ApiError) -> Outcome {
@@ -12,6 +13,13 @@ pub fn outcome_of(error: &ApiError) -> Outcome {
         ErrorKind::Broken | ErrorKind::Unavailable => Outcome::Failed(error.code.clone()),
         _ => Outcome::Refused(error.code.clone()),
     }
+}
+
+/// What the server does by itself.
+pub fn by_system(operation: Operation, subjects: Vec<[u8; 16]>, detail: Vec<(String, String)>, at: Timestamp) -> Result<Event, ApiError> {
+    let mut id = [0; 16];
+    aws_lc_rs::rand::fill(&mut id).map_err(|_| ApiError::broken())?;
+    Ok(Event { operation, request: RequestId::from_random(id), actor: None, session: None, subjects, detail, at })
 }
 
 /// Does `work` between two rows. It does not start before the first is durable; its answer is not given before the second is.

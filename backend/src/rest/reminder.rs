@@ -7,13 +7,12 @@
 use std::collections::HashMap;
 
 use ticrypt_api::ApiError;
-use ticrypt_api::role::Event;
 use ticrypt_policy::reminder::{due, horizon};
 use ticrypt_store::reminder::{EndingOf, Reminder};
-use ticrypt_types::{Operation, ProjectId, RequestId, Timestamp, UserId};
+use ticrypt_types::{Operation, ProjectId, Timestamp, UserId};
 
 use super::Rest;
-use crate::audited::audited;
+use crate::audited::{audited, by_system};
 use crate::refusal::store_failed;
 
 /// Reminders in one transaction, and people that one row names.
@@ -49,17 +48,8 @@ impl Rest {
     }
 
     async fn give(&self, reminders: Vec<Reminder>, now: Timestamp) -> Result<(), ApiError> {
-        let mut id = [0; 16];
-        aws_lc_rs::rand::fill(&mut id).map_err(|_| ApiError::broken())?;
-        let event = Event {
-            operation: Operation::ReminderSend,
-            request: RequestId::from_random(id),
-            actor: None,
-            session: None,
-            subjects: reminders.iter().map(|reminder| reminder.ending.user.to_bytes()).collect(),
-            detail: vec![("reminders".to_owned(), reminders.len().to_string())],
-            at: now,
-        };
+        let subjects = reminders.iter().map(|reminder| reminder.ending.user.to_bytes()).collect();
+        let event = by_system(Operation::ReminderSend, subjects, vec![("reminders".to_owned(), reminders.len().to_string())], now)?;
         let work = |_| async { self.store.remind(reminders, now).await.map_err(|error| store_failed(error, now)) };
         audited(self.audit.as_ref(), event, work).await.map(drop)
     }

@@ -58,6 +58,18 @@ pub fn common(access: &PersonAccess, missing: &str, column: &str) -> Cell {
     }
 }
 
+/// Theirs, after what a row is of.
+pub const fn columns(of: &'static str) -> [Column; 6] {
+    [
+        Column::shown("name", of),
+        Column::shown("reads", "Reads it"),
+        Column::shown("key", "Key"),
+        Column::shown("now", "Can do now"),
+        Column::hidden("then", "Can do when at work on its tags"),
+        Column::shown("why", "What is missing"),
+    ]
+}
+
 pub fn order(a: &PersonAccess, b: &PersonAccess, column: &str) -> Ordering {
     match column {
         "reads" => words::reads(a).cmp(&words::reads(b)),
@@ -81,14 +93,7 @@ struct Holder {
 
 impl Row for Holder {
     const NOUN: &'static str = "who-can-open";
-    const COLUMNS: &'static [Column] = &[
-        Column::shown("name", "Person"),
-        Column::shown("reads", "Reads it"),
-        Column::shown("key", "Key"),
-        Column::shown("now", "Can do now"),
-        Column::hidden("then", "Can do when at work on its tags"),
-        Column::shown("why", "What is missing"),
-    ];
+    const COLUMNS: &'static [Column] = &columns("Person");
     const FILTERS: &'static [Filter] = &[ANSWERS];
 
     fn key(&self) -> String {

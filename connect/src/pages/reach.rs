@@ -11,7 +11,7 @@ use ticrypt_client::access::{self, Reached};
 use ticrypt_client::project::Projects;
 use ticrypt_types::{NodeKind, UserName};
 
-use super::access::{ANSWERS, common, order, reasons_of};
+use super::access::{ANSWERS, columns, common, order, reasons_of};
 use super::vault::shown;
 use super::{Inside, Visit};
 use crate::desk::Office;
@@ -38,14 +38,7 @@ impl Thing {
 
 impl Row for Thing {
     const NOUN: &'static str = "reach";
-    const COLUMNS: &'static [Column] = &[
-        Column::shown("name", "What"),
-        Column::shown("reads", "Reads it"),
-        Column::shown("key", "Key"),
-        Column::shown("now", "Can do now"),
-        Column::hidden("then", "Can do when at work on its tags"),
-        Column::shown("why", "What is missing"),
-    ];
+    const COLUMNS: &'static [Column] = &columns("What");
     const FILTERS: &'static [Filter] = &[ANSWERS];
 
     fn key(&self) -> String {

@@ -2,12 +2,12 @@
 //! written under keys their holders have (security B5). The server does it by the clock, audited like any change.
 
 use ticrypt_api::ApiError;
-use ticrypt_api::role::Event;
-use ticrypt_types::{GrantId, Operation, RequestId, Timestamp};
+use ticrypt_types::{GrantId, Operation, Timestamp};
 
 use super::super::FileRole;
 use super::super::audited::Plan;
 use super::super::error::FileError;
+use crate::audited::by_system;
 
 /// Ids one row names: of grants, and of their nodes.
 const ROW_MAX: usize = 1_000;
@@ -19,17 +19,8 @@ impl FileRole {
         if due.is_empty() {
             return Ok(0);
         }
-        let mut id = [0; 16];
-        aws_lc_rs::rand::fill(&mut id).map_err(|_| ApiError::broken())?;
-        let event = Event {
-            operation: Operation::GrantExpire,
-            request: RequestId::from_random(id),
-            actor: None,
-            session: None,
-            subjects: due.iter().take(ROW_MAX).flat_map(|grant| [grant.node.to_bytes(), grant.id.to_bytes()]).collect(),
-            detail: vec![("grants".to_owned(), due.len().to_string())],
-            at: now,
-        };
+        let subjects = due.iter().take(ROW_MAX).flat_map(|grant| [grant.node.to_bytes(), grant.id.to_bytes()]).collect();
+        let event = by_system(Operation::GrantExpire, subjects, vec![("grants".to_owned(), due.len().to_string())], now)?;
         let (store, losses) = (self.store.clone(), self.losses.clone());
         let ended = self.change(event, Ok(Plan::Do(())), move |()| async move {
             let ended: Vec<GrantId> = store.end_expired(now).await?;
