@@ -256,7 +256,7 @@ pub async fn add(Inside(office): Inside, fields: Fields) -> Result<Done> {
 }
 
 /// Who was refused, by name, and why.
-fn told(people: &[(UserId, String)], refused: &[MemberRefused]) -> Vec<ui::Note> {
+pub fn told(people: &[(UserId, String)], refused: &[MemberRefused]) -> Vec<ui::Note> {
     let name = |user| people.iter().find(|(one, _)| *one == user).map_or_else(String::new, |(_, name)| name.clone());
     refused.iter().map(|one| format!("{}: {}", name(one.user), one.message).into()).collect()
 }

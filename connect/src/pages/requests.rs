@@ -1,6 +1,7 @@
 //! Requests to join projects (decision 23): one's own with what came of them, and those one may answer. Taking in is a signed head like any other.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::response::Response;
@@ -8,8 +9,9 @@ use serde::Serialize;
 use ticrypt_api::join::JoinView;
 use ticrypt_client::project::join::{self, Requests};
 use ticrypt_client::project::{self, Admission, Projects, Terms};
-use ticrypt_types::{JoinState, MemberRole, Restrictions};
+use ticrypt_types::{JoinState, MemberRole, ProjectId, Restrictions, UserId};
 
+use super::members::told;
 use super::vault::shown;
 use super::{Inside, Visit};
 use crate::desk::Office;
@@ -194,23 +196,24 @@ pub async fn refuse(Inside(office): Inside, fields: Fields) -> Result<Done> {
     Ok(tally.told("Refused", "request", "requests"))
 }
 
-/// `POST /requests/accept`: as users, without an end.
+/// `POST /requests/accept`: as users, without an end; those of one project by heads of theirs together.
 pub async fn accept(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let session = office.session();
     let projects = Projects::load(session).await?;
     let terms = Terms { role: MemberRole::User, restrictions: Restrictions::NONE, expires_ms: None, update: true };
-    let mut tally = Tally::default();
+    let (mut tally, mut asking) = (Tally::default(), BTreeMap::<ProjectId, Vec<(UserId, String)>>::new());
     for Item { view, .. } in selected(&office, &fields).await? {
-        let taken = async {
-            let user = join::asker(session, &view).await?;
-            let admission = Admission { project: view.project, terms, above: true };
-            let refused = project::admit(session, &projects, &admission, &[user], &|_| ()).await?;
-            match refused.into_iter().next() {
-                Some(one) => Err(ticrypt_client::ClientError::refused(&one.code, one.message)),
-                None => Ok(()),
-            }
-        };
-        tally.take(view.name.as_str(), taken.await);
+        match join::asker(session, &view).await {
+            Ok(user) => asking.entry(view.project).or_default().push((user, view.name.to_string())),
+            Err(error) => tally.take::<()>(view.name.as_str(), Err(error)),
+        }
+    }
+    for (project, people) in asking {
+        let users: Vec<UserId> = people.iter().map(|(user, _)| *user).collect();
+        let admission = Admission { project, terms, above: true };
+        let refused = project::admit(session, &projects, &admission, &users, &|_| ()).await?;
+        tally.done += people.len() - refused.len();
+        tally.notes.extend(told(&people, &refused));
     }
     Ok(tally.told("Took in", "person", "people"))
 }
