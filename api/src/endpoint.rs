@@ -86,6 +86,10 @@ endpoints! {
     PinReport        Post   "/v1/self/pins" Json;
 
     UserPermissions  Post   "/v1/users/{user}/permissions" Json;
+    ProfileList      Get    "/v1/profiles" Json;
+    ProfileSet       Put    "/v1/profiles/{profile}" Json;
+    ProfileDelete    Delete "/v1/profiles/{profile}" Json;
+    ProfileApply     Post   "/v1/users/{user}/profile" Json;
 
     RequirementList  Get    "/v1/requirements" Json;
     RequirementSet   Put    "/v1/requirements/{requirement}" Json;

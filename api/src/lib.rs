@@ -16,6 +16,7 @@ pub mod join;
 pub mod log;
 pub mod node;
 pub mod notification;
+pub mod profile;
 pub mod project;
 pub mod role;
 pub mod session;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use ticrypt_types::{Permissions, Rank, Timestamp, UserId, UserName, UserState};
 use utoipa::ToSchema;
 
+use crate::profile::ProfileLabel;
 use crate::wire::{Blob, Hash};
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -61,7 +62,7 @@ pub struct UserLookupQuery {
 }
 
 /// A row of the list of people; also what one sees of oneself. What is said for those who look after accounts is left out for others: reason, cause, dates,
-/// permissions.
+/// permissions, profile.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct UserView {
     pub user: UserId,
@@ -80,6 +81,9 @@ pub struct UserView {
     pub generation: u32,
     /// What the system lets them do.
     pub permissions: Permissions,
+    /// The profile that was applied to them last.
+    #[serde(default)]
+    pub profile: Option<ProfileLabel>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema, utoipa::IntoParams)]

@@ -5,8 +5,8 @@
 use serde_json::Value;
 use ticrypt_api::endpoint::{BINDING_HEADER, Codec, ENDPOINTS, LAST_EVENT_HEADER, Method, TICKET_HEADER};
 use ticrypt_api::{
-    Endpoint, Problem, access, bulk, certification, deployment, grant, group, join, log, node, notification, project, session, team,
-    upload, user, version,
+    Endpoint, Problem, access, bulk, certification, deployment, grant, group, join, log, node, notification, profile, project, session,
+    team, upload, user, version,
 };
 use ticrypt_types::Operation;
 use ticrypt_types::operation::{Caller, Effect};
@@ -49,6 +49,9 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::UserList => (None, shape::<user::UserListReply>()),
         O::UserState => (shape::<user::UserStateRequest>(), shape::<user::UserView>()),
         O::UserPermissions => (shape::<user::PermissionsRequest>(), None),
+        O::ProfileList => (None, shape::<profile::ProfileListReply>()),
+        O::ProfileSet => (shape::<profile::ProfileSetRequest>(), None),
+        O::ProfileApply => (shape::<profile::ProfileApplyRequest>(), None),
         O::RequirementList => (None, shape::<certification::RequirementListReply>()),
         O::RequirementSet => (shape::<certification::RequirementSetRequest>(), None),
         O::LevelList => (None, shape::<certification::LevelListReply>()),
@@ -56,7 +59,7 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::ProjectList => (None, shape::<project::ProjectListReply>()),
         O::ProjectCreate => (shape::<project::ProjectCreateRequest>(), None),
         O::ProjectChange => (shape::<project::ProjectChangeRequest>(), None),
-        O::RequirementDelete | O::LevelDelete | O::ProjectDelete | O::MemberRemove => (None, None),
+        O::ProfileDelete | O::RequirementDelete | O::LevelDelete | O::ProjectDelete | O::MemberRemove => (None, None),
         O::ProjectHeads => (None, shape::<project::ProjectHeadsReply>()),
         O::MemberList => (None, shape::<project::MemberListReply>()),
         O::MemberSet => (shape::<project::MemberSetRequest>(), shape::<project::MemberSetReply>()),

@@ -97,6 +97,9 @@ pub enum Command {
     /// What people are certified for
     #[command(subcommand)]
     Requirement(verbs::requirement::Command),
+    /// Sets of permissions with names, and giving them to people
+    #[command(subcommand)]
+    Profile(verbs::profile::Command),
     /// What you did to many at once, and how far it is
     #[command(subcommand)]
     Bulk(verbs::bulk::Command),

@@ -67,6 +67,7 @@ async fn dispatch(command: Command, context: &Context) -> anyhow::Result<()> {
         Command::Group(group) => verbs::group::run(group, context).await,
         Command::Team(team) => verbs::team::run(team, context).await,
         Command::Project(project) => verbs::project::run(project, context).await,
+        Command::Profile(profile) => verbs::profile::run(profile, context).await,
         Command::Bulk(bulk) => verbs::bulk::run(bulk, context).await,
         Command::Work(work) => verbs::work::run(work, context).await,
         Command::Level(level) => verbs::level::run(level, context).await,

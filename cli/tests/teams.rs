@@ -57,6 +57,7 @@ fn a_team_its_people_and_what_they_hold() {
     // A sub-admin adopts them, and nobody else.
     admin.run(&["team", "assign", "Hearts", "deputy"]).fails(3, "failed");
     admin.run(&["users", "role", "deputy", "sub-admin"]).ok();
+    admin.run(&["users", "permissions", "deputy", "--give", "user.activate"]).ok();
     admin.run(&["team", "assign", "Hearts", "deputy", "--until", "30d"]).ok();
     assert_eq!(admin.json(&["team", "show", "Hearts"])["assigned"][0]["name"], "deputy");
     let fingerprint = admin.json(&["users", "show", "bob"])["fingerprint"].as_str().unwrap().to_owned();

@@ -29,6 +29,7 @@ pub mod home;
 pub mod keys;
 pub mod login;
 pub mod mirror;
+pub mod profile;
 pub mod project;
 mod races;
 pub mod receipts;

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use ticrypt_api::deployment::DeploymentFile;
 use ticrypt_api::wire::{decode, encode};
 use ticrypt_api::sse::{Block, Parser};
-use ticrypt_api::{Codec, Problem, access, bulk, grant, group, join, log, node, notification, project, session, team, upload, user, version};
+use ticrypt_api::{Codec, Problem, access, bulk, grant, group, join, log, node, notification, profile, project, session, team, upload, user, version};
 
 use crate::Target;
 
@@ -22,6 +22,8 @@ pub const TARGETS: &[Target] = &[
         body::<notification::NotificationReadRequest>(Codec::Json, data);
         body::<group::GroupRenameRequest>(Codec::Json, data);
         body::<access::AccessExplainRequest>(Codec::Json, data);
+        body::<profile::ProfileSetRequest>(Codec::Json, data);
+        body::<profile::ProfileApplyRequest>(Codec::Json, data);
         body::<team::TeamCreateRequest>(Codec::Json, data);
         body::<team::TeamChangeRequest>(Codec::Json, data);
         body::<team::TeamQuotaRequest>(Codec::Json, data);

@@ -24,6 +24,8 @@ pub const fn allows(operation: Operation) -> bool {
         operation,
         Operation::UserState
             | Operation::UserPermissions
+            | Operation::ProfileApply
+            | Operation::ProfileDelete
             | Operation::CertificationSet
             | Operation::CertificationExpire
             | Operation::TeamAdd

@@ -3,7 +3,7 @@
 //! A share is never freer than the one it is given under, in verbs or in time (rules §3). The seal itself is the client's; what
 //! is decided here is whether the server takes the record.
 
-use ticrypt_types::{GrantId, Timestamp, UserId, Verbs};
+use ticrypt_types::{GrantId, Permission, Timestamp, UserId, Verbs};
 
 use crate::access::Need;
 use crate::actor::Actor;
@@ -39,6 +39,7 @@ pub fn may_create_grant(actor: &Actor, facts: &NodeFacts, terms: &GrantTerms, no
     facts.unlocked(actor, now)?;
     in_no_group(facts)?;
     facts.reach(actor, Need::SHARE, now)?;
+    actor.may(Permission::VaultShare)?;
     facts.out_of_trash()?;
     if terms.recipient == actor.user || terms.recipient == facts.owner {
         return Err(Denial::RecipientHasAll);
@@ -141,6 +142,15 @@ mod tests {
                 assert_eq!(may_create_grant(&me, &facts, &terms(given), NOW).err(), expected, "{own:?} {given:?}");
             }
         }
+    }
+
+    #[test]
+    fn sharing_takes_the_permission_and_the_key_comes_first() {
+        let free = GrantTerms { authority: None, ..terms(Verbs::VIEW) };
+        let without = |n| Actor { permissions: ticrypt_types::Permissions::NONE, ..actor(n, Rank::User) };
+        let denied = Err(Denial::NoPermission { permission: Permission::VaultShare });
+        assert_eq!(may_create_grant(&without(9), &facts(9), &free, NOW), denied);
+        assert_eq!(may_create_grant(&without(1), &facts(9), &free, NOW), Err(Denial::NotFound));
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod label;
 pub mod node;
 pub mod notification;
 pub mod permit;
+pub mod profile;
 pub mod project;
 pub mod reminder;
 pub mod roster;

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 
-use ticrypt_types::{Compartment, GrantId, NodeId, NodeKind, ProjectId, Timestamp, UserId, Verbs, limits};
+use ticrypt_types::{Compartment, GrantId, NodeId, NodeKind, Permission, ProjectId, Timestamp, UserId, Verbs, limits};
 
 use crate::access::{GroupFact, Need};
 use crate::actor::Actor;
@@ -189,7 +189,7 @@ fn open(path: &[PathStep]) -> bool {
 pub fn may_create_home(actor: &Actor, home: Home, now: Timestamp) -> Result<Permit<HomeCreate>, Denial> {
     actor.check(now)?;
     match home {
-        Home::None | Home::Lost => Ok(Permit::new(actor.user, actor.user, 0, 0)),
+        Home::None | Home::Lost => actor.may(Permission::VaultCreate).map(|()| Permit::new(actor.user, actor.user, 0, 0)),
         Home::Open => Err(Denial::HomeExists),
     }
 }
@@ -235,6 +235,7 @@ pub fn may_create(actor: &Actor, facts: &NodeFacts, making: Making, now: Timesta
     for (_, need) in needs.into_iter().filter(|(asked, _)| *asked) {
         facts.may_write(actor, need, now)?;
     }
+    actor.may(Permission::VaultCreate)?;
     // The path counts the directory itself, and so does the limit.
     if facts.path.len() >= limits::DEPTH_MAX {
         return Err(Denial::TooDeep);

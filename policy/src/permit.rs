@@ -6,7 +6,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use ticrypt_types::{BulkId, GrantId, GroupId, LevelId, NodeId, Operation, ProjectId, RequirementId, SessionId, TeamId, UserId, VersionId};
+use ticrypt_types::{
+    BulkId, GrantId, GroupId, LevelId, NodeId, Operation, ProfileId, ProjectId, RequirementId, SessionId, TeamId, UserId, VersionId,
+};
 
 /// A verb one may be permitted, as a type without values.
 pub trait Verb {
@@ -126,6 +128,10 @@ verbs! {
     UserReset on UserId = UserState;
     BundleRotate on UserId = BundleRotate;
     UserPermissions on UserId = UserPermissions;
+    ProfileSet on ProfileId = ProfileSet;
+    ProfileDelete on ProfileId = ProfileDelete;
+    /// The permit's revision is the account's.
+    ProfileApply on UserId = ProfileApply;
 
     RequirementSet on RequirementId = RequirementSet;
     RequirementDelete on RequirementId = RequirementDelete;

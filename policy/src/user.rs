@@ -1,7 +1,8 @@
 //! Accounts: registering, and what ranks do to one another (rules §1).
 //!
 //! Whom one may modify: equal or lower rank, never oneself, and only with a rank above *user*; a sub-admin only people in teams assigned to them. Promotion goes up to one's own rank,
-//! demotion takes a strictly higher one, but super-admins change super-admins. The last active super-admin stays.
+//! demotion takes a strictly higher one, but super-admins change super-admins. The last active super-admin stays. What one may do to them takes a permission besides, which no rank
+//! but super-admin brings.
 
 use ticrypt_types::{Permission, Permissions, Rank, Timestamp, UserId, UserState, limits};
 
@@ -74,7 +75,7 @@ pub fn may_register(facts: &RegistrationFacts, now: Timestamp) -> Result<Permit<
 
 /// Pending or inactive becomes active.
 pub fn may_activate(actor: &Actor, facts: &UserFacts, now: Timestamp) -> Result<Permit<UserActivate>, Denial> {
-    may_modify(actor, facts, now)?;
+    may_modify(actor, facts, Permission::UserActivate, now)?;
     if facts.state == UserState::Active {
         return Err(Denial::NoChange);
     }
@@ -83,7 +84,7 @@ pub fn may_activate(actor: &Actor, facts: &UserFacts, now: Timestamp) -> Result<
 
 /// Active or pending becomes inactive; the administrator says why.
 pub fn may_deactivate(actor: &Actor, facts: &UserFacts, reason: &str, now: Timestamp) -> Result<Permit<UserDeactivate>, Denial> {
-    may_modify(actor, facts, now)?;
+    may_modify(actor, facts, Permission::UserDeactivate, now)?;
     if facts.state == UserState::Inactive {
         return Err(Denial::NoChange);
     }
@@ -96,7 +97,7 @@ pub fn may_deactivate(actor: &Actor, facts: &UserFacts, reason: &str, now: Times
 
 /// A date beside the state; [`Timestamp::ABSENT`] ends it.
 pub fn may_disable(actor: &Actor, facts: &UserFacts, until: Timestamp, now: Timestamp) -> Result<Permit<UserDisable>, Denial> {
-    may_modify(actor, facts, now)?;
+    may_modify(actor, facts, Permission::UserDisable, now)?;
     if until == facts.disabled_until {
         return Err(Denial::NoChange);
     }
@@ -110,7 +111,7 @@ pub fn may_disable(actor: &Actor, facts: &UserFacts, until: Timestamp, now: Time
 }
 
 pub fn may_set_rank(actor: &Actor, facts: &UserFacts, rank: Rank, now: Timestamp) -> Result<Permit<UserRank>, Denial> {
-    may_modify(actor, facts, now)?;
+    may_modify(actor, facts, Permission::UserRank, now)?;
     if rank == facts.rank {
         return Err(Denial::NoChange);
     }
@@ -134,20 +135,24 @@ pub fn may_set_permissions(
     wanted: Permissions,
     now: Timestamp,
 ) -> Result<Permit<UserPermissions>, Denial> {
-    may_modify(actor, facts, now)?;
-    actor.may(Permission::UserPermissions)?;
-    if had == wanted {
-        return Err(Denial::NoChange);
-    }
-    for permission in had.changed(wanted).iter() {
-        actor.may(permission)?;
-    }
-    Ok(permit(actor, facts))
+    may_give(actor, facts, had, wanted, now)?;
+    if had == wanted { Err(Denial::NoChange) } else { Ok(permit(actor, facts)) }
+}
+
+/// Whether the actor may make these permissions of somebody out of those.
+pub(crate) fn may_give(actor: &Actor, facts: &UserFacts, had: Permissions, wanted: Permissions, now: Timestamp) -> Result<(), Denial> {
+    may_modify(actor, facts, Permission::UserPermissions, now)?;
+    holds(actor, had.changed(wanted))
+}
+
+/// One gives and takes only what one has.
+pub(crate) fn holds(actor: &Actor, permissions: Permissions) -> Result<(), Denial> {
+    permissions.iter().try_for_each(|permission| actor.may(permission))
 }
 
 /// Accepting a new identity of somebody who lost theirs (security B12).
 pub fn may_reset(actor: &Actor, facts: &UserFacts, now: Timestamp) -> Result<Permit<UserReset>, Denial> {
-    may_modify(actor, facts, now)?;
+    may_modify(actor, facts, Permission::UserReset, now)?;
     Ok(permit(actor, facts))
 }
 
@@ -199,7 +204,8 @@ pub fn sees_accounts(actor: &Actor) -> bool {
     actor.rank >= Rank::SubAdmin
 }
 
-fn may_modify(actor: &Actor, facts: &UserFacts, now: Timestamp) -> Result<(), Denial> {
+/// The rank first, then the permission: to somebody of a lower rank it would be of no use.
+fn may_modify(actor: &Actor, facts: &UserFacts, permission: Permission, now: Timestamp) -> Result<(), Denial> {
     actor.check(now)?;
     if actor.rank < Rank::SubAdmin {
         return Err(Denial::NeedsAdministrator);
@@ -210,7 +216,10 @@ fn may_modify(actor: &Actor, facts: &UserFacts, now: Timestamp) -> Result<(), De
     if facts.rank > actor.rank {
         return Err(Denial::RankTooHigh);
     }
-    if actor.rank == Rank::SubAdmin && !facts.in_care { Err(Denial::NotInCare) } else { Ok(()) }
+    if actor.rank == Rank::SubAdmin && !facts.in_care {
+        return Err(Denial::NotInCare);
+    }
+    actor.may(permission)
 }
 
 /// For changes that would take a super-admin away, if only for a time.
@@ -219,7 +228,7 @@ pub(crate) fn keeps_a_super_admin(facts: &UserFacts) -> Result<(), Denial> {
     if is_one && facts.active_super_admins <= 1 { Err(Denial::LastSuperAdmin) } else { Ok(()) }
 }
 
-fn permit<V: Verb<On = UserId>>(actor: &Actor, facts: &UserFacts) -> Permit<V> {
+pub(crate) fn permit<V: Verb<On = UserId>>(actor: &Actor, facts: &UserFacts) -> Permit<V> {
     Permit::new(actor.user, facts.user, facts.revision, 0)
 }
 
@@ -243,12 +252,45 @@ mod tests {
         }
     }
 
+    /// Who has every permission.
+    fn able(n: u8, rank: Rank) -> Actor {
+        Actor { permissions: Permissions::all(), ..actor(n, rank) }
+    }
+
+    #[test]
+    fn each_change_takes_its_permission() {
+        use Permission::{UserActivate, UserDeactivate, UserDisable, UserPermissions, UserRank, UserReset};
+        let (them, waiting) = (facts(2, Rank::User), UserFacts { state: UserState::Pending, ..facts(2, Rank::User) });
+        let asked = |me: &Actor| {
+            [
+                (UserActivate, may_activate(me, &waiting, NOW).err()),
+                (UserDeactivate, may_deactivate(me, &them, "left", NOW).err()),
+                (UserDisable, may_disable(me, &them, Timestamp::from_millis(2_000), NOW).err()),
+                (UserRank, may_set_rank(me, &them, Rank::SubAdmin, NOW).err()),
+                (UserReset, may_reset(me, &them, NOW).err()),
+                (UserPermissions, may_set_permissions(me, &them, Permissions::NONE, Permissions::NONE.with(UserPermissions), NOW).err()),
+            ]
+        };
+        for rank in [Rank::SubAdmin, Rank::Admin, Rank::SuperAdmin] {
+            let without = Actor { permissions: Permissions::NONE, ..actor(1, rank) };
+            for (permission, denial) in asked(&without) {
+                // Only super-admins pass over permissions.
+                assert_eq!(denial, (rank != Rank::SuperAdmin).then_some(Denial::NoPermission { permission }), "{rank} {permission}");
+            }
+            for at in 0..6 {
+                let held = asked(&without)[at].0;
+                let one = Actor { permissions: Permissions::NONE.with(held), ..actor(1, rank) };
+                assert_eq!(asked(&one)[at].1, None, "{rank} {held}");
+            }
+        }
+    }
+
     #[test]
     fn ranks_over_every_triple() {
         for own in Rank::ALL {
             for theirs in Rank::ALL {
                 for wanted in Rank::ALL {
-                    let got = may_set_rank(&actor(1, *own), &facts(2, *theirs), *wanted, NOW);
+                    let got = may_set_rank(&able(1, *own), &facts(2, *theirs), *wanted, NOW);
                     let expected = if *own == Rank::User {
                         Err(Denial::NeedsAdministrator)
                     } else if theirs > own {
@@ -314,7 +356,7 @@ mod tests {
                     None
                 };
                 for state in UserState::ALL {
-                    let me = actor(1, *own);
+                    let me = able(1, *own);
                     let them = UserFacts { state: *state, ..facts(2, *theirs) };
                     let unless = |same: UserState| rank.or((*state == same).then_some(Denial::NoChange));
                     assert_eq!(may_activate(&me, &them, NOW).err(), unless(UserState::Active));
@@ -344,7 +386,7 @@ mod tests {
             let active = UserFacts { state: UserState::Active, ..them };
             assert_eq!(may_deactivate(&me, &active, "left", NOW).err(), expected, "{own}");
         }
-        assert!(may_activate(&actor(1, Rank::SubAdmin), &UserFacts { in_care: true, ..away(Rank::User) }, NOW).is_ok());
+        assert!(may_activate(&able(1, Rank::SubAdmin), &UserFacts { in_care: true, ..away(Rank::User) }, NOW).is_ok());
     }
 
     #[test]
@@ -361,7 +403,7 @@ mod tests {
 
     #[test]
     fn reasons_and_dates() {
-        let me = actor(1, Rank::Admin);
+        let me = able(1, Rank::Admin);
         let them = facts(2, Rank::User);
         for (reason, ok) in [("", false), (" \n", false), ("left", true), (&"x".repeat(500)[..], true), (&"x".repeat(501)[..], false)] {
             assert_eq!(may_deactivate(&me, &them, reason, NOW).is_ok(), ok, "{} bytes", reason.len());

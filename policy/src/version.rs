@@ -1,6 +1,6 @@
 //! Contents: uploading, publishing, opening.
 
-use ticrypt_types::{NodeKind, Timestamp, UserId, VersionId};
+use ticrypt_types::{NodeKind, Permission, Timestamp, UserId, VersionId};
 
 use crate::access::Need;
 use crate::actor::Actor;
@@ -21,6 +21,7 @@ pub struct UploadFacts {
 pub fn may_upload(actor: &Actor, facts: &NodeFacts, now: Timestamp) -> Result<Permit<UploadBegin>, Denial> {
     actor.check(now)?;
     facts.may_write(actor, upload_need(facts), now)?;
+    actor.may(Permission::VaultCreate)?;
     Ok(facts.permit(actor))
 }
 

@@ -237,10 +237,14 @@ fn homes() {
 #[test]
 fn people() {
     let mut text = String::new();
-    // A sub-admin is asked about people in their care, and about others.
-    let askers = Rank::ALL.iter().flat_map(|own| if *own == Rank::SubAdmin { vec![(own, true), (own, false)] } else { vec![(own, true)] });
-    for (own, in_care) in askers {
-        writeln!(text, "== by {own}{}", if in_care { "" } else { ", of people not in their care" }).unwrap();
+    // A sub-admin is asked about people in their care, and about others; an admin with every permission, and with none.
+    let askers = Rank::ALL.iter().flat_map(|own| match own {
+        Rank::SubAdmin => vec![(own, "", true, true), (own, ", of people not in their care", false, true)],
+        Rank::Admin => vec![(own, "", true, true), (own, ", without permissions", true, false)],
+        Rank::User | Rank::SuperAdmin => vec![(own, "", true, true)],
+    });
+    for (own, which, in_care, able) in askers {
+        writeln!(text, "== by {own}{which}").unwrap();
         writeln!(
             text,
             "{:<24} {:<20} {:<20} {:<20} {:<20} {:<20} {:<20} {:<20} {:<20}",
@@ -250,7 +254,7 @@ fn people() {
         for theirs in Rank::ALL {
             for state in UserState::ALL {
                 for active_super_admins in if *theirs == Rank::SuperAdmin { vec![1, 2] } else { vec![2] } {
-                    let me = actor(1, *own);
+                    let me = Actor { permissions: if able { Permissions::all() } else { Permissions::NONE }, ..actor(1, *own) };
                     let them = UserFacts {
                         user: user(2),
                         rank: *theirs,

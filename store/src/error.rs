@@ -24,6 +24,7 @@ pub enum Taken {
     RequirementId,
     BulkId,
     TeamId,
+    ProfileId,
 }
 
 impl Taken {
@@ -46,6 +47,7 @@ impl Taken {
             Self::LevelId => "level id",
             Self::RequirementId => "requirement id",
             Self::TeamId => "team id",
+            Self::ProfileId => "profile id",
         }
     }
 }
@@ -133,6 +135,7 @@ fn taken(text: &str) -> Option<Taken> {
         ("levels.id", "\"levels_pkey", Taken::LevelId),
         ("requirements.id", "\"requirements_pkey", Taken::RequirementId),
         ("teams.id", "\"teams_pkey", Taken::TeamId),
+        ("profiles.id", "\"profiles_pkey", Taken::ProfileId),
     ];
     KNOWN.iter().find(|(sqlite, postgres, _)| text.contains(sqlite) || text.contains(postgres)).map(|(_, _, taken)| *taken)
 }
@@ -156,6 +159,7 @@ mod tests {
             ("UNIQUE constraint failed: groups.id", Some(Taken::GroupId)),
             ("UNIQUE constraint failed: group_members.group_id, group_members.user_id", None),
             ("UNIQUE constraint failed: teams.id", Some(Taken::TeamId)),
+            ("UNIQUE constraint failed: profiles.id", Some(Taken::ProfileId)),
             ("UNIQUE constraint failed: team_members.team_id, team_members.user_id", None),
             ("UNIQUE constraint failed: nothing.known", None),
         ] {

@@ -53,6 +53,7 @@ pub mod join;
 mod migrations;
 pub mod node;
 pub mod notification;
+pub mod profile;
 pub mod project;
 pub mod reminder;
 mod retired;

@@ -12,9 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sea_orm::{FromQueryResult, Value};
 use ticrypt_policy::Permit;
+use ticrypt_policy::actor::is_given;
 use ticrypt_policy::permit::NotificationRead;
 use ticrypt_types::limits::NOTIFICATIONS_KEPT;
-use ticrypt_types::{GrantId, GroupId, NodeId, NotificationKind, ProjectId, RequirementId, TeamId, Timestamp, UserId};
+use ticrypt_types::{GrantId, GroupId, NodeId, NotificationKind, Permission, ProjectId, RequirementId, TeamId, Timestamp, UserId};
 use tokio::sync::watch;
 
 use crate::column::{bytes, count, id, id_or_none, number, placeholders, time};
@@ -23,6 +24,8 @@ use crate::error::StoreError;
 use crate::grant::Grant;
 use crate::table::insert_all;
 use crate::table::notification::notifications;
+use crate::table::user::users;
+use crate::user::User;
 use crate::writer::Tx;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,11 +172,6 @@ struct Newest {
     newest: i64,
 }
 
-#[derive(FromQueryResult)]
-struct IdRow {
-    id: Vec<u8>,
-}
-
 impl Store {
     /// The newest first, those before `before`.
     pub async fn notifications(&self, user: UserId, before: Option<u64>, limit: u64) -> Result<Vec<Notification>, StoreError> {
@@ -260,10 +258,14 @@ impl Tx {
         Ok(())
     }
 
-    /// Those whose rank lets them activate who has just registered; a sub-admin takes it that somebody put them into a team before.
-    pub(crate) async fn administrators(&self) -> Result<Vec<UserId>, StoreError> {
-        let sql = "SELECT id FROM users WHERE rank IN ('admin', 'super-admin') AND state = 'active'";
-        self.rows::<IdRow>(sql, vec![]).await?.iter().map(|row| id("users.id", &row.id)).collect()
+    /// Those who may activate who has just registered; a sub-admin may when somebody has put them into a team.
+    pub(crate) async fn who_activates(&self) -> Result<Vec<UserId>, StoreError> {
+        let sql = "SELECT * FROM users WHERE rank IN ('admin', 'super-admin') AND state = 'active'";
+        let administrators = self.rows::<users::Model>(sql, vec![]).await?.into_iter().map(User::try_from);
+        let may = |user: &Result<User, StoreError>| {
+            user.as_ref().map_or(true, |user| is_given(user.rank, user.permissions, Permission::UserActivate))
+        };
+        administrators.filter(may).map(|user| user.map(|user| user.id)).collect()
     }
 
     async fn newest(&self, people: &[UserId]) -> Result<BTreeMap<UserId, u64>, StoreError> {

@@ -29,6 +29,7 @@ use crate::table::group::{compartment_heads, compartment_seals, compartments, gr
 use crate::table::join::joins;
 use crate::table::node::{node_tags, nodes, retired};
 use crate::table::notification::{notification_reads, notifications};
+use crate::table::profile::profiles;
 use crate::table::project::{members, project_heads, project_levels, projects, working_sets};
 use crate::table::reminder::reminders;
 use crate::table::session::sessions;
@@ -90,6 +91,7 @@ tables!(
     team_assignments,
     joins,
     reminders,
+    profiles,
 );
 
 #[derive(FromQueryResult)]

@@ -9,9 +9,9 @@ use ticrypt_policy::permit::{
 use ticrypt_policy::user::UserFacts;
 use ticrypt_policy::{PeopleScope, Permit};
 use ticrypt_types::user::InactiveCause;
-use ticrypt_types::{NotificationKind, Permissions, Rank, Timestamp, UserId, UserName, UserState};
+use ticrypt_types::{NotificationKind, Permissions, ProfileId, Rank, Timestamp, UserId, UserName, UserState};
 
-use crate::column::{Digest, bytes, count, digest, id, number, time};
+use crate::column::{Digest, bytes, count, digest, id, id_or_none, number, time};
 use crate::connect::Store;
 use crate::error::{StoreError, Taken};
 use crate::notification::Notice;
@@ -44,6 +44,8 @@ pub struct User {
     pub permissions: Permissions,
     /// Counts changes of the working set.
     pub working_revision: u64,
+    /// The profile that was applied to them last.
+    pub profile: Option<ProfileId>,
 }
 
 /// An account to be made.
@@ -78,8 +80,9 @@ pub struct Statement {
     pub at: Timestamp,
 }
 
-fn permissions(bits: i64) -> Result<Permissions, StoreError> {
-    Permissions::from_bits(count("users.permissions", bits)?).ok_or(StoreError::Corrupt("users.permissions"))
+/// A set of permissions out of this column.
+pub(crate) fn permissions(column: &'static str, bits: i64) -> Result<Permissions, StoreError> {
+    Permissions::from_bits(count(column, bits)?).ok_or(StoreError::Corrupt(column))
 }
 
 impl TryFrom<users::Model> for User {
@@ -101,8 +104,9 @@ impl TryFrom<users::Model> for User {
             failed_logins: u32::try_from(row.failed_logins).map_err(|_| StoreError::Corrupt("users.failed_logins"))?,
             last_failure: time(row.last_failure_ms),
             last_login: time(row.last_login_ms),
-            permissions: permissions(row.permissions)?,
+            permissions: permissions("users.permissions", row.permissions)?,
             working_revision: count("users.working_revision", row.working_revision)?,
+            profile: id_or_none("users.profile_id", row.profile_id.as_ref())?,
         })
     }
 }
@@ -282,8 +286,8 @@ impl Tx {
     pub async fn register(&self, permit: Permit<UserRegister>, user: UserNew, bundle: Bundle) -> Result<(), StoreError> {
         let (waits, at) = (user.id, user.created);
         self.insert_user(permit.on(), user, bundle, Rank::User, UserState::Pending).await?;
-        let administrators = self.administrators().await?.into_iter();
-        self.notify(administrators.map(|to| Notice::about_account(to, NotificationKind::RegistrationWaiting, waits, at))).await
+        let activating = self.who_activates().await?.into_iter();
+        self.notify(activating.map(|to| Notice::about_account(to, NotificationKind::RegistrationWaiting, waits, at))).await
     }
 
     pub async fn activate(&self, permit: Permit<UserActivate>, statement: Statement) -> Result<(), StoreError> {
@@ -412,6 +416,7 @@ impl Tx {
             last_login_ms: 0,
             permissions: number(Permissions::basic().bits())?,
             working_revision: 0,
+            profile_id: None,
         };
         // An account under a group's id would own the group's tree.
         if self.is_group(permitted).await? {

@@ -168,6 +168,8 @@ ids! {
     GroupId,
     /// People who share a quota.
     TeamId,
+    /// A set of permissions with a name.
+    ProfileId,
     /// A list of requests that is carried out item by item.
     BulkId,
     /// One request; stands in the answer, in the log line and in the audit row.

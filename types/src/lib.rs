@@ -24,7 +24,8 @@ pub mod vault;
 pub use compartment::{Compartment, NoCompartment};
 pub use group::{GroupChange, GroupPermissions, GroupStep};
 pub use id::{
-    BulkId, DeploymentId, GrantId, GroupId, LevelId, NodeId, ProjectId, RequestId, RequirementId, SessionId, TeamId, UserId, VersionId,
+    BulkId, DeploymentId, GrantId, GroupId, LevelId, NodeId, ProfileId, ProjectId, RequestId, RequirementId, SessionId, TeamId, UserId,
+    VersionId,
 };
 pub use join::{EndingKind, JoinState};
 pub use name::{NodeName, UserName};

@@ -76,6 +76,12 @@ operations! {
 
     /// What an administrator lets somebody do.
     UserPermissions "user.permissions" Changes Session;
+    ProfileList "profile.list" Reads Session;
+    /// Makes a profile, or changes one; whoever it was applied to keeps what they have.
+    ProfileSet "profile.set" Changes Session;
+    ProfileDelete "profile.delete" Changes Session;
+    /// Gives somebody the permissions of a profile, all of them and no others.
+    ProfileApply "profile.apply" Changes Session;
 
     // projects, what they ask for, who is in them
     RequirementList "requirement.list" Reads Session;

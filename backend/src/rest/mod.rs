@@ -26,6 +26,7 @@ pub mod notification;
 mod page;
 pub mod permission;
 pub mod pin;
+pub mod profile;
 pub mod project;
 mod reminder;
 pub mod roster;

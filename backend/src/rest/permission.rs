@@ -3,9 +3,9 @@
 use ticrypt_api::ApiError;
 use ticrypt_api::role::Event;
 use ticrypt_api::user::PermissionsRequest;
-use ticrypt_policy::Denial;
 use ticrypt_policy::user::may_set_permissions;
-use ticrypt_types::{Permission, Rank, UserId};
+use ticrypt_policy::{Actor, Denial};
+use ticrypt_types::{Permission, Permissions, Rank, UserId};
 
 use super::Rest;
 use super::call::{Answer, Call};
@@ -22,16 +22,23 @@ impl Rest {
         let account = self.store.user(target).await.map_err(failed)?;
         let decided = match facts.zip(account.as_ref()) {
             Some((facts, account)) => may_set_permissions(&actor, &facts, account.permissions, permissions, call.now),
-            // Only administrators learn which accounts there are.
-            None if actor.rank < Rank::SubAdmin => Err(Denial::NeedsAdministrator),
-            None => Err(Denial::NotFound),
+            None => Err(no_account(&actor)),
         };
         let had = account.map_or(permissions, |account| account.permissions);
-        let (given, taken) = had.changed(permissions).iter().partition::<Vec<_>, _>(|permission| permissions.contains(*permission));
-        let detail = [("given", given), ("taken", taken)].into_iter().flat_map(|(name, some)| words(name, &some));
-        let row = Event { detail: detail.collect(), ..event(call, &[target.to_bytes()], &[]) };
+        let row = Event { detail: changes(had, permissions), ..event(call, &[target.to_bytes()], &[]) };
         self.change(call, row, decided, |permit| self.store.set_permissions(permit, permissions)).await
     }
+}
+
+/// Only administrators learn which accounts there are.
+pub(super) fn no_account(actor: &Actor) -> Denial {
+    if actor.rank < Rank::SubAdmin { Denial::NeedsAdministrator } else { Denial::NotFound }
+}
+
+/// What is given and what is taken, for a row of the log.
+pub(super) fn changes(had: Permissions, wanted: Permissions) -> Vec<(String, String)> {
+    let (given, taken) = had.changed(wanted).iter().partition::<Vec<_>, _>(|permission| wanted.contains(*permission));
+    [("given", given), ("taken", taken)].into_iter().flat_map(|(name, some)| words(name, &some)).collect()
 }
 
 /// As many words as a detail of a row holds, and the next detail for the rest.

@@ -250,6 +250,10 @@ impl Rest {
             Operation::BundleRead => self.read_bundle(call).await,
             Operation::PinReport => self.report_pin(call).await,
             Operation::UserPermissions => self.set_permissions(call).await,
+            Operation::ProfileList => self.list_profiles(call).await,
+            Operation::ProfileSet => self.set_profile(call).await,
+            Operation::ProfileDelete => self.delete_profile(call).await,
+            Operation::ProfileApply => self.apply_profile(call).await,
 
             Operation::RequirementList => self.list_requirements(call).await,
             Operation::RequirementSet => self.set_requirement(call).await,

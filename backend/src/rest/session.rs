@@ -124,7 +124,7 @@ impl Rest {
             session: id,
             token: BASE64URL_NOPAD.encode(&token),
             expires_ms: expires,
-            user: super::user::view(&user, bundle.payload().generation),
+            user: self.view_of(&user, call.now).await?,
         };
         Ok(Answer::of(call, &reply)?.with_row(opened))
     }

@@ -1,6 +1,7 @@
 //! People: registering, finding one another, the list of those one sees.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use ticrypt_api::profile::ProfileLabel;
 use ticrypt_api::role::{Event, KeyEventKind};
 use ticrypt_api::user::{KeyLeaf, RegisterReply, RegisterRequest, UserCard, UserListQuery, UserListReply, UserLookupQuery, UserView};
 use ticrypt_api::{ApiError, Blob, ErrorKind, Hash};
@@ -19,6 +20,7 @@ use super::call::{Answer, Call};
 use super::change::present;
 use super::identify::token_hash;
 use super::page;
+use super::profile::{Profiles, label};
 use crate::audited::{audited, refused};
 use crate::config::RegistrationMode;
 use crate::deployment::BOOTSTRAP_CODE;
@@ -226,26 +228,40 @@ impl Rest {
             users.extend(rows.into_iter().filter(|user| query.state.is_none_or(|state| user.state == state)));
         }
         let next = page::cut(&mut users, wanted, |user| user.name.as_str().as_bytes().to_vec());
+        let profiles = self.all_profiles(call.now).await?;
         let mut views = Vec::with_capacity(users.len());
         for user in &users {
-            let view = self.view_of(user, call.now).await?;
+            let view = self.view_with(user, &profiles, call.now).await?;
             views.push(if sees_accounts(&actor) || user.id == actor.user { view } else { as_mates_see(view) });
         }
         Answer::of(call, &UserListReply { users: views, next })
     }
 
     pub(super) async fn view_of(&self, user: &User, now: Timestamp) -> Result<UserView, ApiError> {
+        let profiles = self.profiles_of(user, now).await?;
+        self.view_with(user, &profiles, now).await
+    }
+
+    async fn view_with(&self, user: &User, profiles: &Profiles, now: Timestamp) -> Result<UserView, ApiError> {
         let bundle = self.identities.of_account(&self.store, &user.bundle, now).await?;
-        Ok(view(user, bundle.payload().generation))
+        Ok(view(user, bundle.payload().generation, label(user, profiles)))
     }
 }
 
 /// Who somebody is, without what is said for those who look after accounts.
 fn as_mates_see(view: UserView) -> UserView {
-    UserView { reason: None, cause: None, disabled_until_ms: None, last_login_ms: None, permissions: Permissions::NONE, ..view }
+    UserView {
+        reason: None,
+        cause: None,
+        disabled_until_ms: None,
+        last_login_ms: None,
+        permissions: Permissions::NONE,
+        profile: None,
+        ..view
+    }
 }
 
-pub(super) fn view(user: &User, generation: u32) -> UserView {
+fn view(user: &User, generation: u32, profile: Option<ProfileLabel>) -> UserView {
     UserView {
         user: user.id,
         name: user.name.clone(),
@@ -259,6 +275,7 @@ pub(super) fn view(user: &User, generation: u32) -> UserView {
         fingerprint: Hash(user.bundle),
         generation,
         permissions: user.permissions,
+        profile,
     }
 }
 

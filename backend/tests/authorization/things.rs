@@ -1,11 +1,14 @@
-//! What the requests of the table speak of: projects, teams, requirements, and a list of nothing.
+//! What the requests of the table speak of: projects, teams, profiles, requirements, and a list of nothing.
 
 use ticrypt_api::Blob;
 use ticrypt_api::bulk::{BulkItem, BulkStartRequest};
 use ticrypt_api::certification::{CertificationSetRequest, LevelAbout, LevelSetRequest, RequirementAbout, RequirementSetRequest};
+use ticrypt_api::profile::{ProfileAbout, ProfileSetRequest};
 use ticrypt_api::project::{MemberSetRequest, NewMember, ProjectAbout, ProjectCreateRequest};
 use ticrypt_api::team::{TeamAbout, TeamCreateRequest};
-use ticrypt_types::{BulkId, DeploymentId, LevelId, Operation, ProjectId, RequirementId, TeamId, Timestamp, UserId};
+use ticrypt_types::{
+    BulkId, DeploymentId, LevelId, Operation, Permission, Permissions, ProjectId, RequirementId, TeamId, Timestamp, UserId,
+};
 
 use crate::records::{self, Person};
 use crate::rosters::{Roster, member};
@@ -47,6 +50,12 @@ pub fn joining(mut roster: Roster, by: &Person, user: UserId, at: Timestamp) -> 
 
 pub fn new_team(team: TeamId) -> TeamCreateRequest {
     TeamCreateRequest { team, about: TeamAbout { name: "A team".parse().unwrap(), description: String::new() } }
+}
+
+/// What a new account has, and one thing more.
+pub fn new_profile() -> ProfileSetRequest {
+    let permissions = Permissions::basic().with(Permission::ProjectCreate);
+    ProfileSetRequest { revision: 0, about: ProfileAbout { name: "Researcher".parse().unwrap(), description: String::new(), permissions } }
 }
 
 pub fn new_requirement() -> RequirementSetRequest {

@@ -15,6 +15,7 @@ use ticrypt_api::join::{JoinAskRequest, JoinRefuseRequest};
 use ticrypt_api::log::EntriesRequest;
 use ticrypt_api::node::*;
 use ticrypt_api::notification::NotificationReadRequest;
+use ticrypt_api::profile::ProfileApplyRequest;
 use ticrypt_api::project::{MemberSetReply, ProjectChangeRequest, ProjectCreateRequest, ProjectListReply, WorkingSetRequest};
 use ticrypt_api::session::{ChallengeReply, ChallengeRequest};
 use ticrypt_api::team::{
@@ -31,8 +32,8 @@ use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_crypto::{Digest, Envelope};
 use ticrypt_types::bulk::BulkState;
 use ticrypt_types::{
-    BulkId, Compartment, GroupPermissions, LevelId, NodeId, NodeKind, Operation, Permission, Permissions, ProjectId, Quotas, Rank,
-    RequirementId, SessionId, TeamId, Timestamp, UserId, Verbs, VersionId,
+    BulkId, Compartment, GroupPermissions, LevelId, NodeId, NodeKind, Operation, Permission, Permissions, ProfileId, ProjectId, Quotas,
+    Rank, RequirementId, SessionId, TeamId, Timestamp, UserId, Verbs, VersionId,
 };
 
 use crate::people::{change, log_in, register, registration, statement, try_log_in};
@@ -41,7 +42,7 @@ use crate::records::{
 };
 use crate::support::eventually;
 use crate::support::{Server, Wire};
-use crate::things::{about, certification, founding, joining, new_level, new_requirement, new_team, pointless, roster};
+use crate::things::{about, certification, founding, joining, new_level, new_profile, new_requirement, new_team, pointless, roster};
 
 pub const SUBJECTS: [&str; 8] = ["nobody", "pending", "inactive", "stranger", "grantee (view)", "owner", "admin", "super-admin"];
 const NOBODY: usize = 0;
@@ -240,6 +241,14 @@ impl World {
         }
     }
 
+    /// One more profile.
+    async fn profile(&mut self) -> ProfileId {
+        let profile = ProfileId::from_random(records::random());
+        let root = &mut self.subjects[ROOT].wire;
+        let () = root.ask(Operation::ProfileSet, &[&profile.to_string()], &new_profile()).await.unwrap();
+        profile
+    }
+
     fn compartment(&self) -> Compartment {
         Compartment::of([self.project]).unwrap()
     }
@@ -398,6 +407,7 @@ impl World {
             | Operation::NotificationList
             | Operation::EventFollow
             | Operation::SessionLogin
+            | Operation::ProfileList
             | Operation::RequirementList
             | Operation::LevelList
             | Operation::ProjectList
@@ -409,6 +419,14 @@ impl World {
                 register(&mut self.server.wire().await, &target, None).await;
                 let permissions = Permissions::basic().with(Permission::ProjectCreate);
                 body(to(&target.user), operation, &PermissionsRequest { permissions })
+            }
+            Operation::ProfileSet => body(to(&ProfileId::from_random(records::random())), operation, &new_profile()),
+            Operation::ProfileDelete => to(&self.profile().await),
+            Operation::ProfileApply => {
+                let target = Person::new(self.server.deployment(), &name);
+                register(&mut self.server.wire().await, &target, None).await;
+                let request = ProfileApplyRequest { profile: self.profile().await, revision: 1 };
+                body(to(&target.user), operation, &request)
             }
             Operation::RequirementSet => body(to(&RequirementId::from_random(records::random())), operation, &new_requirement()),
             Operation::LevelSet => body(to(&LevelId::from_random(records::random())), operation, &new_level(vec![])),

@@ -1,13 +1,15 @@
 //! Registering, activating, ranks, rotation.
 
 use ticrypt_api::Blob;
-use ticrypt_api::user::{BundleReply, BundleRotateRequest, RegisterReply, UserCard, UserListReply, UserStateRequest, UserView};
+use ticrypt_api::user::{
+    BundleReply, BundleRotateRequest, PermissionsRequest, RegisterReply, UserCard, UserListReply, UserStateRequest, UserView,
+};
 use ticrypt_backend::config::RegistrationMode;
 use ticrypt_crypto::bundle::Bundle;
 use ticrypt_crypto::statement::Action;
 use ticrypt_keyring::{Identity, SystemRandom};
 use ticrypt_log::event::keys::KeyEvent;
-use ticrypt_types::{Operation, Permissions, Rank, Timestamp, UserId, UserState};
+use ticrypt_types::{Operation, Permission, Permissions, Rank, Timestamp, UserId, UserState};
 
 use crate::support::{Person, Server, config, random};
 
@@ -121,8 +123,12 @@ async fn ranks_decide_and_the_last_super_admin_stays() {
     assert_eq!(root.state_of_self(Action::Role(Rank::User)).await, "oneself");
     assert_eq!(root.state(&eva, Action::Deactivate, " ").await.unwrap_err().code, "no_reason");
 
-    // Promotion counts at once, without a new login.
+    // Promotion counts at once, without a new login, and brings no permission: those are given.
     root.state(&ada, Action::Role(Rank::Admin), "").await.unwrap();
+    assert_eq!(ada.state(&eva, Action::Activate, "").await.unwrap_err().code, "no_permission");
+    let permissions =
+        PermissionsRequest { permissions: Permissions::basic().with(Permission::UserActivate).with(Permission::UserDeactivate) };
+    let () = root.ask(Operation::UserPermissions, &[&ada.id().to_string()], &permissions).await.unwrap();
     ada.state(&eva, Action::Activate, "").await.unwrap();
     assert_eq!(ada.state(&root, Action::Deactivate, "why not").await.unwrap_err().code, "rank_too_high");
     let list: UserListReply = ada.ask(Operation::UserList, &[], &()).await.unwrap();

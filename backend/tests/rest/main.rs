@@ -19,6 +19,7 @@ mod crash;
 mod events;
 mod joins;
 mod logs;
+mod profiles;
 mod projects;
 mod sessions;
 mod teams;

@@ -159,6 +159,9 @@ async fn out_of_the_last_team_is_out_of_the_deployment() {
     // A sub-admin adopts them into a team assigned to them: added, then activated as anybody is.
     assert_eq!(assign(&mut root, heart, deputy.id(), None).await.unwrap_err().code, "not_sub_admin");
     root.state(&deputy, Action::Role(Rank::SubAdmin), "").await.unwrap();
+    let account = [Permission::UserActivate, Permission::UserDeactivate].into_iter().fold(Permissions::basic(), Permissions::with);
+    let account = PermissionsRequest { permissions: account };
+    let () = root.ask(Operation::UserPermissions, &[&deputy.id().to_string()], &account).await.unwrap();
     assert_eq!(look_up(&mut deputy, "ada", None).await, 404);
     assert_eq!(deputy.state(&ada, Action::Activate, "").await.unwrap_err().status, 404, "whom one does not see is not there");
     let end = server.now().plus_millis(60_000);

@@ -17,6 +17,7 @@ pub mod login;
 pub mod logout;
 pub mod man;
 pub mod notifications;
+pub mod profile;
 pub mod project;
 pub mod register;
 pub mod requirement;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use ticrypt_api::profile::ProfileLabel;
 use ticrypt_api::user::UserView;
 use ticrypt_client::users::{Person, StateChange, Trust, change_states, set_permissions};
 use ticrypt_client::{ClientError, Session, clock, home};
@@ -14,7 +15,8 @@ use ticrypt_types::{Permission, Permissions, Rank, Timestamp, UserId, UserName, 
 
 use crate::context::Context;
 use crate::passphrase::ask_line;
-use crate::verbs::each::{outcomes, report};
+use crate::verbs::each::{self, outcomes, report};
+use crate::verbs::profile;
 use ticrypt_client::when;
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +89,9 @@ pub struct Activate {
     /// As the person read it out; asked for on a terminal if absent
     #[arg(long, value_name = "FINGERPRINT")]
     fingerprint: Option<Fingerprint>,
+    /// Apply this profile to them as well
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -196,6 +201,10 @@ async fn bundle(name: &UserName, to: &Path, session: &Session, context: &Context
 
 async fn activate(activate: Activate, session: &Session, context: &Context) -> anyhow::Result<()> {
     let view = session.users.find(&activate.name).await?;
+    let profile = match &activate.profile {
+        Some(text) => Some(ticrypt_client::profile::find(session, text).await?),
+        None => None,
+    };
     let shown = Fingerprint(Digest::new(view.fingerprint.0));
     let compared = match activate.fingerprint {
         Some(fingerprint) => fingerprint,
@@ -217,14 +226,20 @@ async fn activate(activate: Activate, session: &Session, context: &Context) -> a
             }
         }
     };
-    let change = StateChange { view, action: Action::Activate, reason: String::new(), new_bundle: None };
+    let change = StateChange { view: view.clone(), action: Action::Activate, reason: String::new(), new_bundle: None };
     session.users.change_state(&*session.keys, change, Some(compared)).await?;
     context.output.hint(&format!("{} is active.", activate.name));
-    Ok(())
+    match profile {
+        Some(profile) => profile::give(&profile, vec![(activate.name, Ok(view))], session, context).await,
+        None => Ok(()),
+    }
 }
 
+/// Somebody as they were named, and their row.
+pub(super) type Found = (UserName, Result<UserView, ClientError>);
+
 /// The rows of these people, as far as one sees them.
-async fn views(people: Vec<UserName>, session: &Session) -> anyhow::Result<Vec<(UserName, Result<UserView, ClientError>)>> {
+pub(super) async fn views(people: Vec<UserName>, session: &Session) -> anyhow::Result<Vec<Found>> {
     let all = session.users.list(None).await?;
     let view = |name: UserName| {
         let found = all.iter().find(|view| view.name == name).cloned();
@@ -261,18 +276,22 @@ async fn permissions(change: PermissionChange, session: &Session, context: &Cont
         return of_one(view, &wanted, &whom, session, context).await;
     }
     let bar = context.output.count_bar(whom.len() as u64, "changing");
-    let mut results = set_permissions(session, &whom, &|done| bar.set_position(done)).await?.into_iter();
+    let results = set_permissions(session, &whom, &|done| bar.set_position(done)).await;
     bar.finish_and_clear();
-    // Who has them already is done.
-    let mut all = Vec::with_capacity(views.len());
-    let mut found = Vec::with_capacity(views.len());
-    for (name, view) in views {
-        if let Ok(view) = &view {
-            all.push(if changed(&view) { results.next().unwrap_or(Ok(())) } else { Ok(()) });
-        }
-        found.push((name, view.map(|view| view.user)));
-    }
-    report(outcomes(found, all, "done"), context)
+    let (found, results) = held(views, results?, |view| changed(&view));
+    report(outcomes(found, results, "done"), context)
+}
+
+/// What came of each who was found: `results` are of those who were `asked`, in order; the others have it already, and so are done.
+pub(super) fn held(
+    views: Vec<Found>,
+    results: Vec<Result<(), ClientError>>,
+    asked: impl Fn(&UserView) -> bool,
+) -> (Vec<each::Found>, Vec<Result<(), ClientError>>) {
+    let mut results = results.into_iter();
+    let of = |view: &UserView| if asked(view) { results.next().unwrap_or(Ok(())) } else { Ok(()) };
+    let all = views.iter().filter_map(|(_, view)| view.as_ref().ok()).map(of).collect();
+    (views.into_iter().map(|(name, view)| (name, view.map(|view| view.user))).collect(), all)
 }
 
 /// Changes what one person may do, and shows all of it.
@@ -321,7 +340,7 @@ async fn reset(reset: Reset, session: &Session, context: &Context) -> anyhow::Re
 }
 
 fn list(users: &[UserView], context: &Context) -> anyhow::Result<()> {
-    context.output.table(users, &["NAME", "RANK", "STATE", "LAST LOGIN", "FINGERPRINT"], |view| {
+    context.output.table(users, &["NAME", "RANK", "STATE", "PROFILE", "LAST LOGIN", "FINGERPRINT"], |view| {
         let state = match view.disabled_until_ms {
             Some(until) if !until.is_expired(clock::now()) && until != Timestamp::ABSENT => {
                 format!("{}, disabled until {until}", view.state)
@@ -332,10 +351,16 @@ fn list(users: &[UserView], context: &Context) -> anyhow::Result<()> {
             view.name.to_string(),
             view.rank.to_string(),
             state,
+            view.profile.as_ref().map_or_else(|| "-".to_owned(), profile_word),
             view.last_login_ms.map_or_else(|| "-".to_owned(), |at| at.to_string()),
             Fingerprint(Digest::new(view.fingerprint.0)).to_string(),
         ]
     })
+}
+
+/// Whoever has other permissions by now than the profile gives is not just like it.
+fn profile_word(label: &ProfileLabel) -> String {
+    if label.exact { label.name.to_string() } else { format!("{}, changed", label.name) }
 }
 
 fn show(person: &Person, context: &Context) -> anyhow::Result<()> {

@@ -35,6 +35,8 @@ fn words(operation: &str) -> String {
     let words = match known {
         Some(Operation::UserState) => "Change of accounts",
         Some(Operation::UserPermissions) => "Permissions of people",
+        Some(Operation::ProfileApply) => "Applying a profile to people",
+        Some(Operation::ProfileDelete) => "Deleting profiles",
         Some(Operation::CertificationSet) => "Certifying people",
         Some(Operation::CertificationExpire) => "Ending certifications",
         Some(Operation::TeamAdd) => "Adding people to a team",

@@ -260,3 +260,14 @@ fn in_a_group_members_stand_on_its_newest_head_and_on_nothing_else() {
         assert!(!in_group(None).stands_on(&me, Some(&[5; 32]), Verbs::VIEW, NOW), "no member");
     }
 }
+
+#[test]
+fn making_things_takes_the_permission_and_the_key_comes_first() {
+    let without = |n| Actor { permissions: ticrypt_types::Permissions::NONE, ..actor(n, Rank::User) };
+    let denied = Denial::NoPermission { permission: Permission::VaultCreate };
+    let files = Making { files: true, directories: false };
+    assert_eq!(may_create(&without(9), &facts(9), files, NOW), Err(denied));
+    assert_eq!(may_create(&without(1), &facts(9), files, NOW), Err(Denial::NotFound));
+    assert_eq!(may_create_home(&without(9), Home::None, NOW), Err(denied));
+    assert_eq!(may_create_home(&without(9), Home::Open, NOW), Err(Denial::HomeExists));
+}

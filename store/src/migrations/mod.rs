@@ -14,6 +14,7 @@ mod m0009_rosters;
 mod m0010_teams;
 mod m0011_bulks;
 mod m0013_joins;
+mod m0014_profiles;
 
 use sea_orm_migration::prelude::*;
 
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_teams::Step),
             Box::new(m0011_bulks::Step),
             Box::new(m0013_joins::Step),
+            Box::new(m0014_profiles::Step),
         ]
     }
 }

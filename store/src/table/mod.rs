@@ -8,6 +8,7 @@ pub(crate) mod group;
 pub(crate) mod join;
 pub(crate) mod node;
 pub(crate) mod notification;
+pub(crate) mod profile;
 pub(crate) mod project;
 pub(crate) mod reminder;
 pub(crate) mod session;

@@ -18,6 +18,7 @@ super::table!(users "users" {
     last_login_ms: i64,
     permissions: i64,
     working_revision: i64,
+    profile_id: Option<Vec<u8>>,
 });
 
 super::table!(bundles "bundles" {

@@ -144,7 +144,7 @@ impl Tx {
         let is_last = left.is_none_or(|row| row.n == 0);
         let mut revision = permit.revision();
         if is_last {
-            let set = "permissions = $3";
+            let set = "permissions = $3, profile_id = NULL";
             self.change_user(on.user, revision, set, vec![number(Permissions::basic().bits())?.into()]).await?;
             revision += 1;
         } else {

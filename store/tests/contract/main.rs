@@ -15,6 +15,7 @@ mod lab;
 mod nodes;
 mod people;
 mod postgres;
+mod profiles;
 mod projects;
 mod rekey;
 mod schema;
@@ -71,11 +72,12 @@ cases! {
         a_new_home_after_a_lost_one;
     copies: every_table_is_copied, a_copy_is_of_one_moment_and_comes_back, logins_do_not_come_back, holds_last_while_they_are_renewed;
     told: both_sides_of_a_share_are_told_but_not_who_acts, what_falls_with_a_share_is_told_to_those_it_hits,
-        accounts_and_those_who_activate_them_are_told, sequences_have_no_gaps_and_the_newest_are_kept, reading_moves_on_and_never_back,
+        accounts_and_those_who_activate_them_are_told, registrations_are_told_to_who_may_activate_them, sequences_have_no_gaps_and_the_newest_are_kept, reading_moves_on_and_never_back,
         a_wake_up_comes_with_the_commit_and_to_nobody_else;
     rekey: new_keys_open_again, nobody_is_left_out, new_keys_from_the_top_down, many_nodes_in_one_step, a_file_gets_new_wraps, a_closure_meanwhile_still_holds;
     tags: a_tag_and_its_keys, a_tag_that_came_meanwhile, an_owner_is_not_left_without_keys, what_passes_by_the_clock_is_told;
     compartments: a_key_for_tags_and_who_holds_it, a_clock_closes_a_key_for_tags, decisions_about_keys_for_tags_go_stale;
+    profiles: a_profile_is_written_applied_and_deleted, decisions_about_profiles_go_stale;
     bulks: a_list_is_over_when_nothing_is_open, lists_are_stopped_and_the_oldest_go;
     teams: a_team_from_its_making_to_its_end, out_of_the_last_team, who_sees_whom_by_teams, teams_in_the_care_of_sub_admins,
         what_a_teams_trees_hold;

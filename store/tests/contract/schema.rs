@@ -52,6 +52,7 @@ pub async fn an_older_schema_is_named_and_migrated_with_its_data(db: Db) {
     // Back to what the first step made, as a deployment of that day would have it.
     let conn = raw(&db.url).await;
     for table in [
+        "profiles",
         "reminders",
         "joins",
         "bulk_items",
@@ -89,7 +90,8 @@ pub async fn an_older_schema_is_named_and_migrated_with_its_data(db: Db) {
     ] {
         conn.execute_unprepared(&format!("DROP TABLE {table}")).await.unwrap();
     }
-    for column in ["permissions", "working_revision"] {
+    conn.execute_unprepared("DROP INDEX users_profile").await.unwrap();
+    for column in ["permissions", "working_revision", "profile_id"] {
         conn.execute_unprepared(&format!("ALTER TABLE users DROP COLUMN {column}")).await.unwrap();
     }
     conn.execute_unprepared("DELETE FROM seaql_migrations WHERE version <> 'm0001_people'").await.unwrap();

@@ -5,13 +5,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use ticrypt_policy::grant::{GrantTerms, may_create_grant, may_leave, may_revoke};
 use ticrypt_policy::notification::may_read_notifications;
-use ticrypt_policy::user::{Registration, RegistrationFacts, may_register, may_set_rank};
+use ticrypt_policy::user::{Registration, RegistrationFacts, may_register, may_set_permissions, may_set_rank};
 use ticrypt_store::StoreError;
 use ticrypt_store::grant::{EndGrant, GrantNew};
 use ticrypt_store::notification::{Notification, Reading};
 use ticrypt_store::user::UserNew;
 use ticrypt_types::limits::NOTIFICATIONS_KEPT;
-use ticrypt_types::{GrantId, NodeId, NotificationKind as Kind, Rank, Timestamp, UserId, Verbs};
+use ticrypt_types::{GrantId, NodeId, NotificationKind as Kind, Permission, Permissions, Rank, Timestamp, UserId, Verbs};
 
 use crate::lab::{Db, Lab, NOW, actor, at};
 use crate::people;
@@ -150,6 +150,35 @@ pub async fn accounts_and_those_who_activate_them_are_told(db: Db) {
     lab.end(admin, &grant).await.unwrap();
     assert_eq!(kinds(&lab, user).await, before);
     assert_eq!(kinds(&lab, admin).await.len(), 4);
+}
+
+pub async fn registrations_are_told_to_who_may_activate_them(db: Db) {
+    let lab = db.open().await;
+    let root = lab.super_admin("root").await;
+    let (able, unable, below) = (lab.active("able").await, lab.active("unable").await, lab.active("below").await);
+    let me = lab.actor(root).await;
+    for (user, permissions, rank) in [
+        (able, Permissions::NONE.with(Permission::UserActivate), Some(Rank::Admin)),
+        (unable, Permissions::basic(), Some(Rank::Admin)),
+        (below, Permissions::all(), None),
+    ] {
+        let account = lab.store.user(user).await.unwrap().unwrap();
+        if account.permissions != permissions {
+            let facts = lab.store.user_facts(user, NOW).await.unwrap().unwrap();
+            let permit = may_set_permissions(&me, &facts, account.permissions, permissions, NOW).unwrap();
+            lab.store.set_permissions(permit, permissions).await.unwrap();
+        }
+        if let Some(rank) = rank {
+            let facts = lab.store.user_facts(user, NOW).await.unwrap().unwrap();
+            lab.store.set_rank(may_set_rank(&me, &facts, rank, NOW).unwrap(), rank, lab.statement(user, 4)).await.unwrap();
+        }
+    }
+    lab.registered("new").await;
+    let mut hear = Vec::new();
+    for user in [root, able, unable, below] {
+        hear.push(kinds(&lab, user).await.last() == Some(&Kind::RegistrationWaiting));
+    }
+    assert_eq!(hear, [true, true, false, false]);
 }
 
 async fn register_many(lab: &Lab, prefix: &str, count: usize) {
