@@ -351,7 +351,7 @@ def report(figures, contenders, folder, options):
     within["members"] = members = inside("members", "--home", ticrypt.home, "--passphrase-file", ticrypt.passphrase)
     print(f"{members['people']} people: activated in bulk in {members['activated_s']:.1f} s, taken into a project in {members['added_s']:.1f} s, {members['added_per_s']:.0f}/s; one by one {members['alone_per_s']:.0f}/s")
     within["groups"] = group = inside("groups", "--home", ticrypt.home, "--passphrase-file", ticrypt.passphrase)
-    print(f"a group of {group['members']} with {group['files']} files: a member added in {group['added_ms']:.0f} ms, taken out in {group['removed_ms']:.0f} ms, the first write after that {group['first_write_ms']:.0f} ms, new keys for all {group['rekeyed_s']:.1f} s; {group['entries']} entries of mixed tags opened again in {group['opened_ms']:.0f} ms")
+    print(f"a group of {group['members']} with {group['files']} files: a member added in {group['added_ms']:.0f} ms, taken out in {group['removed_ms']:.0f} ms, the first write after that {group['first_write_ms']:.0f} ms, new keys for all {group['rekeyed_s']:.1f} s; {group['entries']} entries of mixed tags: served in {group['listed_ms']:.0f} ms, opened again by name in {group['names_ms']:.0f} ms, with all there is to know of each in {group['whole_ms']:.0f} ms")
     print(f"logins: {logins['logins_per_s']:.0f}/s on {logins['connections']} kept-alive connections, client and server on this machine; median {logins['median_ms']:.1f} ms, p99 {logins['p99_ms']:.1f} ms")
     within["second_command_s"] = second = statistics.median(elapsed([*ticrypt.program, "whoami"]) for _ in range(20))
     print(f"second command through the agent: {second * 1e3:.0f} ms")

@@ -1,7 +1,7 @@
 //! Who reaches a file or a directory, and why: the reasons of every rule that decides.
 
 use serde::{Deserialize, Serialize};
-use ticrypt_types::{GroupPermissions, NodeId, ProjectId, RequirementId, UserId, UserName, Verbs};
+use ticrypt_types::{GroupId, GroupPermissions, NodeId, NodeKind, ProjectId, RequirementId, UserId, UserName, Verbs};
 use utoipa::ToSchema;
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -32,6 +32,45 @@ pub struct AccessExplainReply {
     pub people: Vec<PersonAccess>,
     /// More people than an answer holds have a key to it.
     pub more: bool,
+}
+
+/// Asked over everything of one's own that carries a tag: one's tree, and those of the groups one owns.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessLossesRequest {
+    /// What is supposed to be lost,
+    pub without: SupposedLoss,
+    /// by these people, at most 200; none: by everybody who has a key.
+    #[serde(default)]
+    pub about: Vec<UserId>,
+    #[serde(default)]
+    pub page: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AccessLossesReply {
+    /// Those of which somebody loses anything. What is inside goes with it, unless it is tagged or shared itself.
+    pub things: Vec<ThingLosses>,
+    /// There may be more, even if this page has none.
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ThingLosses {
+    pub node: NodeId,
+    pub kind: NodeKind,
+    /// In whose tree: one's own, or that of this group.
+    pub group: Option<GroupId>,
+    pub people: Vec<PersonLosses>,
+    /// More people than an answer holds have a key to it.
+    pub more: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PersonLosses {
+    pub now: PersonAccess,
+    /// The same person without it.
+    pub without: PersonAccess,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

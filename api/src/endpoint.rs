@@ -138,6 +138,7 @@ endpoints! {
     GroupDelete      Delete "/v1/groups/{group}" Json;
 
     AccessExplain    Post   "/v1/access/explain" Json;
+    AccessLosses     Post   "/v1/access/losses" Json;
 
     BulkStart        Post   "/v1/bulk" Cbor;
     BulkList         Get    "/v1/bulk" Json;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use ticrypt_types::{NodeId, Operation, Rank, RequestId, SessionId, Timestamp, UserId, VersionId};
 
-use crate::access::{AccessExplainReply, AccessExplainRequest};
+use crate::access::{AccessExplainReply, AccessExplainRequest, AccessLossesReply, AccessLossesRequest};
 use crate::error::ApiError;
 use crate::grant::{GrantCreateRequest, GrantEndReply, GrantListReply, GrantListRequest, GrantRevokeRequest};
 use crate::group::{
@@ -136,6 +136,7 @@ pub trait Vault: Send + Sync + fmt::Debug {
     async fn grants(&self, caller: &Caller, request: GrantListRequest) -> Result<Reply<GrantListReply>, ApiError>;
 
     async fn explain(&self, caller: &Caller, request: AccessExplainRequest) -> Result<Reply<AccessExplainReply>, ApiError>;
+    async fn access_losses(&self, caller: &Caller, request: AccessLossesRequest) -> Result<Reply<AccessLossesReply>, ApiError>;
     async fn groups(&self, caller: &Caller) -> Result<Reply<GroupListReply>, ApiError>;
     async fn group(&self, caller: &Caller, group: GroupId, query: GroupReadQuery) -> Result<Reply<GroupReadReply>, ApiError>;
     async fn create_group(&self, caller: &Caller, request: GroupCreateRequest) -> Result<Reply<GroupReply>, ApiError>;

@@ -119,6 +119,7 @@ fn shapes(operation: Operation) -> (Option<Shape>, Option<Shape>) {
         O::CompartmentRead => (shape::<group::CompartmentReadRequest>(), shape::<group::CompartmentReadReply>()),
         O::CompartmentRenew => (shape::<group::CompartmentRenewRequest>(), shape::<group::CompartmentReply>()),
         O::CompartmentSeal => (shape::<group::CompartmentSealRequest>(), shape::<group::CompartmentReply>()),
+        O::AccessLosses => (shape::<access::AccessLossesRequest>(), shape::<access::AccessLossesReply>()),
         O::AccessExplain => (shape::<access::AccessExplainRequest>(), shape::<access::AccessExplainReply>()),
         O::GroupSeal => (shape::<group::GroupSealRequest>(), shape::<group::GroupReply>()),
         O::GroupRename => (shape::<group::GroupRenameRequest>(), shape::<group::GroupReply>()),

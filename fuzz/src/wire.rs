@@ -22,6 +22,7 @@ pub const TARGETS: &[Target] = &[
         body::<notification::NotificationReadRequest>(Codec::Json, data);
         body::<group::GroupRenameRequest>(Codec::Json, data);
         body::<access::AccessExplainRequest>(Codec::Json, data);
+        body::<access::AccessLossesRequest>(Codec::Json, data);
         body::<profile::ProfileSetRequest>(Codec::Json, data);
         body::<profile::ProfileApplyRequest>(Codec::Json, data);
         body::<team::TeamCreateRequest>(Codec::Json, data);
@@ -65,6 +66,7 @@ pub const TARGETS: &[Target] = &[
         body::<project::ProjectHeadsReply>(Codec::Cbor, data);
         body::<project::MemberListReply>(Codec::Json, data);
         body::<access::AccessExplainReply>(Codec::Json, data);
+        body::<access::AccessLossesReply>(Codec::Json, data);
         body::<team::TeamListReply>(Codec::Json, data);
         body::<team::TeamMembersReply>(Codec::Json, data);
         body::<join::JoinListReply>(Codec::Json, data);

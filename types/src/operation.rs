@@ -150,6 +150,8 @@ operations! {
 
     /// Who reaches a file or a directory, and why.
     AccessExplain "access.explain" HandsOut Session;
+    /// What people would lose, of all that is one's own, if they lost a membership or a certification.
+    AccessLosses "access.losses" HandsOut Session;
 
     // many at once
     /// Stores a list of requests of one operation, and carries them out one by one.

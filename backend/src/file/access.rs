@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use ticrypt_api::ApiError;
-use ticrypt_api::access::{AccessExplainReply, AccessExplainRequest, HeldBy, PersonAccess, SupposedLoss, TagAccess, Verdict, Why};
+use ticrypt_api::access::{
+    AccessExplainReply, AccessExplainRequest, AccessLossesReply, AccessLossesRequest, HeldBy, PersonAccess, PersonLosses, SupposedLoss,
+    TagAccess, ThingLosses, Verdict, Why,
+};
 use ticrypt_api::role::{Caller, Reply};
 use ticrypt_policy::active::StandingLine;
 use ticrypt_policy::explain::{self, Explanation, Loss, explain, may_explain, without};
@@ -15,9 +18,13 @@ use ticrypt_types::{GroupId, NodeId, Operation, Timestamp, UserId};
 use super::FileRole;
 use super::audited::event;
 use super::error::FileError;
+use super::page;
 
 /// People in one answer.
 const PEOPLE_MAX: usize = 200;
+/// Things that a page of losses looks at, and people after whom it ends.
+const THINGS_MAX: u64 = 1_000;
+const ASKED_MAX: usize = 1_000;
 
 impl FileRole {
     pub(super) async fn access_explain(
@@ -49,15 +56,12 @@ impl FileRole {
             let _permit = may_explain(&actor, &facts, user, group_owner, caller.now)?;
         }
         let (asked, more) = if about.is_empty() { self.people_with_keys(&facts, caller.now).await? } else { (about.clone(), false) };
-        let loss = without.map(|loss| match loss {
-            SupposedLoss::Membership(project) => Loss::Membership(project),
-            SupposedLoss::Certification(requirement) => Loss::Certification(requirement),
-        });
+        let loss = without.map(supposed);
         let mut people = Vec::with_capacity(asked.len());
         for user in asked {
             let account = self.store.user(user).await?.ok_or(Denial::NotFound)?;
-            let explained = self.explain_to(&account, node, loss, caller.now).await?;
-            people.push(view(account, explained));
+            let stands = self.stands(&account, node, caller.now).await?;
+            people.push(view(&account, stands.explained(loss, caller.now)));
         }
         if about.is_empty() {
             people.sort_by(|a, b| a.name.cmp(&b.name));
@@ -87,16 +91,109 @@ impl FileRole {
     }
 
     /// One person, as they would stand if they logged in now.
-    async fn explain_to(&self, account: &User, node: NodeId, loss: Option<Loss>, now: Timestamp) -> Result<Explanation, FileError> {
-        let mut person: Actor = self.store.actor(account, account.epoch, now).await?;
+    async fn stands(&self, account: &User, node: NodeId, now: Timestamp) -> Result<Stands, FileError> {
+        let person = self.store.actor(account, account.epoch, now).await?;
         let facts = self.store.node_fact(account.id, node).await?.ok_or(Denial::NotFound)?;
         let ends: Vec<_> = facts.label.lines().iter().filter_map(Line::project).collect();
-        let mut lines: Vec<StandingLine> = self.store.standing(account.id, &ends).await?.into_values().collect();
-        if let Some(loss) = loss {
-            lines = lines.iter().map(|line| without(line, loss)).collect();
-            person.active = person.active.without(loss).into();
+        let lines = self.store.standing(account.id, &ends).await?.into_values().collect();
+        Ok(Stands { person, facts, lines })
+    }
+
+    pub(super) async fn losses_over_all(
+        &self,
+        caller: &Caller,
+        request: AccessLossesRequest,
+    ) -> Result<Reply<AccessLossesReply>, ApiError> {
+        let mut row = event(caller, Operation::AccessLosses, []);
+        row.subjects.extend(request.about.iter().take(PEOPLE_MAX).map(|user| user.to_bytes()));
+        let answer = self.losses_in_page(caller, request).await;
+        self.hand_out(row, answer).await
+    }
+
+    /// A page ends where enough people were asked about, or enough things.
+    async fn losses_in_page(&self, caller: &Caller, request: AccessLossesRequest) -> Result<AccessLossesReply, FileError> {
+        let AccessLossesRequest { without, about, page } = request;
+        if about.len() > PEOPLE_MAX {
+            return Err(FileError::Bound("a request asks about at most 200 people; ask for the others after it"));
         }
-        Ok(explain(&person, &facts, &lines, now))
+        let actor = self.actor(caller).await?;
+        actor.check(caller.now)?;
+        let after = page.as_deref().map(page::parse_after::<16>).transpose()?;
+        let after =
+            after.map(|id| NodeId::try_from(id).map_err(|_| FileError::Bound("the page token is not one of this list"))).transpose()?;
+        let nodes = self.store.judged_apart(actor.user, after, THINGS_MAX).await?;
+        let all = (nodes.len() as u64) < THINGS_MAX;
+        let (mut things, mut asked, mut last) = (Vec::new(), 0, None);
+        let mut left = nodes.into_iter();
+        for node in left.by_ref() {
+            last = Some(node);
+            let facts = self.facts_of(&actor, node).await?;
+            if !facts.label.lines().is_empty() {
+                let (thing, people) = self.losses_of(&actor, facts, supposed(without), &about, caller.now).await?;
+                things.extend(thing);
+                asked += people;
+            }
+            if asked >= ASKED_MAX {
+                break;
+            }
+        }
+        let next = last.filter(|_| !all || left.len() > 0).map(|node| page::after(node.as_bytes()));
+        Ok(AccessLossesReply { things, next })
+    }
+
+    /// What a loss takes of one thing, if it takes anything, and how many people were asked about.
+    async fn losses_of(
+        &self,
+        actor: &Actor,
+        facts: NodeFacts,
+        loss: Loss,
+        about: &[UserId],
+        now: Timestamp,
+    ) -> Result<(Option<ThingLosses>, usize), FileError> {
+        let group_owner = match facts.group {
+            Some(group) => self.store.group(group.group).await?.map(|group| group.owner),
+            None => None,
+        };
+        // The list is of one's own; what changed hands since is left out.
+        if may_explain(actor, &facts, group_owner.unwrap_or(facts.owner), group_owner, now).is_err() {
+            return Ok((None, 0));
+        }
+        let (asked, more) = if about.is_empty() { self.people_with_keys(&facts, now).await? } else { (about.to_vec(), false) };
+        let mut people = Vec::new();
+        for user in &asked {
+            let account = self.store.user(*user).await?.ok_or(Denial::NotFound)?;
+            let stands = self.stands(&account, facts.node, now).await?;
+            let (is, would_be) = (view(&account, stands.explained(None, now)), view(&account, stands.explained(Some(loss), now)));
+            if is.verdicts != would_be.verdicts {
+                people.push(PersonLosses { now: is, without: would_be });
+            }
+        }
+        people.sort_by(|a, b| a.now.name.cmp(&b.now.name));
+        let thing = ThingLosses { node: facts.node, kind: facts.kind, group: facts.group.map(|group| group.group), people, more };
+        Ok(((!thing.people.is_empty()).then_some(thing), asked.len()))
+    }
+}
+
+/// Somebody, and what the rules are asked for them about one thing.
+struct Stands {
+    person: Actor,
+    facts: NodeFacts,
+    lines: Vec<StandingLine>,
+}
+
+impl Stands {
+    fn explained(&self, loss: Option<Loss>, now: Timestamp) -> Explanation {
+        let Some(loss) = loss else { return explain(&self.person, &self.facts, &self.lines, now) };
+        let person = Actor { active: self.person.active.without(loss).into(), ..self.person.clone() };
+        let lines: Vec<StandingLine> = self.lines.iter().map(|line| without(line, loss)).collect();
+        explain(&person, &self.facts, &lines, now)
+    }
+}
+
+fn supposed(loss: SupposedLoss) -> Loss {
+    match loss {
+        SupposedLoss::Membership(project) => Loss::Membership(project),
+        SupposedLoss::Certification(requirement) => Loss::Certification(requirement),
     }
 }
 
@@ -104,7 +201,7 @@ fn why(denial: Denial) -> Why {
     Why { code: denial.code().to_owned(), advice: denial.to_string() }
 }
 
-fn view(account: User, explained: Explanation) -> PersonAccess {
+fn view(account: &User, explained: Explanation) -> PersonAccess {
     let held_by = match explained.held_by {
         explain::HeldBy::Owner => HeldBy::Owner,
         explain::HeldBy::Share(verbs) => HeldBy::Share(verbs),
@@ -119,5 +216,5 @@ fn view(account: User, explained: Explanation) -> PersonAccess {
         now: verdict.now.map(why),
         then: verdict.then.map(why),
     });
-    PersonAccess { user: account.id, name: account.name, held_by, tags: tags.collect(), verdicts: verdicts.collect() }
+    PersonAccess { user: account.id, name: account.name.clone(), held_by, tags: tags.collect(), verdicts: verdicts.collect() }
 }

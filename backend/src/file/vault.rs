@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use ticrypt_api::ApiError;
-use ticrypt_api::access::{AccessExplainReply, AccessExplainRequest};
+use ticrypt_api::access::{AccessExplainReply, AccessExplainRequest, AccessLossesReply, AccessLossesRequest};
 use ticrypt_api::grant::{GrantCreateRequest, GrantEndReply, GrantListReply, GrantListRequest, GrantRevokeRequest};
 use ticrypt_api::group::{
     CompartmentReadReply, CompartmentReadRequest, CompartmentRenewRequest, CompartmentReply, CompartmentSealRequest, GroupChangeRequest,
@@ -59,6 +59,7 @@ verbs! {
     grants(request: GrantListRequest) -> GrantListReply = grant_list;
 
     explain(request: AccessExplainRequest) -> AccessExplainReply = access_explain;
+    access_losses(request: AccessLossesRequest) -> AccessLossesReply = losses_over_all;
 
     groups() -> GroupListReply = group_list;
     group(group: GroupId, query: GroupReadQuery) -> GroupReadReply = group_read;

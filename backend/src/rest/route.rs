@@ -320,6 +320,7 @@ impl Rest {
             | Operation::GrantLeave
             | Operation::GrantList
             | Operation::AccessExplain
+            | Operation::AccessLosses
             | Operation::GroupList
             | Operation::GroupRead
             | Operation::GroupCreate

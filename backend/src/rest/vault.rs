@@ -54,6 +54,7 @@ impl Rest {
             Operation::GrantList => ask!(grants, call.body()?),
 
             Operation::AccessExplain => ask!(explain, call.body()?),
+            Operation::AccessLosses => ask!(access_losses, call.body()?),
             Operation::GroupList => ask!(groups),
             Operation::GroupRead => ask!(group, call.parameter(0)?, call.query()?),
             Operation::GroupCreate => ask!(create_group, call.body()?),

@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
-use ticrypt_api::access::AccessExplainRequest;
+use ticrypt_api::access::{AccessExplainRequest, AccessLossesRequest, SupposedLoss};
 use ticrypt_api::bulk::{BulkReadReply, BulkResumeRequest, BulkView};
 use ticrypt_api::certification::{CertificationExpireRequest, CertificationSetReply};
 use ticrypt_api::endpoint::Codec;
@@ -641,6 +641,10 @@ impl World {
             Operation::AccessExplain => {
                 let request = AccessExplainRequest { node: self.file.node, about: vec![], without: None };
                 body(page(), operation, &request)
+            }
+            Operation::AccessLosses => {
+                let without = SupposedLoss::Membership(self.project);
+                body(page(), operation, &AccessLossesRequest { without, about: vec![], page: None })
             }
             // Nobody works in a project, so whoever is in the group comes as far as that.
             Operation::CompartmentRead => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Subcommand;
-use ticrypt_api::access::{AccessExplainReply, PersonAccess, SupposedLoss, Why};
+use ticrypt_api::access::{AccessExplainReply, PersonAccess, PersonLosses, SupposedLoss, Why};
 use ticrypt_client::access::words::{Names, can_now, can_then, held_by, losing, reading};
 use ticrypt_client::project::Projects;
 use ticrypt_client::vault::{Vault, VaultPath};
@@ -36,11 +36,13 @@ pub enum Command {
         #[arg(long, value_name = "WHEN", default_value = "30d")]
         within: String,
     },
-    /// The same as if people had lost a membership or a certification: who would lose what
+    /// Say who would lose what, if people had lost a membership or a certification; nothing is changed by asking
     WhatIf {
+        /// [default: everything in your tree and in those of the groups you own]
         #[arg(value_name = "PATH", value_parser = path, add = complete::vault_path())]
-        path: VaultPath,
-        /// [default: everybody who has a key]
+        path: Option<VaultPath>,
+        /// Whose loss it is [default: of everybody who has a key]
+        #[arg(long, value_name = "PERSON")]
         person: Option<UserName>,
         #[command(flatten)]
         lost: Lost,
@@ -69,7 +71,11 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
             (path, person, None)
         }
         Command::Who { path } => (path, None, None),
-        Command::WhatIf { path, person, lost } => (path, person, Some(lost.supposed(&vault, &projects).await?)),
+        Command::WhatIf { path, person, lost } => {
+            let lost = lost.supposed(&vault, &projects).await?;
+            let Some(path) = path else { return over_all(person.as_ref(), lost, &vault, &projects, context).await };
+            (path, person, Some(lost))
+        }
     };
     let about: Vec<UserId> = match &person {
         Some(name) => vec![access::subject(vault.session(), name).await?],
@@ -154,6 +160,40 @@ fn who(reply: &AccessExplainReply, names: &Names<'_>, context: &Context) -> anyh
     context.output.table(&reply.people, &["PERSON", "KEY", "NOW", "WHEN AT WORK ON ITS TAGS", ""], |person| {
         vec![person.name.to_string(), held_by(person.held_by), can_now(person), can_then(person), names.missing(person).unwrap_or_default()]
     })
+}
+
+/// The same over everything of one's own.
+async fn over_all(
+    person: Option<&UserName>,
+    lost: SupposedLoss,
+    vault: &Vault,
+    projects: &Projects,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let about = match person {
+        Some(name) => vec![access::subject(vault.session(), name).await?],
+        None => Vec::new(),
+    };
+    let things = access::losses(vault, about, lost).await?;
+    let rows: Vec<(&access::Lost, &PersonLosses)> =
+        things.iter().flat_map(|thing| thing.people.iter().map(move |one| (thing, one))).collect();
+    if context.output.is_json() {
+        return context.output.result(&things, |_| Ok(()));
+    }
+    let people: Vec<&PersonAccess> = rows.iter().map(|(_, one)| &one.without).collect();
+    let names = Names::load(vault.session(), projects, &people, Some(lost)).await?;
+    if rows.is_empty() {
+        context.output.hint(&format!("Nobody loses anything of yours by losing {}.", names.loss(lost)));
+        return Ok(());
+    }
+    if things.iter().any(|thing| thing.more) {
+        context.output.warn("of some things more people than these have a key");
+    }
+    let row = |(thing, one): &(&access::Lost, &PersonLosses)| {
+        let missing = names.missing(&one.without).unwrap_or_default();
+        [thing.path.clone(), one.now.name.to_string(), can_then(&one.now), can_then(&one.without), missing]
+    };
+    context.output.table(&rows.iter().map(row).collect::<Vec<_>>(), &["PATH", "PERSON", "COULD", "COULD THEN", ""], |row| row.to_vec())
 }
 
 /// Those of whom the loss takes anything.

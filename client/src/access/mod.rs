@@ -5,17 +5,20 @@ pub mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use ticrypt_api::access::{AccessExplainReply, AccessExplainRequest, PersonAccess, SupposedLoss};
+use ticrypt_api::access::{
+    AccessExplainReply, AccessExplainRequest, AccessLossesReply, AccessLossesRequest, PersonAccess, PersonLosses, SupposedLoss,
+};
+use ticrypt_api::group::GroupView;
 use ticrypt_api::project::ProjectView;
-use ticrypt_types::{NodeId, NodeKind, Operation, ProjectId, RequirementId, Timestamp, UserId, UserName};
+use ticrypt_types::{GroupId, NodeId, NodeKind, Operation, ProjectId, RequirementId, Timestamp, UserId, UserName};
 
 use crate::certification;
 use crate::clock;
-use crate::error::{Kind, Result};
+use crate::error::{ClientError, Kind, Result};
 use crate::group;
 use crate::project::{self, Projects};
 use crate::session::Session;
-use crate::vault::Vault;
+use crate::vault::{Found, LOCKED, Vault, VaultPath};
 
 /// Who asks about others is not the owner.
 pub const OWNERS_EXPLAIN: &str = "owners_explain";
@@ -86,6 +89,70 @@ pub async fn reach(vault: &Vault, user: UserId, name: &UserName) -> Result<Vec<R
     }
     reached.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(reached)
+}
+
+/// A thing of one's own of which somebody would lose something.
+#[derive(Clone, Debug, Serialize)]
+pub struct Lost {
+    /// Its id where it stands in a place that one cannot open now.
+    pub path: String,
+    pub kind: NodeKind,
+    pub people: Vec<PersonLosses>,
+    /// More people than were asked about have a key to it.
+    pub more: bool,
+}
+
+/// What people would lose without this, of all that is in one's own tree and in those of the groups one owns; about nobody: everybody with a key.
+pub async fn losses(vault: &Vault, about: Vec<UserId>, without: SupposedLoss) -> Result<Vec<Lost>> {
+    let session = vault.session();
+    let mut things = Vec::new();
+    let mut page = None;
+    loop {
+        let request = AccessLossesRequest { without, about: about.clone(), page };
+        let mut reply: AccessLossesReply = session.call(Operation::AccessLosses, &[], &request).await?;
+        things.append(&mut reply.things);
+        page = reply.next;
+        if page.is_none() {
+            break;
+        }
+    }
+    let mut tops: BTreeMap<Option<GroupId>, Option<Found>> = BTreeMap::new();
+    let groups = if things.iter().any(|thing| thing.group.is_some()) { vault.groups().list().await? } else { Vec::new() };
+    let mut lost = Vec::with_capacity(things.len());
+    for thing in things {
+        let top = match tops.remove(&thing.group) {
+            Some(top) => top,
+            None => top(vault, thing.group, &groups).await?,
+        };
+        let path = match &top {
+            None => None,
+            Some(top) => match vault.place_of(&top.path, &top.held, thing.node).await {
+                // A tag above it is not of the working set.
+                Err(error) if error.code() == LOCKED => None,
+                place => Some(place?.to_string()),
+            },
+        };
+        let path = path.unwrap_or_else(|| thing.node.to_string());
+        tops.insert(thing.group, top);
+        lost.push(Lost { path, kind: thing.kind, people: thing.people, more: thing.more });
+    }
+    lost.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(lost)
+}
+
+/// The tree in which things stand, if it can be opened now.
+async fn top(vault: &Vault, group: Option<GroupId>, groups: &[GroupView]) -> Result<Option<Found>> {
+    let path = match group {
+        None => VaultPath::home(),
+        Some(group) => {
+            let Some(view) = groups.iter().find(|view| view.group == group) else { return Ok(None) };
+            VaultPath::parse(&format!("/@groups/{}", group::label(view))).map_err(|e| ClientError::broken(e.to_string()))?
+        }
+    };
+    match vault.resolve(&path).await {
+        Err(error) if error.code() == LOCKED => Ok(None),
+        found => Ok(Some(found?)),
+    }
 }
 
 /// Something that ends by the clock.

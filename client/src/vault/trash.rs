@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use ticrypt_api::node::{DeleteReply, DeleteRequest, EntryView, RestoreRequest, StatRequest, TrashQuery, TrashRequest};
+use ticrypt_api::node::{DeleteReply, DeleteRequest, EntryView, RestoreRequest, SealView, StatRequest, TrashQuery, TrashRequest};
 use ticrypt_crypto::entry::Entry;
 use ticrypt_crypto::record::Record;
 use ticrypt_keyring::entry as sealed_entry;
@@ -37,6 +37,13 @@ pub struct Trashed {
     directory: VaultPath,
     #[serde(skip)]
     view: Option<EntryView>,
+}
+
+/// A step of the way to something: its entry in the directory above, and what is shown of its own keys.
+struct Step {
+    entry: Entry,
+    own_keys: Option<SealView>,
+    locked: bool,
 }
 
 /// What was deleted for good.
@@ -151,6 +158,23 @@ impl Vault {
 
     /// Where a directory of a tree stands, by its id, and its keys: from the root down along the wraps, which open in no other place.
     pub(super) async fn path_of(&self, top: &VaultPath, root: &Held, node: NodeId) -> Result<(VaultPath, Held)> {
+        let way = self.way_to(root, node).await?;
+        self.down(top, root, way).await
+    }
+
+    /// Where something stands in a tree, by its id; what is locked itself has a place all the same, since its name is under its directory's keys.
+    pub async fn place_of(&self, top: &VaultPath, root: &Held, node: NodeId) -> Result<VaultPath> {
+        let mut way = self.way_to(root, node).await?;
+        if way.is_empty() {
+            return Ok(top.clone());
+        }
+        let step = way.remove(0);
+        let (above, held) = self.down(top, root, way).await?;
+        Ok(above.child(&self.name_of(&held, &step.entry)?))
+    }
+
+    /// From the thing itself up to just below the root.
+    async fn way_to(&self, root: &Held, node: NodeId) -> Result<Vec<Step>> {
         let mut way = Vec::new();
         let mut at = node;
         while at != root.id {
@@ -160,23 +184,30 @@ impl Vault {
             let reply = self.server().stat(StatRequest { nodes: vec![at] }).await?;
             let view = reply.nodes.into_iter().find(|view| view.node.node == at);
             let view = view.ok_or_else(|| lie("the server withholds a directory of the tree"))?;
-            if view.locked {
-                return Err(locked());
-            }
             let entry = parse(&view)?;
             if entry.child != at {
                 return Err(lie("the server shows the entry of another directory than was asked for"));
             }
             at = entry.parent;
-            way.push((entry, view.own_keys));
+            way.push(Step { entry, own_keys: view.own_keys, locked: view.locked });
         }
+        Ok(way)
+    }
+
+    async fn down(&self, top: &VaultPath, root: &Held, way: Vec<Step>) -> Result<(VaultPath, Held)> {
         let (mut path, mut held) = (top.clone(), root.clone());
-        for (entry, own_keys) in way.into_iter().rev() {
-            let name = sealed_entry::open_name(self.deployment(), &held.keys.list, &entry).map_err(|e| sealed("a name", e))?;
-            path = path.child(&name);
-            held = self.child_of(&held, &entry, own_keys.as_ref()).await?;
+        for step in way.into_iter().rev() {
+            if step.locked {
+                return Err(locked());
+            }
+            path = path.child(&self.name_of(&held, &step.entry)?);
+            held = self.child_of(&held, &step.entry, step.own_keys.as_ref()).await?;
         }
         Ok((path, held))
+    }
+
+    fn name_of(&self, parent: &Held, entry: &Entry) -> Result<NodeName> {
+        sealed_entry::open_name(self.deployment(), &parent.keys.list, entry).map_err(|e| sealed("a name", e))
     }
 
     /// Brings things back; where a name is taken meanwhile, under a free one. Returns the paths.

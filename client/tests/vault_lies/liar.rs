@@ -213,6 +213,7 @@ vault! {
     renew_compartment CompartmentRenew (group: GroupId, request: CompartmentRenewRequest) => CompartmentReply;
     seal_compartment CompartmentSeal (group: GroupId, request: CompartmentSealRequest) => CompartmentReply;
     explain AccessExplain (request: AccessExplainRequest) => AccessExplainReply;
+    access_losses AccessLosses (request: AccessLossesRequest) => AccessLossesReply;
     seal_group GroupSeal (group: GroupId, request: GroupSealRequest) => GroupReply;
     rename_group GroupRename (group: GroupId, request: GroupRenameRequest) => GroupReply;
     delete_group GroupDelete (group: GroupId) => ();

@@ -37,7 +37,7 @@ struct TagRow {
 }
 
 #[derive(FromQueryResult)]
-struct PersonRow {
+struct IdRow {
     id: Vec<u8>,
 }
 
@@ -78,8 +78,19 @@ impl Store {
             ancestors_cte("$1"),
             subtree_cte("$1").trim_start_matches("WITH RECURSIVE ")
         );
-        let rows = self.rows::<PersonRow>(&sql, vec![bytes(node.as_bytes())]).await?;
+        let rows = self.rows::<IdRow>(&sql, vec![bytes(node.as_bytes())]).await?;
         rows.iter().map(|row| id("grants.recipient_id", &row.id)).collect()
+    }
+
+    /// What may tell apart who reaches what in somebody's tree and in those of the groups they own: what is tagged, and what is shared, in the order of
+    /// ids, those after `after`.
+    pub async fn judged_apart(&self, owner: UserId, after: Option<NodeId>, limit: u64) -> Result<Vec<NodeId>, StoreError> {
+        let sql = "SELECT n.id FROM nodes n WHERE n.trashed_ms IS NULL AND n.id > $2 \
+             AND (n.owner_id = $1 OR n.owner_id IN (SELECT id FROM groups WHERE owner_id = $1)) \
+             AND (n.tagged OR EXISTS (SELECT 1 FROM grants g WHERE g.node_id = n.id AND g.ended_ms IS NULL)) ORDER BY n.id LIMIT $3";
+        let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
+        let rows = self.rows::<IdRow>(sql, vec![bytes(owner.as_bytes()), after.into(), number(limit)?.into()]).await?;
+        rows.iter().map(|row| id("nodes.id", &row.id)).collect()
     }
 
     /// Replaces a node's tags, and its keys with them.
