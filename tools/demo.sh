@@ -170,7 +170,7 @@ refuse pi cp /@groups/research/Florida/data.txt /@groups/research/Texas/data2.tx
 step "why, and what if"
 show pi access explain /@groups/research/Texas fl
 show pi access who /@groups/research/Texas
-show pi access what-if /@groups/research/Texas tx --certification Training
+show pi access what-if /@groups/research/Texas --person tx --certification Training
 
 step "somebody leaves the project: their key is worthless, and the next who writes makes another"
 show pi project remove Texas tx
