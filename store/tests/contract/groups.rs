@@ -217,6 +217,13 @@ pub async fn a_group_and_its_directory(db: Db) {
     assert!(lab.store.shared_with(ada, NOW, None, 10).await.unwrap().is_empty());
 }
 
+pub async fn what_is_in_ones_groups_tells_people_apart(db: Db) {
+    let circle = circle(db).await;
+    let of = async |user| circle.lab.store.judged_apart(user, None, 10).await.unwrap();
+    // Of a group its owner asks, and no other member.
+    assert_eq!((of(circle.owner).await, of(circle.ada).await), (vec![circle.root], vec![]));
+}
+
 pub async fn a_group_is_founded_whole_or_not_at_all(db: Db) {
     let circle = circle(db).await;
     let (lab, owner) = (&circle.lab, circle.owner);

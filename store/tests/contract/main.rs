@@ -75,14 +75,14 @@ cases! {
         accounts_and_those_who_activate_them_are_told, registrations_are_told_to_who_may_activate_them, sequences_have_no_gaps_and_the_newest_are_kept, reading_moves_on_and_never_back,
         a_wake_up_comes_with_the_commit_and_to_nobody_else;
     rekey: new_keys_open_again, nobody_is_left_out, new_keys_from_the_top_down, many_nodes_in_one_step, a_file_gets_new_wraps, a_closure_meanwhile_still_holds;
-    tags: a_tag_and_its_keys, a_tag_that_came_meanwhile, an_owner_is_not_left_without_keys, what_passes_by_the_clock_is_told;
+    tags: a_tag_and_its_keys, a_tag_that_came_meanwhile, an_owner_is_not_left_without_keys, what_tells_people_apart, what_passes_by_the_clock_is_told;
     compartments: a_key_for_tags_and_who_holds_it, a_clock_closes_a_key_for_tags, decisions_about_keys_for_tags_go_stale;
     profiles: a_profile_is_written_applied_and_deleted, decisions_about_profiles_go_stale;
     bulks: a_list_is_over_when_nothing_is_open, lists_are_stopped_and_the_oldest_go;
     teams: a_team_from_its_making_to_its_end, out_of_the_last_team, who_sees_whom_by_teams, teams_in_the_care_of_sub_admins,
         what_a_teams_trees_hold;
     joins: a_request_from_asking_to_a_head, what_is_asked_of_what_is_not_there, who_is_away_waits_and_what_is_decided_goes_stale, reminders_once_for_each_end;
-    groups: a_group_and_its_directory, a_group_is_founded_whole_or_not_at_all, who_is_in_a_group_follows_its_heads, decisions_about_groups_go_stale,
+    groups: a_group_and_its_directory, what_is_in_ones_groups_tells_people_apart, a_group_is_founded_whole_or_not_at_all, who_is_in_a_group_follows_its_heads, decisions_about_groups_go_stale,
         a_lost_key_closes_the_directory, the_newest_key_is_sealed_once_to_each, a_deleted_group_leaves_nothing;
     together: a_failed_write_undoes_itself_only, a_panic_undoes_itself_only, two_creates_with_one_name, two_publishes,
         eight_writers_at_once, answers_come_after_the_commit, closing_finishes_what_was_accepted, a_caller_that_leaves_does_not_stop_a_write,

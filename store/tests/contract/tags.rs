@@ -174,6 +174,28 @@ pub async fn an_owner_is_not_left_without_keys(db: Db) {
     lab.store.tag(honest().await).await.unwrap();
 }
 
+pub async fn what_tells_people_apart(db: Db) {
+    let study = study(db).await;
+    let (lab, pi) = (&study.lab, study.pi);
+    let (friend, shared) = (lab.active("ada").await, lab.directory(pi, study.home, "shared").await);
+    let listed = async |owner, after| lab.store.judged_apart(owner, after, 10).await.unwrap();
+    // A root has its owner's seal; what has neither tag nor share goes with the directory that it is in.
+    assert_eq!(listed(pi, None).await, [study.home]);
+    let grant = lab.share(pi, shared, friend, Verbs::VIEW).await;
+    study.tag(study.study, &[study.project]).await.unwrap();
+    let mut all = vec![study.home, study.study, shared];
+    all.sort_unstable();
+    assert_eq!(listed(pi, None).await, all);
+    assert_eq!(listed(pi, Some(all[0])).await, all[1..]);
+    assert_eq!(lab.store.judged_apart(pi, None, 2).await.unwrap(), all[..2]);
+    assert_eq!(listed(friend, None).await, [], "what others share is theirs to ask about");
+    // An ended share tells nobody apart, and what lies in the trash is reached by nobody.
+    lab.end(pi, &grant).await.unwrap();
+    let permit = may_trash(&study.actor().await, &study.facts(study.study).await, NOW).unwrap();
+    lab.store.trash(vec![permit], vec![lab.next_head(study.home).await], NOW).await.unwrap();
+    assert_eq!(listed(pi, None).await, [study.home]);
+}
+
 pub async fn what_passes_by_the_clock_is_told(db: Db) {
     let lab = db.open().await;
     let (pi, ada) = (lab.super_admin("pi").await, lab.active("ada").await);
