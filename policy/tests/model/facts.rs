@@ -128,7 +128,13 @@ impl Facts {
         let parents: Vec<_> = world.projects.iter().map(|project| project.parent).collect();
         let working = world.working.iter().map(|at| standing_line(&world.projects, &parents, *at)).collect();
         let lines: Vec<Line> = (0..parents.len()).map(|at| line(&parents, at)).collect();
-        let allowed = [(world.may_classify, Permission::ProjectClassify), (world.may_declassify, Permission::ProjectDeclassify)];
+        // What everybody is given to begin with is asked beside the rules, by tables.
+        let allowed = [
+            (true, Permission::VaultCreate),
+            (true, Permission::VaultShare),
+            (world.may_classify, Permission::ProjectClassify),
+            (world.may_declassify, Permission::ProjectDeclassify),
+        ];
         let actor = Actor {
             user: me,
             rank,
