@@ -143,6 +143,16 @@ impl Store {
         Ok(grants_of(rows)?.pop())
     }
 
+    /// The same for many, in no order; those that are gone are left out.
+    pub async fn grants_by_hash(&self, hashes: &[Digest]) -> Result<Vec<Grant>, StoreError> {
+        let mut found = Vec::with_capacity(hashes.len());
+        for some in hashes.chunks(1_000) {
+            let sql = format!("SELECT * FROM grants WHERE hash IN ({})", placeholders(1, some.len()));
+            found.extend(grants_of(self.rows(&sql, some.iter().map(bytes).collect()).await?)?);
+        }
+        Ok(found)
+    }
+
     /// Every grant given on these nodes themselves, ended ones too, oldest first. Take the nodes from the facts' path.
     pub async fn grants_on(&self, nodes: &[NodeId]) -> Result<Vec<Grant>, StoreError> {
         let mut found = Vec::new();

@@ -29,7 +29,7 @@
 //! | [`certification`] | `requirement`, `requirements`, `levels`, `level_facts`, `requirement_facts`, `certifications`, `certification` | `set_requirement`, `delete_requirement`, `set_level`, `delete_level`, `certify`, `expire_certification` |
 //! | [`node`] | `node`, `node_facts`, `home`, `lost_homes`, `list_entries`, `directory_leaves`, `trash_of`, `subtree` | `create_home`, `create_nodes`, `rename`, `move_nodes`, `trash`, `restore`, `delete`, `rekey` |
 //! | [`version`] | `upload`, `chunks`, `small_contents`, `versions`, `histories`, `contents_of`, `manifest` | `begin_uploads`, `record_chunk`, `publish`, `abandon`, `abandon_stale`, `forget_abandoned` |
-//! | [`grant`] | `grant`, `grant_by_hash`, `grants_on`, `grants_resting_on`, `shared_with`, `shared_by`, `dead_by`, `dead_on`, `expired` | `insert_grant`, `end_grants`, `leave_grant`, `end_expired` |
+//! | [`grant`] | `grant`, `grant_by_hash`, `grants_by_hash`, `grants_on`, `grants_resting_on`, `shared_with`, `shared_by`, `dead_by`, `dead_on`, `expired` | `insert_grant`, `end_grants`, `leave_grant`, `end_expired` |
 //! | [`group`] | `group`, `groups_of`, `own_group`, `group_facts`, `group_heads`, `group_seal`, `group_waiting` | `create_group`, `change_group`, `seal_group`, `rename_group`, `delete_group` |
 //! | [`notification`] | `notifications`, `notifications_after`, `reading`, `news_of` | `read_notifications`; `Tx::notify` beside other writes |
 //! | [`audit`] | `history` | `index_events` |

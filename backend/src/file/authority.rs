@@ -3,7 +3,7 @@
 //! A reader believes a head or a manifest of somebody who is not the owner only along a chain of grants up to one the owner
 //! sealed. Each answer carries the chains it needs, each grant once. Ended ones too: what was written while they stood stands.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ticrypt_api::Blob;
 use ticrypt_api::node::EntryView;
@@ -47,35 +47,54 @@ fn claimed<T: Payload>(envelope: &[u8]) -> Result<T, FileError> {
 impl FileRole {
     /// The named grants and those they rest on.
     pub(super) async fn grants_named(&self, named: Named) -> Result<Vec<Blob>, FileError> {
-        let chains = self.chains(named.0).await?;
-        Ok(chains.into_iter().map(|grant| Blob(grant.envelope)).collect())
+        let found = self.chains(named.0, GRANTS_MAX).await?;
+        Ok(found.0.into_values().map(|grant| Blob(grant.envelope)).collect())
     }
 
     /// What a grant rests on, nearest first.
     pub(super) async fn rests_on(&self, grant: &Grant) -> Result<Vec<Blob>, FileError> {
-        let chains = self.chains(below(grant).collect()).await?;
-        Ok(chains.into_iter().map(|grant| Blob(grant.envelope)).collect())
+        Ok(self.rest_on(std::slice::from_ref(grant)).await?.below(grant))
     }
 
-    /// Breadth first from `start`, each grant once.
-    async fn chains(&self, start: BTreeSet<[u8; 32]>) -> Result<Vec<Grant>, FileError> {
-        let mut seen: HashMap<[u8; 32], ()> = start.iter().map(|hash| (*hash, ())).collect();
+    /// What several rest on, read together.
+    pub(super) async fn rest_on(&self, grants: &[Grant]) -> Result<Chains, FileError> {
+        self.chains(grants.iter().flat_map(below).collect(), GRANTS_MAX + grants.len()).await
+    }
+
+    /// Layer by layer from `start`.
+    async fn chains(&self, start: BTreeSet<[u8; 32]>, most: usize) -> Result<Chains, FileError> {
+        let mut seen = start.clone();
         let mut layer: Vec<[u8; 32]> = start.into_iter().collect();
-        let mut found = Vec::new();
+        let mut found = BTreeMap::new();
         while !layer.is_empty() {
-            if seen.len() > GRANTS_MAX {
+            if seen.len() > most {
                 return Err(FileError::TooLarge);
             }
-            let mut next = Vec::new();
-            for hash in layer {
-                // A grant whose node was deleted for good is gone; what its writer left elsewhere names it all the same.
-                let Some(grant) = self.store.grant_by_hash(&hash).await? else { continue };
-                next.extend(below(&grant).filter(|hash| seen.insert(*hash, ()).is_none()));
-                found.push(grant);
-            }
-            layer = next;
+            // A grant whose node was deleted for good is gone; what its writer left elsewhere names it all the same. And a member of a group names its head.
+            let grants = self.store.grants_by_hash(&layer).await?;
+            layer = grants.iter().flat_map(below).filter(|hash| seen.insert(*hash)).collect();
+            found.extend(grants.into_iter().map(|grant| (grant.hash, grant)));
         }
-        Ok(found)
+        Ok(Chains(found))
+    }
+}
+
+/// Grants by their hashes, with all that they rest on.
+#[derive(Debug)]
+pub(super) struct Chains(BTreeMap<[u8; 32], Grant>);
+
+impl Chains {
+    /// What one of them rests on, nearest first, each once.
+    pub(super) fn below(&self, grant: &Grant) -> Vec<Blob> {
+        let mut seen: BTreeSet<[u8; 32]> = BTreeSet::new();
+        let mut layer: VecDeque<[u8; 32]> = below(grant).filter(|hash| seen.insert(*hash)).collect();
+        let mut found = Vec::new();
+        while let Some(grant) = layer.pop_front().map(|hash| self.0.get(&hash)) {
+            let Some(grant) = grant else { continue };
+            layer.extend(below(grant).filter(|hash| seen.insert(*hash)));
+            found.push(Blob(grant.envelope.clone()));
+        }
+        found
     }
 }
 

@@ -74,13 +74,15 @@ impl FileRole {
         }
         let heads: BTreeSet<_> = seals.iter().map(|grant| grant.recipient_bundle).collect();
         let compartments = self.store.compartments_begun(&heads.into_iter().collect::<Vec<_>>(), actor.user).await?;
+        seals.retain(|grant| grant.is_living(now));
         seals.sort_by_key(|grant| grant.verbs.bits().count_ones());
-        for grant in seals.into_iter().filter(|grant| grant.is_living(now)) {
+        let chains = self.rest_on(&seals).await?;
+        for grant in seals {
             let Some(shown) = shown.get_mut(&grant.node) else { continue };
             let begun = compartments.get(&grant.recipient_bundle);
             shown.waiting = begun.is_some_and(|begun| !begun.has_key);
             if !shown.waiting {
-                let (authority, compartment) = (self.rests_on(&grant).await?, begun.map(|begun| begun.compartment.clone()));
+                let (authority, compartment) = (chains.below(&grant), begun.map(|begun| begun.compartment.clone()));
                 shown.own_keys = Some(SealView { grant: Blob(grant.envelope), sealed: Blob(grant.sealed), authority, compartment });
             }
         }

@@ -61,9 +61,8 @@ impl FileRole {
         // Whoever makes new keys for the holders of these believes none without its chain; others only look.
         let mut authority = BTreeSet::new();
         if request.filter == GrantFilter::OnNode {
-            for grant in &grants {
-                authority.extend(self.rests_on(grant).await?);
-            }
+            let chains = self.rest_on(&grants).await?;
+            authority.extend(grants.iter().flat_map(|grant| chains.below(grant)));
         }
         let authority = authority.into_iter().collect();
         Ok(GrantListReply { grants: self.grant_views(grants).await?, authority, next, dead: self.grant_views(dead).await? })
