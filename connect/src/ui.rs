@@ -8,7 +8,8 @@ use askama::Template;
 use axum::Json;
 use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
-use ticrypt_types::Rank;
+use ticrypt_client::users::is_given;
+use ticrypt_types::{Permission, Rank};
 
 use crate::desk::Office;
 use crate::table::{AnySheet, Cell, Column, Filter, Row, Sheet, Shown};
@@ -38,6 +39,8 @@ pub struct Chrome {
     pub rank: Rank,
     pub deployment: String,
     pub unread: u64,
+    /// One may see the profiles.
+    pub profiles: bool,
     /// HTML: the projects one works in.
     pub work: String,
 }
@@ -46,7 +49,7 @@ pub struct Chrome {
 #[derive(Debug)]
 pub struct Section {
     pub title: Option<&'static str>,
-    pub places: &'static [Place],
+    pub places: Vec<&'static Place>,
 }
 
 #[derive(Debug)]
@@ -80,6 +83,7 @@ const MINE: &[Place] = &[
 ];
 const ADMINISTRATION: &[Place] = &[
     place("/people", "user-check", "People"),
+    place("/profiles", "lock-open", "Profiles"),
     place("/levels", "shield-check", "Security levels"),
     place("/requirements", "list-tree", "Requirements"),
     place("/audit", "activity", "Audit log"),
@@ -93,14 +97,17 @@ impl Chrome {
             rank: office.user.rank,
             deployment: office.session().deployment.display_name(),
             unread: office.unread.load(Ordering::Relaxed),
+            profiles: [Permission::UserPermissions, Permission::ProfileEdit].iter().any(|one| is_given(&office.user, *one)),
             work: office.work(),
         }
     }
 
     pub fn sections(&self) -> Vec<Section> {
-        let mut sections = vec![Section { title: None, places: DATA }, Section { title: Some("You"), places: MINE }];
+        let shown = |place: &&Place| place.href != "/profiles" || self.profiles;
+        let section = |title, places: &'static [Place]| Section { title, places: places.iter().filter(shown).collect() };
+        let mut sections = vec![section(None, DATA), section(Some("You"), MINE)];
         if is_administrator(self.rank) {
-            sections.push(Section { title: Some("Administration"), places: ADMINISTRATION });
+            sections.push(section(Some("Administration"), ADMINISTRATION));
         }
         sections
     }
@@ -138,7 +145,7 @@ impl Action {
         Self { title: "", icon: "", dialog: "", act: "", confirm: "", one: false, needs: "", key: "", first: false, danger: false };
 }
 
-impl Look {
+impl Look<'_> {
     /// To write a look from.
     pub const PLAIN: Self =
         Self { one: "", many: "", sort: "", hides: false, moves: "", empty_icon: "", empty: "", empty_hint: "", actions: &[] };
@@ -146,7 +153,7 @@ impl Look {
 
 /// How a table stands in a page.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct Look<'a> {
     pub one: &'static str,
     pub many: &'static str,
     /// Column to sort by at first, `-` in front for descending.
@@ -158,7 +165,7 @@ pub struct Look {
     pub empty_icon: &'static str,
     pub empty: &'static str,
     pub empty_hint: &'static str,
-    pub actions: &'static [Action],
+    pub actions: &'a [Action],
 }
 
 #[derive(Template)]
@@ -189,7 +196,7 @@ struct ColumnView {
 }
 
 /// Keeps rows for the page and renders their table's frame; they are fetched as they come into sight.
-pub fn table<R: Row>(office: &Office, rows: Vec<R>, look: &Look) -> Result<String> {
+pub fn table<R: Row>(office: &Office, rows: Vec<R>, look: &Look<'_>) -> Result<String> {
     let sheet: Arc<dyn AnySheet> = Arc::new(Sheet::new(rows));
     let id = office.sheets.keep(Arc::clone(&sheet))?;
     let view = |column: &Column| ColumnView { key: column.key, title: column.title, shown: column.shown, number: column.number };

@@ -25,13 +25,13 @@ fn defines(office: &Office) -> bool {
 
 #[derive(Template)]
 #[template(path = "levels.html")]
-struct Page {
-    chrome: Chrome,
-    title: &'static str,
-    lede: &'static str,
+pub struct Page {
+    pub chrome: Chrome,
+    pub title: &'static str,
+    pub lede: &'static str,
     /// Where a new one is made, by who may.
-    new: Option<&'static str>,
-    table: String,
+    pub new: Option<&'static str>,
+    pub table: String,
 }
 
 #[derive(Serialize)]

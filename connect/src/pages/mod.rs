@@ -18,6 +18,8 @@ mod local;
 mod members;
 mod notices;
 mod people;
+mod permissions;
+mod profiles;
 mod projects;
 mod reach;
 mod requests;
@@ -75,6 +77,7 @@ pub fn pages() -> Router<Shared> {
         .route("/requirements", get(levels::requirements))
         .route("/levels", get(levels::levels))
         .route("/people", get(people::page))
+        .route("/profiles", get(profiles::page))
         .route("/sessions", get(sessions::page))
         .route("/bulk", get(bulk::page))
         .route("/audit", get(audit::page))
@@ -207,6 +210,15 @@ pub fn actions() -> Router<Shared> {
         .route("/people/role", post(people::role))
         .route("/people/reset-dialog", post(people::reset_dialog))
         .route("/people/reset", post(people::reset))
+        .route("/people/profile-dialog", post(people::profile_dialog))
+        .route("/people/profile", post(people::profile))
+        .route("/people/permissions-dialog", post(people::permissions_dialog))
+        .route("/people/permissions", post(people::permissions))
+        .route("/profiles/dialog", post(profiles::dialog))
+        .route("/profiles/set", post(profiles::set))
+        .route("/profiles/delete", post(profiles::delete))
+        .route("/profiles/apply-dialog", post(profiles::apply_dialog))
+        .route("/profiles/apply", post(profiles::apply))
         .route("/bulk/details", post(bulk::details))
         .route("/bulk/resume", post(bulk::resume))
         .route("/bulk/again", post(bulk::again))

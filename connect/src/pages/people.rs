@@ -1,20 +1,22 @@
-//! People, for administrators: activate, deactivate, disable for a time, rank. They see accounts, never data.
+//! People, for administrators: activate, deactivate, disable for a time, rank, what the system lets them do. They see accounts, never data.
 
 use std::cmp::Ordering;
 
 use askama::Template;
 use axum::response::Response;
 use serde::Serialize;
+use ticrypt_api::profile::ProfileLabel;
 use ticrypt_api::user::UserView;
 use ticrypt_client::clock;
-use ticrypt_client::users::{StateChange, change_states};
+use ticrypt_client::users::{StateChange, change_states, is_given, set_permissions};
 use ticrypt_crypto::Digest;
 use ticrypt_crypto::bundle::Fingerprint;
 use ticrypt_crypto::statement::Action as Statement;
-use ticrypt_types::{Rank, Timestamp, UserName, UserState};
+use ticrypt_types::{Permission, Rank, Timestamp, UserName, UserState};
 
-use super::vault::day;
-use super::{Inside, Visit};
+use super::permissions::{self, Heading};
+use super::vault::{day, shown};
+use super::{Inside, Visit, profiles};
 use crate::desk::Office;
 use crate::fields::Fields;
 use crate::table::{self, Cell, Column, Filter, Row};
@@ -39,6 +41,15 @@ impl Person {
         }
     }
 
+    /// Whoever has other permissions by now than the profile gives is not just like it.
+    fn profile(&self) -> String {
+        let word = |label: &ProfileLabel| {
+            let name = shown(label.name.as_str());
+            if label.exact { name } else { format!("{name}, changed") }
+        };
+        self.0.profile.as_ref().map(word).unwrap_or_default()
+    }
+
     fn fingerprint(&self) -> String {
         Fingerprint(Digest::new(self.0.fingerprint.0)).to_string()
     }
@@ -50,6 +61,7 @@ impl Row for Person {
         Column::shown("name", "Name"),
         Column::shown("state", "State"),
         Column::shown("rank", "Rank"),
+        Column::shown("profile", "Profile"),
         Column::shown("login", "Last login"),
         Column::shown("created", "Registered"),
         Column::shown("reason", "Reason"),
@@ -84,9 +96,10 @@ impl Row for Person {
                 Cell::badge(tone, text)
             }
             "rank" => Cell::Text(view.rank.to_string()),
+            "profile" => Cell::Text(self.profile()),
             "login" => Cell::Time(view.last_login_ms.unwrap_or(Timestamp::ABSENT)),
             "created" => Cell::Time(view.created_ms),
-            "reason" => Cell::Text(view.reason.as_deref().map(super::vault::shown).unwrap_or_default()),
+            "reason" => Cell::Text(view.reason.as_deref().map(shown).unwrap_or_default()),
             "until" => Cell::Time(self.disabled_until().unwrap_or(Timestamp::ABSENT)),
             "generation" => Cell::Text(view.generation.to_string()),
             "id" => Cell::Code(view.user.to_string()),
@@ -99,6 +112,7 @@ impl Row for Person {
         match column {
             "state" => self.state().1.cmp(other.state().1),
             "rank" => a.rank.cmp(&b.rank),
+            "profile" => self.profile().cmp(&other.profile()),
             "login" => a.last_login_ms.cmp(&b.last_login_ms),
             "created" => a.created_ms.cmp(&b.created_ms),
             "reason" => a.reason.cmp(&b.reason),
@@ -124,30 +138,57 @@ impl Row for Person {
     }
 }
 
-const ACTIONS: &[Action] = &[
-    Action {
-        title: "Activate…",
-        icon: "user-check",
-        dialog: "/people/activate-dialog",
-        one: true,
-        needs: "pending",
-        first: true,
-        ..Action::NONE
-    },
-    Action {
-        title: "Activate again…",
-        icon: "user-check",
-        dialog: "/people/activate-dialog",
-        one: true,
-        needs: "inactive",
-        ..Action::NONE
-    },
-    Action { title: "Change rank…", icon: "shield-check", dialog: "/people/role-dialog", ..Action::NONE },
-    Action { title: "Disable for a time…", icon: "clock", dialog: "/people/disable-dialog", needs: "active", ..Action::NONE },
-    Action { title: "Enable again", icon: "user-check", act: "/people/enable", needs: "disabled", ..Action::NONE },
-    Action { title: "Accept new keys…", icon: "key", dialog: "/people/reset-dialog", one: true, needs: "active", ..Action::NONE },
-    Action { title: "What they reach", icon: "list-tree", act: "/reach/open", one: true, ..Action::NONE },
-    Action { title: "Deactivate…", icon: "user-off", dialog: "/people/deactivate-dialog", danger: true, ..Action::NONE },
+/// What is done to accounts, by whom: a rank brings no permission.
+const ACTIONS: &[(Option<Permission>, Action)] = &[
+    (
+        Some(Permission::UserActivate),
+        Action {
+            title: "Activate…",
+            icon: "user-check",
+            dialog: "/people/activate-dialog",
+            one: true,
+            needs: "pending",
+            first: true,
+            ..Action::NONE
+        },
+    ),
+    (
+        Some(Permission::UserActivate),
+        Action {
+            title: "Activate again…",
+            icon: "user-check",
+            dialog: "/people/activate-dialog",
+            one: true,
+            needs: "inactive",
+            ..Action::NONE
+        },
+    ),
+    (Some(Permission::UserRank), Action { title: "Change rank…", icon: "shield-check", dialog: "/people/role-dialog", ..Action::NONE }),
+    (
+        Some(Permission::UserPermissions),
+        Action { title: "Apply a profile…", icon: "lock-open", dialog: "/people/profile-dialog", ..Action::NONE },
+    ),
+    (
+        Some(Permission::UserPermissions),
+        Action { title: "Permissions…", icon: "settings", dialog: "/people/permissions-dialog", one: true, ..Action::NONE },
+    ),
+    (
+        Some(Permission::UserDisable),
+        Action { title: "Disable for a time…", icon: "clock", dialog: "/people/disable-dialog", needs: "active", ..Action::NONE },
+    ),
+    (
+        Some(Permission::UserDisable),
+        Action { title: "Enable again", icon: "user-check", act: "/people/enable", needs: "disabled", ..Action::NONE },
+    ),
+    (
+        Some(Permission::UserReset),
+        Action { title: "Accept new keys…", icon: "key", dialog: "/people/reset-dialog", one: true, needs: "active", ..Action::NONE },
+    ),
+    (None, Action { title: "What they reach", icon: "list-tree", act: "/reach/open", one: true, ..Action::NONE }),
+    (
+        Some(Permission::UserDeactivate),
+        Action { title: "Deactivate…", icon: "user-off", dialog: "/people/deactivate-dialog", danger: true, ..Action::NONE },
+    ),
 ];
 
 #[derive(Template)]
@@ -164,6 +205,10 @@ pub async fn page(Visit(office): Visit) -> Result<Response> {
     administrator(&office)?;
     let people = office.session().users.list(None).await?;
     let rows: Vec<_> = people.into_iter().map(Person).collect();
+    let offered = |(permission, action): &(Option<Permission>, Action)| {
+        permission.is_none_or(|permission| is_given(&office.user, permission)).then_some(*action)
+    };
+    let actions: Vec<Action> = ACTIONS.iter().filter_map(offered).collect();
     let look = Look {
         one: "person",
         many: "people",
@@ -171,7 +216,7 @@ pub async fn page(Visit(office): Visit) -> Result<Response> {
         empty_icon: "users-group",
         empty: "Nobody",
         empty_hint: "No account fits.",
-        actions: ACTIONS,
+        actions: &actions,
         ..Look::PLAIN
     };
     ui::html(&Page {
@@ -205,6 +250,8 @@ struct ActivateDialog {
     name: String,
     fingerprint: String,
     registered: String,
+    /// To apply at once: marks and names.
+    profiles: Vec<(String, String)>,
 }
 
 /// `POST /people/activate-dialog`.
@@ -215,6 +262,7 @@ pub async fn activate_dialog(Inside(office): Inside, fields: Fields) -> Result<R
         name: view.name.to_string(),
         fingerprint: Fingerprint(Digest::new(view.fingerprint.0)).to_string(),
         registered: ticrypt_client::show::time(view.created_ms),
+        profiles: profiles::choices(&office).await?,
     })
 }
 
@@ -227,9 +275,20 @@ pub async fn activate(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let compared = fields.fingerprint("fingerprint")?;
     let session = office.session();
     let view = session.users.find(&name).await?;
-    let change = StateChange { view, action: Statement::Activate, reason: String::new(), new_bundle: None };
+    let profile = match fields.get("profile").filter(|mark| !mark.is_empty()) {
+        Some(mark) => Some(profiles::as_read(session, mark).await?),
+        None => None,
+    };
+    let change = StateChange { view: view.clone(), action: Statement::Activate, reason: String::new(), new_bundle: None };
     session.users.change_state(&*session.keys, change, Some(compared)).await?;
-    Ok(Done::rows(format!("{name} is active.")))
+    let mut tally = Tally::default();
+    if let Some(profile) = profile
+        && let Err(trouble) = profiles::give(session, &profile, &[&view], &mut tally).await
+    {
+        // The account is active all the same.
+        tally.notes.push(format!("{name}: {}", trouble.message()).into());
+    }
+    Ok(Done { notes: tally.notes, ..Done::rows(format!("{name} is active.")) })
 }
 
 #[derive(Template)]
@@ -272,6 +331,8 @@ enum Kind {
     Reason,
     Until,
     Rank,
+    /// Marks and names of those to choose from.
+    Profile(Vec<(String, String)>),
 }
 
 async fn change_dialog(
@@ -303,6 +364,12 @@ pub async fn disable_dialog(Inside(office): Inside, fields: Fields) -> Result<Re
 /// `POST /people/role-dialog`.
 pub async fn role_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
     change_dialog(&office, &fields, "Change the rank of", "/people/role", "Change", Kind::Rank).await
+}
+
+/// `POST /people/profile-dialog`.
+pub async fn profile_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
+    let kind = Kind::Profile(profiles::choices(&office).await?);
+    change_dialog(&office, &fields, "Apply a profile to", "/people/profile", "Apply", kind).await
 }
 
 /// Who could not be changed is told.
@@ -338,4 +405,49 @@ pub async fn enable(Inside(office): Inside, fields: Fields) -> Result<Done> {
 pub async fn role(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let rank = Rank::from_word(fields.need("rank")?).ok_or_else(|| Trouble::invalid("choose a rank"))?;
     change(&office, &fields, Statement::Role(rank), "", &format!("{rank} now")).await
+}
+
+/// `POST /people/profile`.
+pub async fn profile(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let chosen = chosen(&office, &fields).await?;
+    let profile = profiles::as_read(office.session(), fields.need("profile")?).await?;
+    let mut tally = Tally::default();
+    profiles::give(office.session(), &profile, &chosen.iter().collect::<Vec<_>>(), &mut tally).await?;
+    Ok(tally.told("Applied to", "person", "people"))
+}
+
+/// What the system lets one person do.
+#[derive(Template)]
+#[template(path = "people_permissions.html")]
+struct PermissionsDialog {
+    name: String,
+    /// As they were read.
+    had: u64,
+    headings: Vec<Heading>,
+}
+
+/// `POST /people/permissions-dialog`.
+pub async fn permissions_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
+    let chosen = chosen(&office, &fields).await?;
+    let [view] = chosen.as_slice() else { return Err(Trouble::invalid("choose one person; several are given a profile")) };
+    let headings = permissions::headings(&office.user, view.permissions);
+    ui::html(&PermissionsDialog { name: view.name.to_string(), had: view.permissions.bits(), headings })
+}
+
+/// `POST /people/permissions`.
+pub async fn permissions(Inside(office): Inside, fields: Fields) -> Result<Done> {
+    let chosen = chosen(&office, &fields).await?;
+    let [view] = chosen.as_slice() else { return Err(Trouble::invalid("choose one person; several are given a profile")) };
+    // All of them are sent: what somebody else gave or took meanwhile would be undone.
+    if view.permissions.bits() != fields.parsed::<u64>("had", "a set of permissions")? {
+        return Err(Trouble::invalid(format!("the permissions of {} were changed meanwhile; open this again", view.name)));
+    }
+    let wanted = permissions::chosen(&fields)?;
+    if wanted == view.permissions {
+        return Ok(Done::said("Nothing was changed."));
+    }
+    for result in set_permissions(office.session(), &[(view.user, wanted)], &|_| ()).await? {
+        result?;
+    }
+    Ok(Done::rows(format!("The permissions of {} are changed.", view.name)))
 }

@@ -6,7 +6,7 @@ use thirtyfour::Key;
 use ticrypt_browser_tests::{Browser, Desk, System, in_the_vault, row};
 use ticrypt_e2e::system::Options;
 
-const PAGES: [&str; 24] = [
+const PAGES: [&str; 25] = [
     "/vault",
     "/vault/details?at=/notes.txt",
     "/vault/access?at=/notes.txt",
@@ -26,6 +26,7 @@ const PAGES: [&str; 24] = [
     "/requirements",
     "/levels",
     "/people",
+    "/profiles",
     "/sessions",
     "/bulk",
     "/audit",
