@@ -170,6 +170,9 @@ struct Name {
     name: String,
 }
 
+/// Rows of an answer that are read ahead of whoever takes them, from SQLite.
+const ROWS_AHEAD: usize = 4_096;
+
 fn connect_options(url: &str, options: &Options, reading: bool) -> Result<ConnectOptions, StoreError> {
     let mut connect;
     if let Some(path) = url.strip_prefix("sqlite://") {
@@ -190,6 +193,8 @@ fn connect_options(url: &str, options: &Options, reading: bool) -> Result<Connec
             // A batch of nodes changes a page of every index for nearly each of its rows, the next batch the same pages again: they are
             // written once per batch if the cache holds them (KiB), and once per many batches to their place if the log may be long (pages).
             if reading {
+                // Rows come from a thread of their own: with room for a page of a listing it need not wait to be asked for more of them.
+                let sqlite = sqlite.row_buffer_size(ROWS_AHEAD);
                 // The entries of one directory lie all over the file, several on a page.
                 sqlite.pragma("query_only", "ON").pragma("cache_size", "-8192")
             } else {

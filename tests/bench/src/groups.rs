@@ -59,8 +59,15 @@ async fn timed(place: &Place, files: usize, entries: usize) -> Result<serde_json
     vault.groups().add(group, &[(last.clone(), GroupPermissions::USER)]).await?;
     let added = start.elapsed();
 
+    // Out, with a new key for those who stay: from here on the server gives no key to who was taken out.
+    let out = |person: &Person| vec![GroupChange { user: person.user, step: GroupStep::Remove }];
     let start = Instant::now();
-    vault.change_group(group, vec![GroupChange { user: last.user, step: GroupStep::Remove }]).await?;
+    vault.groups().change(group, out(last)).await?;
+    let out_after = start.elapsed();
+
+    // The whole command: new keys for the directory as well, once the log shows the group's new head.
+    let start = Instant::now();
+    vault.change_group(group, out(&members.last().context("nobody")?.0)).await?;
     let removed = start.elapsed();
 
     let start = Instant::now();
@@ -73,7 +80,7 @@ async fn timed(place: &Place, files: usize, entries: usize) -> Result<serde_json
 
     let opened = mixed(&vault, &root, projects, entries).await?;
     Ok(serde_json::json!({
-        "files": files, "members": MEMBERS + 1, "added_ms": ms(added), "removed_ms": ms(removed), "first_write_ms": ms(written),
+        "files": files, "members": MEMBERS + 1, "added_ms": ms(added), "out_ms": ms(out_after), "removed_ms": ms(removed), "first_write_ms": ms(written),
         "rekeyed_s": rekeyed.as_secs_f64(), "entries": entries, "tagged": 2 * TAGGED,
         "listed_ms": opened.listed, "names_ms": opened.names, "whole_ms": opened.whole,
     }))
