@@ -45,6 +45,23 @@ fn a_federal_project_and_its_states() {
     assert_eq!(found["restrictions"][0], "no-download");
     assert_eq!(ada.json(&["project", "members", "Florida"]).as_array().unwrap().len(), 1, "one sees oneself");
 
+    // Into several at once, those above first; who is in one stays there as they are.
+    let bob = enrol(&backend, &admin, "bob");
+    let rows = pi.json(&["project", "add", "Texas", "bob", "ada", "--also", "Federal", "Florida"]);
+    let told = |row: &serde_json::Value| ["person", "project", "result"].map(|name| row[name].as_str().unwrap().to_owned()).join(" ");
+    let of_bob = |row: &String| row.starts_with("bob");
+    let all: Vec<String> = rows.as_array().unwrap().iter().map(told).collect();
+    assert_eq!(
+        all.iter().filter(|row| of_bob(row)).collect::<Vec<_>>(),
+        ["bob Federal added", "bob Federal/Florida added", "bob Federal/Texas added"]
+    );
+    assert!(all.iter().filter(|row| !of_bob(row)).all(|row| row.ends_with("skipped")) && all.len() == 6, "{all:?}");
+    pi.run(&["project", "add", "Texas", "bob", "--also", "Nowhere"]).fails(4, "there is no project Nowhere");
+    assert_eq!(bob.json(&["project", "list"]).as_array().unwrap().len(), 3);
+    for project in ["Texas", "Florida", "Federal"] {
+        pi.run(&["project", "remove", project, "bob"]).ok();
+    }
+
     // A project shares nothing by itself: everybody in it is named at once, by who sees them.
     pi.run(&["mkdir", "/study"]).ok();
     let shared = pi.json(&["share", "/study", "--members-of", "Texas"]);

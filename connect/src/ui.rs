@@ -292,6 +292,14 @@ pub struct Note {
     pub offer: Option<Offer>,
 }
 
+impl Note {
+    /// The same, of one of several things.
+    #[must_use]
+    pub fn within(self, what: &str) -> Self {
+        Self { text: format!("{what}: {}", self.text), ..self }
+    }
+}
+
 impl From<String> for Note {
     fn from(text: String) -> Self {
         Self { text, offer: None }

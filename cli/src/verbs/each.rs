@@ -37,6 +37,9 @@ pub(super) fn outcomes(found: Vec<Found>, results: Vec<Result<(), ClientError>>,
 #[derive(Serialize)]
 pub(super) struct Done {
     pub person: UserName,
+    /// Where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     pub result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -45,17 +48,22 @@ pub(super) struct Done {
 /// `word` if it was done.
 pub(super) fn outcome(person: UserName, result: Result<(), ClientError>, word: &'static str) -> Done {
     match result {
-        Ok(()) => Done { person, result: word, message: None },
-        Err(error) if error.code() == ALREADY_MEMBER => Done { person, result: "skipped", message: Some(error.to_string()) },
-        Err(error) => Done { person, result: "failed", message: Some(error.to_string()) },
+        Ok(()) => Done { person, project: None, result: word, message: None },
+        Err(error) if error.code() == ALREADY_MEMBER => Done { person, project: None, result: "skipped", message: Some(error.to_string()) },
+        Err(error) => Done { person, project: None, result: "failed", message: Some(error.to_string()) },
     }
 }
 
 /// Each person's result; that one failed is told when all were tried.
 pub(super) fn report(done: Vec<Done>, context: &Context) -> anyhow::Result<()> {
-    context.output.table(&done, &["PERSON", "RESULT", ""], |one| {
-        vec![one.person.to_string(), one.result.to_owned(), one.message.clone().unwrap_or_default()]
-    })?;
+    let said = |one: &Done| one.message.clone().unwrap_or_default();
+    if done.iter().any(|one| one.project.is_some()) {
+        context.output.table(&done, &["PERSON", "PROJECT", "RESULT", ""], |one| {
+            vec![one.person.to_string(), one.project.clone().unwrap_or_default(), one.result.to_owned(), said(one)]
+        })?;
+    } else {
+        context.output.table(&done, &["PERSON", "RESULT", ""], |one| vec![one.person.to_string(), one.result.to_owned(), said(one)])?;
+    }
     let failed = done.iter().filter(|one| one.result == "failed").count();
     if failed > 0 {
         return Err(ClientError::refused("partly", format!("{failed} of {} failed; see above", done.len())).into());

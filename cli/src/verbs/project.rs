@@ -3,12 +3,12 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use ticrypt_api::project::{MemberRefused, MemberView, ProjectAbout, ProjectView};
-use ticrypt_client::project::{self, Admission, Projects, Terms};
+use ticrypt_client::project::{self, Projects, Terms};
 use ticrypt_client::{ClientError, Session, certification};
-use ticrypt_types::{Colour, MemberRole, Restrictions, Tag, Timestamp, Title, UserId, UserName};
+use ticrypt_types::{Colour, MemberRole, ProjectId, Restrictions, Tag, Timestamp, Title, UserId, UserName};
 
 use crate::context::Context;
-use crate::verbs::each::{Done, look_up, outcome, report, users};
+use crate::verbs::each::{Done, Found, look_up, outcome, report, users};
 use crate::verbs::join;
 use crate::verbs::work::moment;
 
@@ -98,6 +98,9 @@ pub struct Add {
     project: String,
     #[arg(required = true, value_name = "PERSON")]
     people: Vec<UserName>,
+    /// Add them to these projects as well, on the same terms
+    #[arg(long, num_args = 1.., value_name = "PROJECT")]
+    also: Vec<String>,
     #[command(flatten)]
     terms: OnTerms,
     /// Change the terms of those who are members already, instead of leaving them as they are
@@ -284,15 +287,35 @@ fn members(members: &[MemberView], context: &Context) -> anyhow::Result<()> {
 
 async fn add(add: Add, session: &Session, context: &Context) -> anyhow::Result<()> {
     let projects = Projects::load(session).await?;
-    let view = projects.find(&add.project)?;
+    let into = std::iter::once(&add.project).chain(&add.also).map(|text| Ok(projects.find(text)?.project));
+    let into = into.collect::<Result<Vec<_>, ClientError>>()?;
     let terms = Terms { update: add.update, ..add.terms.read()? };
-    let admission = Admission { project: view.project, terms, above: add.above };
     let found = look_up(session, add.people).await;
     let people = users(&found);
-    let bar = context.output.count_bar(people.len() as u64, "adding");
-    let refused = project::admit(session, &projects, &admission, &people, &|done| bar.set_position(done as u64)).await?;
+    let bar = context.output.count_bar((into.len() * people.len()) as u64, "adding");
+    let step = |done| bar.set_position(done as u64);
+    let mut admitted = project::admit_to_each(session, &projects, &into, terms, add.above, &people, &step).await;
     bar.finish_and_clear();
-    report(found.into_iter().map(|(name, user)| told(name, user, &refused, "added")).collect(), context)
+    if let [(_, admitted)] = &mut admitted[..] {
+        let refused = std::mem::replace(admitted, Ok(Vec::new()))?;
+        return report(found.into_iter().map(|(name, user)| told(name, user, &refused, "added")).collect(), context);
+    }
+    report(admitted.into_iter().flat_map(|(project, admitted)| in_project(project, admitted, &found, &projects)).collect(), context)
+}
+
+/// What came of everybody in one of several projects.
+fn in_project(project: ProjectId, admitted: Result<Vec<MemberRefused>, ClientError>, found: &[Found], projects: &Projects) -> Vec<Done> {
+    let path = projects.get(project).map(|view| projects.path(view));
+    let again = |error: &ClientError| ClientError::refused(error.code(), error.to_string());
+    let of = |(name, user): &Found| {
+        let user = user.as_ref().copied().map_err(again);
+        let done = match &admitted {
+            Ok(refused) => told(name.clone(), user, refused, "added"),
+            Err(error) => outcome(name.clone(), user.and_then(|_| Err(again(error))), "added"),
+        };
+        Done { project: path.clone(), ..done }
+    };
+    found.iter().map(of).collect()
 }
 
 async fn remove(text: &str, people: Vec<UserName>, session: &Session, context: &Context) -> anyhow::Result<()> {

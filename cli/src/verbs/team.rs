@@ -278,7 +278,12 @@ async fn remove(named: Named, teams: &Teams, session: &Session, context: &Contex
             Err(error) => Err(error),
         };
         done.push(match result {
-            Ok(true) => Done { person: name, result: "removed", message: Some("it was their last team; they are inactive now".to_owned()) },
+            Ok(true) => Done {
+                person: name,
+                project: None,
+                result: "removed",
+                message: Some("it was their last team; they are inactive now".to_owned()),
+            },
             result => outcome(name, result.map(drop), "removed"),
         });
     }

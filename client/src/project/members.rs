@@ -147,6 +147,26 @@ pub async fn admit(
     Ok(refused)
 }
 
+/// The same people into several projects on the same terms, those above before those below. Gives of each project who was refused, or why nobody came in.
+pub async fn admit_to_each(
+    session: &Session,
+    projects: &Projects,
+    into: &[ProjectId],
+    terms: Terms,
+    above: bool,
+    people: &[UserId],
+    step: Step<'_>,
+) -> Vec<(ProjectId, Result<Vec<MemberRefused>>)> {
+    let order = projects.in_order().into_iter().map(|(_, view)| view.project).filter(|project| into.contains(project));
+    let mut all = Vec::with_capacity(into.len());
+    for project in order {
+        let before = all.len() * people.len();
+        let admitted = admit(session, projects, &Admission { project, terms, above }, people, &|done| step(before + done)).await;
+        all.push((project, admitted));
+    }
+    all
+}
+
 /// The code of the refusal for who is a member, where nothing is to be changed.
 pub const ALREADY_MEMBER: &str = "already_member";
 

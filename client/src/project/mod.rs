@@ -13,7 +13,9 @@ use ticrypt_crypto::working_set::WorkingSetPayload;
 use ticrypt_types::name::Harmless;
 use ticrypt_types::{Operation, ProjectId, Tag, Title, UserId};
 
-pub use members::{ALREADY_MEMBER, Admission, Changes, Step, Terms, admit, change_members, members, proven_members, take_out};
+pub use members::{
+    ALREADY_MEMBER, Admission, Changes, Step, Terms, admit, admit_to_each, change_members, members, proven_members, take_out,
+};
 pub use roster::Rosters;
 
 use crate::error::{ClientError, Kind, Result};

@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use askama::Template;
 use axum::response::Response;
 use serde::Serialize;
-use ticrypt_api::project::{MemberRefused, MemberView};
-use ticrypt_client::project::{self, ALREADY_MEMBER, Admission, Changes, Projects, Terms};
+use ticrypt_api::project::{MemberRefused, MemberView, ProjectView};
+use ticrypt_client::project::{self, ALREADY_MEMBER, Changes, Projects, Terms};
 use ticrypt_client::{ClientError, Session};
 use ticrypt_types::{MemberRole, ProjectId, Restrictions, Timestamp, UserId, UserName};
 
@@ -167,7 +167,7 @@ struct Form {
     title: String,
     action: &'static str,
     button: &'static str,
-    project: String,
+    projects: Vec<String>,
     /// Of members: who they are. Of people to come: nobody yet.
     names: Vec<String>,
     manager: bool,
@@ -183,21 +183,38 @@ fn withheld(restrictions: Restrictions) -> Vec<(&'static str, &'static str, bool
     WITHHELD.iter().map(|(word, reads)| (*word, *reads, words.contains(word))).collect()
 }
 
-/// `POST /projects/members/add-dialog`.
-pub async fn add_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
-    let projects = Projects::load(office.session()).await?;
-    let view = projects.get(id(&fields)?).ok_or_else(gone)?;
+/// The form for people to come into these projects.
+fn adding(projects: &Projects, into: &[&ProjectView]) -> Result<Response> {
+    let title = match into {
+        [one] => format!("Add people to {}", shown(&projects.path(one))),
+        several => format!("Add people to {}", ui::count(several.len(), "project", "projects")),
+    };
     ui::html(&Form {
-        title: format!("Add people to {}", shown(&projects.path(view))),
+        title,
         action: "/projects/members/add",
         button: "Add",
-        project: view.project.to_string(),
+        projects: into.iter().map(|view| view.project.to_string()).collect(),
         names: Vec::new(),
         manager: false,
         withheld: withheld(Restrictions::NONE),
         until: String::new(),
-        has_above: view.parent.is_some(),
+        has_above: into.iter().any(|view| view.parent.is_some()),
     })
+}
+
+/// `POST /projects/add-dialog`: to the selected projects, all on the same terms.
+pub async fn add_to_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
+    let projects = Projects::load(office.session()).await?;
+    let keys = table::selection(&office.sheets, &fields).await?;
+    let into = keys.iter().map(|key| key.parse().ok().and_then(|id| projects.get(id)).ok_or_else(gone)).collect::<Result<Vec<_>>>()?;
+    adding(&projects, &into)
+}
+
+/// `POST /projects/members/add-dialog`.
+pub async fn add_dialog(Inside(office): Inside, fields: Fields) -> Result<Response> {
+    let projects = Projects::load(office.session()).await?;
+    let view = projects.get(id(&fields)?).ok_or_else(gone)?;
+    adding(&projects, &[view])
 }
 
 /// What a form says of the terms.
@@ -241,17 +258,39 @@ pub async fn add(Inside(office): Inside, fields: Fields) -> Result<Done> {
     let (role, restrictions, expires_ms) = terms(&fields)?;
     let (update, above) = (fields.get("there") == Some("update"), fields.is_set("above"));
     let terms = Terms { role, restrictions, expires_ms, update };
-    let admission = Admission { project: id(&fields)?, terms, above };
+    let into = fields.each("project").map(|id| id.parse().map_err(|_| gone())).collect::<Result<Vec<ProjectId>>>()?;
     let mut tally = Tally::default();
     let (names, users) = look_up(session, fields.need("people")?, &mut tally).await;
     let found: Vec<(UserId, String)> = users.iter().copied().zip(names).collect();
     let mut notes = tally.notes;
-    let refused = project::admit(session, &projects, &admission, &users, &|_| ()).await?;
-    let added = found.len() - refused.len();
-    let (there, failed): (Vec<_>, Vec<_>) = refused.into_iter().partition(|one| one.code == ALREADY_MEMBER);
-    notes.extend(told(&found, &failed));
-    let skipped = if there.is_empty() { String::new() } else { format!(" {} in it already.", ui::count(there.len(), "was", "were")) };
-    let toast = Some(format!("Added {}; it counts from their next login.{skipped}", ui::count(added, "person", "people")));
+    let several = into.len() > 1;
+    let (mut added, mut there) = (0, 0);
+    for (project, admitted) in project::admit_to_each(session, &projects, &into, terms, above, &users, &|_| ()).await {
+        let path = projects.get(project).filter(|_| several).map(|view| shown(&projects.path(view)));
+        let refused = match (admitted, &path) {
+            (Ok(refused), _) => refused,
+            // Of several the others are done, or not, by themselves.
+            (Err(error), Some(path)) => {
+                notes.push(format!("{path}: {error}").into());
+                continue;
+            }
+            (Err(error), None) => return Err(error.into()),
+        };
+        added += found.len() - refused.len();
+        let (already, failed): (Vec<_>, Vec<_>) = refused.into_iter().partition(|one| one.code == ALREADY_MEMBER);
+        there += already.len();
+        notes.extend(told(&found, &failed).into_iter().map(|note| match &path {
+            Some(path) => note.within(path),
+            None => note,
+        }));
+    }
+    let what = if several {
+        format!("{} in {} projects", ui::count(added, "membership", "memberships"), into.len())
+    } else {
+        ui::count(added, "person", "people")
+    };
+    let skipped = if there == 0 { String::new() } else { format!(" {} in it already.", ui::count(there, "was", "were")) };
+    let toast = Some(format!("Added {what}; it counts from their next login.{skipped}"));
     Ok(Done { toast, notes, reload: Some("page"), ..Done::default() })
 }
 
@@ -278,7 +317,7 @@ pub async fn change_dialog(Inside(office): Inside, fields: Fields) -> Result<Res
         title: format!("Terms of {who}"),
         action: "/projects/members/change",
         button: "Change",
-        project: project.to_string(),
+        projects: vec![project.to_string()],
         manager: first.role == MemberRole::Manager,
         withheld: withheld(first.restrictions),
         until: first.expires_ms.map(|at| at.to_string().chars().take(10).collect()).unwrap_or_default(),

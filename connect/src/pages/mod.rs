@@ -146,6 +146,7 @@ pub fn actions() -> Router<Shared> {
         .route("/projects/change", post(projects::change))
         .route("/projects/delete", post(projects::delete))
         .route("/projects/work", post(projects::work))
+        .route("/projects/add-dialog", post(members::add_to_dialog))
         .route("/projects/members/add-dialog", post(members::add_dialog))
         .route("/projects/members/add", post(members::add))
         .route("/projects/members/change-dialog", post(members::change_dialog))

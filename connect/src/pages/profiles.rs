@@ -162,7 +162,9 @@ pub async fn dialog(Inside(office): Inside, fields: Fields) -> Result<Response> 
         Some(id) => Some(profile::find(office.session(), id).await?),
         None => None,
     };
-    let given = before.as_ref().map_or(Permissions::NONE, |view| view.about.permissions);
+    // A new one begins with what a new account has: whoever gets a profile without that could do nothing any more.
+    let basic = || Permissions::basic().iter().filter(|one| is_given(&office.user, *one)).collect();
+    let given = before.as_ref().map_or_else(basic, |view| view.about.permissions);
     ui::html(&Form {
         mark: before.as_ref().map(mark),
         name: before.as_ref().map(|view| view.about.name.to_string()).unwrap_or_default(),

@@ -131,6 +131,7 @@ impl Row for Project {
 
 const ACTIONS: &[Action] = &[
     Action { title: "Work here", icon: "tag", act: "/projects/work", needs: "ready", ..Action::NONE },
+    Action { title: "Add people…", icon: "user-plus", dialog: "/projects/add-dialog", needs: "manages", ..Action::NONE },
     Action { title: "New project below…", icon: "plus", dialog: "/projects/new-dialog", one: true, needs: "manages", ..Action::NONE },
     Action {
         title: "Change…", icon: "pencil", dialog: "/projects/change-dialog", one: true, needs: "manages", key: "F2", ..Action::NONE

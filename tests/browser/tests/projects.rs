@@ -118,6 +118,21 @@ async fn a_project_is_made_and_people_come_and_go() {
     browser.see(&row("ben", "")).await.unwrap();
     browser.picture("members").await.unwrap();
     assert_eq!(browser.axe().await.unwrap(), Vec::<String>::new());
+
+    // Into several at once, those above first; the one below is run from the next login on as well.
+    browser.click("button[aria-label=Lock]").await.unwrap();
+    browser.unlock().await.unwrap();
+    browser.go("/projects").await.unwrap();
+    browser.see(&row(&key, "")).await.unwrap();
+    let below = "return [...document.querySelectorAll('tr[data-key]')].map((row) => row.dataset.key).find((key) => key !== arguments[0])";
+    let below = browser.run(&below.replace("arguments[0]", &format!("'{key}'"))).await.unwrap().as_str().unwrap().to_owned();
+    browser.click(&row(&key, " .tbl-check")).await.unwrap();
+    browser.with_row(&below, "Add people").await.unwrap();
+    browser.read("Add people to 2 projects").await.unwrap();
+    browser.fill("#people", "ada ben").await.unwrap();
+    browser.picture("projects-add").await.unwrap();
+    browser.click("dialog button[type=submit]").await.unwrap();
+    browser.read("Added 3 memberships in 2 projects; it counts from their next login. 1 was in it already.").await.unwrap();
     browser.close().await.unwrap();
 }
 
