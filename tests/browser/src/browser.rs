@@ -132,6 +132,22 @@ impl Browser {
         }
     }
 
+    /// Checks a box. Where the page moves under the pointer, a click goes beside it, and is made again.
+    pub async fn check(&self, selector: &str) -> Result<()> {
+        let began = Instant::now();
+        let script = format!("return document.querySelector({}).checked", json!(selector));
+        loop {
+            self.click(selector).await?;
+            if self.run(&script).await? == json!(true) {
+                return Ok(());
+            }
+            if began.elapsed() > PATIENCE {
+                bail!("`{selector}` does not stay checked");
+            }
+            pause().await;
+        }
+    }
+
     pub async fn fill(&self, selector: &str, text: &str) -> Result<()> {
         let field = self.see(selector).await?;
         field.clear().await?;
@@ -270,7 +286,7 @@ impl Browser {
             self.click("form[data-send='/create'] summary").await?;
             self.fill("#code", code).await?;
         }
-        self.click("input[name=understood]").await?;
+        self.check("input[name=understood]").await?;
         self.click("form[data-send='/create'] button[type=submit]").await
     }
 
