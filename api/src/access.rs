@@ -82,6 +82,13 @@ pub struct PersonAccess {
     pub verdicts: Vec<Verdict>,
 }
 
+impl PersonAccess {
+    /// Whether they may do other things than there.
+    pub fn differs(&self, other: &Self) -> bool {
+        self.verdicts != other.verdicts
+    }
+}
+
 /// By what somebody has the key, whatever its tags say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -45,17 +45,14 @@ impl FileRole {
         }
         let actor = self.actor(caller).await?;
         let facts = self.facts_of(&actor, node).await?;
-        let group_owner = match facts.group {
-            Some(group) => self.store.group(group.group).await?.map(|group| group.owner),
-            None => None,
-        };
+        let group_owner = self.group_owner(&facts).await?;
         let owner = group_owner.unwrap_or(facts.owner);
         // Nobody in particular: about all of them, which is for the owner.
         let permitted = if about.is_empty() { vec![owner] } else { about.clone() };
         for user in permitted {
             let _permit = may_explain(&actor, &facts, user, group_owner, caller.now)?;
         }
-        let (asked, more) = if about.is_empty() { self.people_with_keys(&facts, caller.now).await? } else { (about.clone(), false) };
+        let (asked, more) = self.asked(&about, &facts, caller.now).await?;
         let loss = without.map(supposed);
         let mut people = Vec::with_capacity(asked.len());
         for user in asked {
@@ -67,6 +64,17 @@ impl FileRole {
             people.sort_by(|a, b| a.name.cmp(&b.name));
         }
         Ok(AccessExplainReply { tags: facts.label.lines().iter().filter_map(Line::project).collect(), people, more })
+    }
+
+    /// Who owns the group that it is in.
+    async fn group_owner(&self, facts: &NodeFacts) -> Result<Option<UserId>, FileError> {
+        let Some(group) = facts.group else { return Ok(None) };
+        Ok(self.store.group(group.group).await?.map(|group| group.owner))
+    }
+
+    /// Those who are named, or everybody with a key, and whether there are more of these.
+    async fn asked(&self, about: &[UserId], facts: &NodeFacts, now: Timestamp) -> Result<(Vec<UserId>, bool), FileError> {
+        if about.is_empty() { self.people_with_keys(facts, now).await } else { Ok((about.to_vec(), false)) }
     }
 
     /// The owner, the members of its group, and whoever holds a living share of it or above.
@@ -118,27 +126,21 @@ impl FileRole {
         }
         let actor = self.actor(caller).await?;
         actor.check(caller.now)?;
-        let after = page.as_deref().map(page::parse_after::<16>).transpose()?;
-        let after =
-            after.map(|id| NodeId::try_from(id).map_err(|_| FileError::Bound("the page token is not one of this list"))).transpose()?;
+        let after: Option<NodeId> = page::after_id(page.as_deref())?;
         let nodes = self.store.judged_apart(actor.user, after, THINGS_MAX).await?;
-        let all = (nodes.len() as u64) < THINGS_MAX;
-        let (mut things, mut asked, mut last) = (Vec::new(), 0, None);
-        let mut left = nodes.into_iter();
-        for node in left.by_ref() {
-            last = Some(node);
-            let facts = self.facts_of(&actor, node).await?;
-            if !facts.label.lines().is_empty() {
-                let (thing, people) = self.losses_of(&actor, facts, supposed(without), &about, caller.now).await?;
-                things.extend(thing);
-                asked += people;
-            }
+        let mut last = nodes.last().copied().filter(|_| nodes.len() as u64 == THINGS_MAX);
+        let (mut things, mut asked) = (Vec::new(), 0);
+        for facts in self.store.node_facts(actor.user, &nodes).await?.into_iter().filter(|facts| !facts.label.is_unlocked()) {
+            let node = facts.node;
+            let (thing, people) = self.losses_of(&actor, facts, supposed(without), &about, caller.now).await?;
+            things.extend(thing);
+            asked += people;
             if asked >= ASKED_MAX {
+                last = Some(node);
                 break;
             }
         }
-        let next = last.filter(|_| !all || left.len() > 0).map(|node| page::after(node.as_bytes()));
-        Ok(AccessLossesReply { things, next })
+        Ok(AccessLossesReply { things, next: last.map(|node| page::after(node.as_bytes())) })
     }
 
     /// What a loss takes of one thing, if it takes anything, and how many people were asked about.
@@ -150,21 +152,18 @@ impl FileRole {
         about: &[UserId],
         now: Timestamp,
     ) -> Result<(Option<ThingLosses>, usize), FileError> {
-        let group_owner = match facts.group {
-            Some(group) => self.store.group(group.group).await?.map(|group| group.owner),
-            None => None,
-        };
+        let group_owner = self.group_owner(&facts).await?;
         // The list is of one's own; what changed hands since is left out.
         if may_explain(actor, &facts, group_owner.unwrap_or(facts.owner), group_owner, now).is_err() {
             return Ok((None, 0));
         }
-        let (asked, more) = if about.is_empty() { self.people_with_keys(&facts, now).await? } else { (about.to_vec(), false) };
+        let (asked, more) = self.asked(about, &facts, now).await?;
         let mut people = Vec::new();
         for user in &asked {
             let account = self.store.user(*user).await?.ok_or(Denial::NotFound)?;
             let stands = self.stands(&account, facts.node, now).await?;
             let (is, would_be) = (view(&account, stands.explained(None, now)), view(&account, stands.explained(Some(loss), now)));
-            if is.verdicts != would_be.verdicts {
+            if would_be.differs(&is) {
                 people.push(PersonLosses { now: is, without: would_be });
             }
         }

@@ -28,6 +28,12 @@ pub(crate) fn parse_after<const N: usize>(token: &str) -> Result<[u8; N], FileEr
     decode(token)?.try_into().map_err(|_| BAD)
 }
 
+/// After which id a list goes on, if it does not begin.
+pub(crate) fn after_id<T: TryFrom<[u8; 16]>>(token: Option<&str>) -> Result<Option<T>, FileError> {
+    let after = token.map(parse_after::<16>).transpose()?;
+    after.map(|id| T::try_from(id).map_err(|_| BAD)).transpose()
+}
+
 fn decode(token: &str) -> Result<Vec<u8>, FileError> {
     if token.len() > 64 {
         return Err(BAD);

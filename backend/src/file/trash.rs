@@ -127,9 +127,7 @@ impl FileRole {
         if limit == 0 || limit > LIMIT_MAX {
             return Err(FileError::Bound("a page of the trash has 1 to 1000 entries"));
         }
-        let after = query.page.as_deref().map(page::parse_after::<16>).transpose()?;
-        let after =
-            after.map(|id| NodeId::try_from(id).map_err(|_| FileError::Bound("the page token is not one of this list"))).transpose()?;
+        let after: Option<NodeId> = page::after_id(query.page.as_deref())?;
         let actor = self.actor(caller).await?;
         actor.check(caller.now)?;
         let one_more = u64::from(limit) + 1;

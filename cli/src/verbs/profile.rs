@@ -1,5 +1,7 @@
 //! `ticrypt profile`: sets of permissions with names, and giving them to people.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use ticrypt_api::profile::{ProfileAbout, ProfileView};
@@ -154,49 +156,43 @@ async fn apply(apply: Apply, session: &Session, context: &Context) -> anyhow::Re
 /// Those named, in the order in which they are, and then those of teams and projects; nobody twice.
 async fn people(apply: &Apply, session: &Session) -> anyhow::Result<Vec<UserName>> {
     let mut people = apply.people.clone();
+    // Nobody changes their own account, and whoever says "everybody in the team" does not mean that.
+    let own = &session.me().name;
     if !apply.team.is_empty() {
         let teams = Teams::load(session).await?;
         for text in &apply.team {
-            people.extend(team::members(session, teams.find(text)?.team).await?.members.into_iter().map(|member| member.name));
+            let members = team::members(session, teams.find(text)?.team).await?.members;
+            people.extend(members.into_iter().map(|member| member.name).filter(|name| name != own));
         }
     }
     if !apply.project.is_empty() {
         let projects = Projects::load(session).await?;
         for text in &apply.project {
-            people.extend(project::members(session, projects.find(text)?.project).await?.into_iter().map(|member| member.name));
+            let members = project::members(session, projects.find(text)?.project).await?;
+            people.extend(members.into_iter().map(|member| member.name).filter(|name| name != own));
         }
     }
-    // Nobody changes their own account, and whoever says "everybody in the team" does not mean that.
-    let asked = apply.people.len();
-    let mut seen = std::collections::BTreeSet::new();
-    let own = &session.me().name;
-    let mut at = 0;
-    people.retain(|name| {
-        at += 1;
-        (at <= asked || name != own) && seen.insert(name.clone())
-    });
+    let mut seen = BTreeSet::new();
+    people.retain(|name| seen.insert(name.clone()));
     if people.is_empty() {
         return Err(ClientError::invalid("that is nobody; name people, a team with --team, or a project with --project").into());
     }
     Ok(people)
 }
 
-fn preview(profile: &ProfileView, found: &[Found], context: &Context) -> anyhow::Result<()> {
+fn preview<'a>(profile: &ProfileView, found: &'a [Found], context: &Context) -> anyhow::Result<()> {
     #[derive(Serialize)]
     struct Row<'a> {
         person: &'a UserName,
         gives: String,
         takes: String,
     }
-    let row = |(person, view): &'_ Found| match view {
-        Ok(view) => {
-            let (gives, takes) = profile::would_change(profile, view);
-            Ok((person.clone(), words(gives), words(takes)))
-        }
-        Err(error) => Err(ClientError::not_found(error.to_string())),
+    let row = |(person, view): &'a Found| -> Result<Row<'a>, ClientError> {
+        let view = view.as_ref().map_err(|error| ClientError::not_found(error.to_string()))?;
+        let (gives, takes) = profile::would_change(profile, view);
+        Ok(Row { person, gives: words(gives), takes: words(takes) })
     };
     let rows = found.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-    let rows: Vec<Row<'_>> = rows.iter().map(|(person, gives, takes)| Row { person, gives: gives.clone(), takes: takes.clone() }).collect();
     context.output.table(&rows, &["PERSON", "GIVES", "TAKES"], |row| vec![row.person.to_string(), row.gives.clone(), row.takes.clone()])
 }
 

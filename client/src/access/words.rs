@@ -142,7 +142,7 @@ pub fn can_then(person: &PersonAccess) -> String {
 pub fn losing<'a>(now: &'a AccessExplainReply, without: &'a AccessExplainReply) -> Vec<(&'a PersonAccess, &'a PersonAccess)> {
     let before = |person: &PersonAccess| now.people.iter().find(|before| before.user == person.user);
     let pairs = without.people.iter().filter_map(|person| Some((before(person)?, person)));
-    pairs.filter(|(before, person)| before.verdicts != person.verdicts).collect()
+    pairs.filter(|(before, person)| person.differs(before)).collect()
 }
 
 #[cfg(test)]

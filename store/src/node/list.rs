@@ -237,7 +237,7 @@ impl Store {
 }
 
 /// Every id is greater than no bytes.
-fn after_value(after: Option<NodeId>) -> Value {
+pub(super) fn after_value(after: Option<NodeId>) -> Value {
     after.map_or(Vec::new(), |id| id.as_bytes().to_vec()).into()
 }
 

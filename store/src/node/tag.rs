@@ -7,6 +7,7 @@ use ticrypt_policy::permit::NodeTag;
 use ticrypt_policy::{Label, Line};
 use ticrypt_types::{NodeId, ProjectId, UserId};
 
+use super::list::after_value;
 use super::{HeadNew, RekeyNode, ancestors_cte, subtree_cte};
 use crate::column::{bytes, id, number, placeholders};
 use crate::connect::Store;
@@ -88,8 +89,7 @@ impl Store {
         let sql = "SELECT n.id FROM nodes n WHERE n.trashed_ms IS NULL AND n.id > $2 \
              AND (n.owner_id = $1 OR n.owner_id IN (SELECT id FROM groups WHERE owner_id = $1)) \
              AND (n.tagged OR EXISTS (SELECT 1 FROM grants g WHERE g.node_id = n.id AND g.ended_ms IS NULL)) ORDER BY n.id LIMIT $3";
-        let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
-        let rows = self.rows::<IdRow>(sql, vec![bytes(owner.as_bytes()), after.into(), number(limit)?.into()]).await?;
+        let rows = self.rows::<IdRow>(sql, vec![bytes(owner.as_bytes()), after_value(after), number(limit)?.into()]).await?;
         rows.iter().map(|row| id("nodes.id", &row.id)).collect()
     }
 

@@ -31,9 +31,7 @@ impl FileRole {
             return Err(FileError::Bound("a page of shares has 1 to 1000"));
         }
         let limit = request.limit as usize;
-        let after = request.page.as_deref().map(page::parse_after::<16>).transpose()?;
-        let after =
-            after.map(|id| GrantId::try_from(id).map_err(|_| FileError::Bound("the page token is not one of this list"))).transpose()?;
+        let after: Option<GrantId> = page::after_id(request.page.as_deref())?;
         let actor = self.actor(caller).await?;
         actor.check(caller.now)?;
         let first = after.is_none();
